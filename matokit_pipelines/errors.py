@@ -1,0 +1,93 @@
+"""What a person may be told: each error is one sentence (what failed, where, what to do) and an exit code.
+
+Not here: tracebacks and logging; the command line prints `str(error)` and exits with `error.exit_code`.
+"""
+
+from __future__ import annotations
+
+FINE = 0
+DEFECT = 1
+USAGE = 2
+REFUSED = 3
+INCOMPLETE = 4
+CHECK_FAILED = 5
+
+
+class MatokitError(Exception):
+    """Base of every error a person may see."""
+
+    exit_code = DEFECT
+
+
+class SettingsError(MatokitError):
+    """Settings or arguments are wrong; nothing was read or written."""
+
+    exit_code = USAGE
+
+
+class SourceError(MatokitError):
+    """A source refused, or could not be reached or understood."""
+
+    exit_code = REFUSED
+
+
+class CredentialsRefused(SourceError):
+    """The source does not accept the credentials. Never retried: about 20 such attempts lock an address out."""
+
+
+class AccessRefused(SourceError):
+    """The credentials are good, but not for this site."""
+
+
+class LockedOut(SourceError):
+    """The source answers nobody from this address for a while."""
+
+
+class SourceMissing(SourceError):
+    """The source has no such site, dimension or method."""
+
+
+class SourceUnavailable(SourceError):
+    """The source cannot answer now; a later pass may succeed."""
+
+
+class PageTooLarge(SourceError):
+    """The source cannot build a page of this size; a smaller one may succeed."""
+
+
+class AnswerNotUnderstood(SourceError):
+    """The source answered something else than documented."""
+
+
+class WarehouseError(MatokitError):
+    """The warehouse on disk cannot be used."""
+
+    exit_code = REFUSED
+
+
+class WarehouseLocked(WarehouseError):
+    """Another process writes to the warehouse."""
+
+
+class WarehouseDamaged(WarehouseError):
+    """The warehouse file is not what it should be."""
+
+
+class DiskFull(WarehouseError):
+    """The disk takes no more."""
+
+
+class NothingPublished(WarehouseError):
+    """There is no snapshot to read yet."""
+
+
+class DataIncomplete(MatokitError):
+    """Everything ran, but the data are known to have a hole."""
+
+    exit_code = INCOMPLETE
+
+
+class CheckFailed(MatokitError):
+    """A blocking check on the data failed; the last good snapshot stays in service."""
+
+    exit_code = CHECK_FAILED

@@ -1,0 +1,118 @@
+"""The statistics of the product, in one place for marts, alerts and reports.
+
+Counts in, numbers between 0 and 1 out, None where there is nothing to say. Not here: thresholds and verdicts on
+alerts. No statistics package is needed: everything is sums of `lgamma`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import exp, lgamma, sqrt
+
+Z_95 = 1.96
+Z_95_ONE_SIDED = 1.6448536269514722
+BASELINE_CAP = 400  # a long history must not be taken as exact
+ENOUGH_UNITS = 10
+
+
+@dataclass(frozen=True)
+class Counted:
+    """`failures` of `units` (units = first tries of a machine at a component in a window)."""
+
+    failures: int
+    units: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.failures <= self.units:
+            raise ValueError(f"{self.failures} failures of {self.units} units")
+
+
+def rate(successes: int, events: int) -> float | None:
+    """Successes / events; None without events."""
+    return successes / events if events else None
+
+
+def wilson(successes: int, events: int, z: float = Z_95) -> tuple[float, float] | None:
+    """Wilson score interval of a share (Wilson 1927); None without events. Same formula as the SQL macros."""
+    if events <= 0:
+        return None
+    p = successes / events
+    centre = p + z * z / (2 * events)
+    spread = z * sqrt(p * (1 - p) / events + z * z / (4 * events * events))
+    scale = 1 + z * z / events
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+def _tail(f: int, n: int, a: float, b: float) -> float:
+    """P(F >= f) for F ~ BetaBinomial(n, a, b), summed from the shorter side."""
+    if f <= 0:
+        return 1.0
+    whole = _log_beta(a, b)
+
+    def mass(ks: Iterable[int]) -> float:
+        return sum(exp(_log_choose(n, k) + _log_beta(k + a, n - k + b) - whole) for k in ks)
+
+    tail = mass(range(f, n + 1)) if n - f < f else 1.0 - mass(range(f))
+    return min(1.0, max(0.0, tail))
+
+
+def chance(now: Counted, baseline: Counted, share: float | None = None) -> float:
+    """How often so many failures, or more, would be seen had nothing changed since the baseline.
+
+    `P(F >= f)` with `F ~ BetaBinomial(n, 0.5 + w*p, 0.5 + w*(1-p))`, `w = min(units of the baseline, 400)` and `p`
+    the baseline's failure share, or `share` where the caller expects another one (mix adjustment).
+    """
+    weight = min(baseline.units, BASELINE_CAP)
+    p = share if share is not None else (baseline.failures / baseline.units if baseline.units else 0.0)
+    return _tail(now.failures, now.units, 0.5 + weight * p, 0.5 + weight * (1 - p))
+
+
+def chance_of_fewer(now: Counted, baseline: Counted, share: float | None = None) -> float:
+    """The same for so few failures, or fewer: whether something became better."""
+    weight = min(baseline.units, BASELINE_CAP)
+    p = share if share is not None else (baseline.failures / baseline.units if baseline.units else 0.0)
+    successes = now.units - now.failures
+    return _tail(successes, now.units, 0.5 + weight * (1 - p), 0.5 + weight * p)
+
+
+def expected_share(now_units: dict[str, int], baseline: dict[str, Counted]) -> float | None:
+    """The failure share that the baseline's parts would give in the mix of parts seen now.
+
+    With `pool = (fb + 0.5) / (nb + 1)` over the baseline and `p_c = (fb_c + 2*pool) / (nb_c + 2)` a part:
+    `sum(n_c * p_c) / n`. None when nothing is seen now. So a machine type that merely runs the fragile steps more
+    often is not called broken.
+    """
+    seen = sum(now_units.values())
+    if not seen:
+        return None
+    failures = sum(part.failures for part in baseline.values())
+    units = sum(part.units for part in baseline.values())
+    pool = (failures + 0.5) / (units + 1)
+    nothing = Counted(0, 0)
+    total = 0.0
+    for name, count in sorted(now_units.items()):
+        part = baseline.get(name, nothing)
+        total += count * (part.failures + 2 * pool) / (part.units + 2)
+    return total / seen
+
+
+def mix_adjusted_chance(now: dict[str, Counted], baseline: dict[str, Counted]) -> tuple[float, float] | None:
+    """`(chance of so many failures or more, chance of so few or fewer)` over several parts, mix adjusted.
+
+    None when nothing is seen now.
+    """
+    share = expected_share({name: part.units for name, part in now.items()}, baseline)
+    if share is None:
+        return None
+    seen = Counted(sum(p.failures for p in now.values()), sum(p.units for p in now.values()))
+    before = Counted(sum(p.failures for p in baseline.values()), sum(p.units for p in baseline.values()))
+    return chance(seen, before, share), chance_of_fewer(seen, before, share)

@@ -1,0 +1,150 @@
+"""Half-open windows of time, days in a zone, wall clocks and periods.
+
+Instants are aware and in UTC; a `date` is a day in a named zone. Not here: what a window means for a source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from matokit_pipelines.errors import SettingsError
+
+ONE_DAY = timedelta(days=1)
+WEEK_FORM = re.compile(r"^(\d{4})-W(\d{2})$")
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone yet
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """`[start, end)` in UTC: an event at the start counts, one at the end does not."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        for edge in (self.start, self.end):
+            if edge.tzinfo is None:
+                raise ValueError("a window needs aware times")
+        object.__setattr__(self, "start", self.start.astimezone(UTC))
+        object.__setattr__(self, "end", self.end.astimezone(UTC))
+        if self.end < self.start:
+            raise ValueError(f"the window ends before it starts: {self.start} to {self.end}")
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The IANA zone `name`; SettingsError when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise SettingsError(
+            f'"{name}" is not a time zone; use an IANA name such as "Europe/Copenhagen".'
+        ) from error
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of `day` in `zone`, in UTC (a day may begin at 01:00 where midnight is skipped)."""
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+
+
+def day_window(day: date, zone: ZoneInfo) -> Window:
+    """The 23, 24 or 25 hours of `day` in `zone`."""
+    return Window(start_of_day(day, zone), start_of_day(day + ONE_DAY, zone))
+
+
+def days_window(first: date, last: date, zone: ZoneInfo) -> Window:
+    """Whole days `first` to `last`, both included."""
+    return Window(start_of_day(first, zone), start_of_day(last + ONE_DAY, zone))
+
+
+def local_date(instant: datetime, zone: ZoneInfo) -> date:
+    """The day in `zone` on which `instant` falls."""
+    return instant.astimezone(zone).date()
+
+
+def last_complete_day(instant: datetime, zone: ZoneInfo) -> date:
+    """The newest day in `zone` that has wholly passed at `instant`."""
+    return local_date(instant, zone) - ONE_DAY
+
+
+def each_day(first: date, last: date) -> Iterator[date]:
+    """The days `first` to `last`, both included; none when `last` is earlier."""
+    day = first
+    while day <= last:
+        yield day
+        day += ONE_DAY
+
+
+def runs_of_days(days: Iterable[date]) -> list[tuple[date, date]]:
+    """Distinct days as runs of neighbours, `(first, last)` both included, in order."""
+    runs: list[tuple[date, date]] = []
+    for day in sorted(set(days)):
+        if runs and day - runs[-1][1] == ONE_DAY:
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return runs
+
+
+def gap_free_end(windows: Iterable[Window], start: datetime) -> datetime:
+    """The end of the stretch without a hole that begins at `start`; `start` itself when nothing covers it."""
+    end = start
+    for window in sorted(windows):
+        if window.start > end:
+            break
+        end = max(end, window.end)
+    return end
+
+
+def instants_of_wall_clock(seconds: int, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """The instants at which a clock in `zone` showed this wall time, earliest first.
+
+    `seconds` is a wall clock written as if it were UTC seconds since 1970 (Matomo's `actionDetails[].timestamp`).
+    One instant on most days, two in the repeated hour of autumn; in the hour that spring skips, the one instant
+    that the zone's offset before the change gives.
+    """
+    wall = _EPOCH + timedelta(seconds=seconds)
+    first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    return (first, second) if first < second else (first,)
+
+
+def parse_day(text: str) -> date:
+    """A day written `YYYY-MM-DD`; SettingsError otherwise."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f'"{text}" is not a day; write it as 2026-11-20.') from error
+
+
+def parse_week(text: str) -> date:
+    """The Monday of an ISO week written `2026-W46`; SettingsError otherwise."""
+    match = WEEK_FORM.match(text)
+    if match:
+        try:
+            return date.fromisocalendar(int(match[1]), int(match[2]), 1)
+        except ValueError:
+            pass
+    raise SettingsError(f'"{text}" is not a week; write it as 2026-W46.')
+
+
+def week_label(monday: date) -> str:
+    """The ISO week that holds `monday`, as `2026-W46`."""
+    year, week, _ = monday.isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def monday_of(day: date) -> date:
+    """The Monday of the ISO week that holds `day`."""
+    return day - timedelta(days=day.weekday())
+
+
+def last_complete_week(instant: datetime, zone: ZoneInfo) -> date:
+    """The Monday of the newest ISO week in `zone` that has wholly passed at `instant`."""
+    return monday_of(local_date(instant, zone)) - 7 * ONE_DAY
