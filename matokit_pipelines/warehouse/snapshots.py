@@ -1,0 +1,192 @@
+"""Published snapshots: immutable copies of the marts that reports and servers read while the next one is built.
+
+Each snapshot has a file name never used before, because a process that still has an old file open under a reused
+name is given the old data for ever. `serving/CURRENT` names the newest. Not here: what the marts hold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from matokit_pipelines.errors import NothingPublished
+from matokit_pipelines.warehouse.connection import Warehouse, translated
+
+KEPT = 3
+_NAME = re.compile(r"^marts-(\d+)\.duckdb$")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a snapshot says about itself. `watermark`: up to where all sources are known complete, UTC."""
+
+    generation: int
+    published_at: datetime
+    code_version: str
+    rule_version: str
+    project_zone: str
+    watermark: datetime | None
+    rows: Mapping[str, int]
+
+
+class Snapshot:
+    """One open snapshot. Bare table names are marts."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, manifest: Manifest, path: Path) -> None:
+        self._connection = connection
+        self.manifest = manifest
+        self.path = path
+
+    def query(self, sql: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
+        """The rows of one select; parameters are written `$name`. Times are in UTC."""
+        relation = self._connection.sql(sql, params=dict(params) if params else None)
+        return pl.DataFrame(relation)
+
+
+def serving_folder(home: Path) -> Path:
+    """Where the snapshots of a home lie."""
+    return home / "serving"
+
+
+def publish(warehouse: Warehouse, *, code_version: str, rule_version: str, project_zone: str) -> Manifest:
+    """Copy the committed marts into a new snapshot and make it the current one.
+
+    The warehouse must not be open in this process. A crash leaves the previous snapshot in service.
+    """
+    with warehouse.exclusive(), translated(warehouse.path):
+        folder = serving_folder(warehouse.home)
+        folder.mkdir(parents=True, exist_ok=True)
+        generation = _next_generation(folder)
+        building = folder / f".tmp-{generation}-{os.getpid()}.duckdb"
+        for leftover in folder.glob(".tmp-*"):
+            leftover.unlink()
+        manifest = _build(warehouse, building, generation, code_version, rule_version, project_zone)
+        target = folder / f"marts-{generation}.duckdb"
+        _sync(building)
+        building.rename(target)
+        _point_to(folder, target.name)
+        _prune(folder, target.name)
+    return manifest
+
+
+@contextmanager
+def open_current(home: Path) -> Iterator[Snapshot]:
+    """The newest snapshot of a home, read-only. NothingPublished when there is none."""
+    path = current_file(home)
+    with translated(path):
+        connection = duckdb.connect(path, read_only=True)
+        try:
+            for statement in (
+                "set timezone = 'UTC'",
+                "set search_path = 'marts,main'",
+                "set enable_external_access = false",
+                "set lock_configuration = true",
+            ):
+                connection.execute(statement)
+            yield Snapshot(connection, _read_manifest(connection), path)
+        finally:
+            connection.close()
+
+
+def current_file(home: Path) -> Path:
+    """The file that `serving/CURRENT` names; NothingPublished when nothing was published."""
+    pointer = serving_folder(home) / "CURRENT"
+    try:
+        path = serving_folder(home) / pointer.read_text(encoding="utf-8").strip()
+    except FileNotFoundError as error:
+        raise NothingPublished(f"Nothing has been published in {home} yet; run `matokit run` first.") from error
+    if not path.is_file():
+        raise NothingPublished(f"{pointer} names {path.name}, which is gone; run `matokit build` to publish again.")
+    return path
+
+
+def _build(
+    warehouse: Warehouse, target: Path, generation: int, code_version: str, rule_version: str, project_zone: str
+) -> Manifest:
+    connection = duckdb.connect(target)
+    try:
+        connection.execute("set timezone = 'UTC'")
+        source = str(warehouse.path).replace("'", "''")  # ATTACH takes no parameters; the path is ours
+        connection.execute(f"attach '{source}' as warehouse (read_only)")
+        connection.execute("create schema marts")
+        rows: dict[str, int] = {}
+        for (table,) in connection.execute(
+            "select table_name from duckdb_tables() "
+            "where database_name = 'warehouse' and schema_name = 'marts' order by 1"
+        ).fetchall():
+            name = '"' + table.replace('"', '""') + '"'
+            connection.execute(f"create table marts.{name} as select * from warehouse.marts.{name}")  # noqa: S608
+            rows[table] = connection.execute(f"select count(*) from marts.{name}").fetchall()[0][0]  # noqa: S608
+        mark = connection.execute("select min(watermark) from warehouse.ledger.sources").fetchall()[0][0]
+        manifest = Manifest(
+            generation,
+            warehouse.clock.now(),
+            code_version,
+            rule_version,
+            project_zone,
+            mark and mark.astimezone(UTC),
+            rows,
+        )
+        values = {**asdict(manifest), "rows": json.dumps(rows)}
+        connection.execute(
+            "create table main.manifest (generation bigint, published_at timestamptz, code_version varchar, "
+            "rule_version varchar, project_zone varchar, watermark timestamptz, rows varchar)"
+        )
+        connection.execute("insert into main.manifest values (?, ?, ?, ?, ?, ?, ?)", list(values.values()))
+        connection.execute("detach warehouse")
+        connection.execute("checkpoint")
+    finally:
+        connection.close()
+    return manifest
+
+
+def _read_manifest(connection: duckdb.DuckDBPyConnection) -> Manifest:
+    columns = "generation, published_at, code_version, rule_version, project_zone, watermark, rows"
+    row = connection.execute(f"select {columns} from main.manifest").fetchall()[0]  # noqa: S608
+    published, mark = row[1].astimezone(UTC), row[5].astimezone(UTC) if row[5] else None
+    return Manifest(row[0], published, row[2], row[3], row[4], mark, json.loads(row[6]))
+
+
+def _next_generation(folder: Path) -> int:
+    numbers = [int(match[1]) for file in folder.iterdir() if (match := _NAME.match(file.name))]
+    pointer = folder / "CURRENT"
+    if pointer.exists() and (match := _NAME.match(pointer.read_text(encoding="utf-8").strip())):
+        numbers.append(int(match[1]))
+    return max(numbers, default=0) + 1
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _point_to(folder: Path, name: str) -> None:
+    fresh = folder / "CURRENT.new"
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(name + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(folder / "CURRENT")
+    _sync(folder)
+
+
+def _prune(folder: Path, current: str) -> None:
+    files = sorted(
+        (file for file in folder.iterdir() if _NAME.match(file.name)),
+        key=lambda file: int(_NAME.match(file.name)[1]),  # type: ignore[index]
+    )
+    for file in files[:-KEPT]:
+        if file.name != current:
+            file.unlink()
