@@ -49,7 +49,8 @@ class Snapshot:
     def query(self, sql: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
         """The rows of one select; parameters are written `$name`. Times are in UTC."""
         relation = self._connection.sql(sql, params=dict(params) if params else None)
-        return pl.DataFrame(relation)
+        frame: pl.DataFrame = relation.pl()  # pl.DataFrame(relation) leaks and says so on stderr at exit
+        return frame
 
 
 def serving_folder(home: Path) -> Path:
