@@ -30,8 +30,6 @@ create table raw.matomo_events (
     contract_raw          varchar,
     visit_first_ts        timestamptz not null,
     visit_last_ts         timestamptz not null,
-    visit_truncated       bigint      not null,  -- actions of the visit that the server does not give
-    row_hash              ubigint     not null,  -- of all received values, so that an unchanged row is not written
     landed_at             timestamptz not null,
     changed_at            timestamptz not null,
     vanished_at           timestamptz            -- gone at the source when read again; never counted
@@ -91,6 +89,16 @@ create table ledger.sources (
     refused_at          timestamptz
 );
 
+-- grain: one visit of which the server gives only the first actions
+create table ledger.truncated_visits (
+    source       varchar     not null,
+    site_id      varchar     not null,
+    visit_id     bigint      not null,
+    site_date    date        not null,  -- of its last action, in the site's zone
+    truncated    bigint      not null,  -- actions that cannot be had
+    seen_at      timestamptz not null
+);
+
 -- grain: one closed day of a source's site; extracted events against the source's own report
 create table ledger.reconciliation (
     source       varchar     not null,
@@ -99,7 +107,7 @@ create table ledger.reconciliation (
     reported     bigint,
     extracted    bigint      not null,
     truncated    bigint      not null,
-    verdict      varchar     not null,  -- equal | truncated | not_archived | differs
+    verdict      varchar     not null,  -- equal | truncated | not_archived | report_behind | differs
     reads        integer     not null,  -- how often the day was read again because it differed
     checked_at   timestamptz not null
 );
@@ -108,6 +116,11 @@ create table ledger.reconciliation (
 create table ledger.touched_days (
     event_date date        not null,
     touched_at timestamptz not null
+);
+
+-- one row: the zone that days are cut in; fixed for the life of a home
+create table ledger.project (
+    zone varchar not null
 );
 
 -- grain: one model of sql/ as it was last built
