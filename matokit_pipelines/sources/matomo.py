@@ -1,0 +1,313 @@
+"""Asking Matomo: its visit log page by page, its daily event counts, its site, and what its refusals mean.
+
+The facts behind each choice are in docs/sources/matomo.md. Not here: reading rows out of visits
+(matomo_visits.py), when to ask for what (warehouse/extraction.py).
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from matokit_pipelines.errors import (
+    AccessRefused,
+    AnswerNotUnderstood,
+    CredentialsRefused,
+    LockedOut,
+    MatokitError,
+    PageTooLarge,
+    SourceError,
+    SourceMissing,
+)
+from matokit_pipelines.sources.http import Answer, HttpSession
+from matokit_pipelines.windows import start_of_day, zone_named
+
+PAGE_SIZE = 500  # 128 MB of PHP memory carries 2,000 visits a page; beyond 250 a larger page is hardly faster
+LARGEST_PAGE = 1 << 14
+VISIT_COLUMNS = (
+    "idVisit,visitorId,actionDetails,firstActionTimestamp,lastActionTimestamp,events,actions,truncatedActionsCount"
+)
+_TAG = re.compile(r"<[^>]+>")
+
+Page = list[Any]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What Matomo says of a site: its name and the zone its clocks show."""
+
+    site_id: str
+    name: str
+    zone: ZoneInfo
+    created: datetime | None
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A custom dimension as configured; only active ones of scope "action" come with events."""
+
+    number: int
+    name: str
+    active: bool
+    scope: str
+
+
+class MatomoClient:
+    """One site of one Matomo. `token` is asked for at each request, so that it can be renewed while running."""
+
+    def __init__(
+        self, session: HttpSession, site_id: str, token: Callable[[], str], *, page_size: int = PAGE_SIZE
+    ) -> None:
+        self._session = session
+        self._site_id = site_id
+        self._token = token
+        self._page_size = page_size
+
+    @property
+    def requests_made(self) -> int:
+        return self._session.requests_made
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._session.close()
+
+    # -- what the site is ---------------------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """Matomo's version, such as "5.2.0"."""
+        answer = self._call("API.getMatomoVersion")
+        return str(answer.get("value", "")) if isinstance(answer, dict) else ""
+
+    def site(self) -> Site:
+        """The site's name and zone; AccessRefused, SourceMissing or CredentialsRefused when it cannot be had."""
+        try:
+            found = self._call("SitesManager.getSiteFromId", idSite=self._site_id)
+        except CredentialsRefused:
+            self._explain_refusal()
+            raise
+        except AnswerNotUnderstood as error:
+            raise SourceMissing(
+                f"Source {self._session.name}: {self._session.host} has no site {self._site_id}; "
+                f"correct its site_id ({error.args[0] if error.args else ''})"
+            ) from error
+        if not isinstance(found, dict) or not found.get("timezone"):
+            raise AnswerNotUnderstood(
+                f"Source {self._session.name}: {self._session.host} describes site {self._site_id} without a time "
+                "zone; check that the address is a Matomo."
+            )
+        created = _created(found.get("ts_created"))
+        return Site(self._site_id, str(found.get("name", "")), zone_named(str(found["timezone"])), created)
+
+    def sites(self) -> list[int]:
+        """Ids of the sites the token may view. CredentialsRefused for a token that is unknown or expired."""
+        found = self._call("SitesManager.getSitesIdWithAtLeastViewAccess")
+        return [int(site) for site in found] if isinstance(found, list) else []
+
+    def dimensions(self) -> list[Dimension]:
+        """The custom dimensions configured for the site."""
+        found = self._call("CustomDimensions.getConfiguredCustomDimensions", idSite=self._site_id)
+        return [
+            Dimension(
+                int(entry["idcustomdimension"]),
+                str(entry.get("name", "")),
+                entry.get("active") in (True, 1, "1"),
+                str(entry.get("scope", "")),
+            )
+            for entry in (found if isinstance(found, list) else [])
+        ]
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def visits_since(self, cursor: datetime, hidden: str = "") -> Iterator[Page]:
+        """Pages of all visits whose last action is at or after `cursor`, oldest first; neighbours overlap.
+
+        Sorted upwards and never by offset: an offset over more than one day silently skips visits. An event's visit
+        ends at or after the event, so every event since `cursor` is in it. Drained when a page comes back short.
+        """
+        yield from self._pages(int(cursor.timestamp()), {}, hidden)
+
+    def visits_of_day(self, day: date, zone: ZoneInfo, hidden: str = "") -> Iterator[Page]:
+        """Pages of all visits whose last action is on `day` in the site's zone. Only for days that have passed:
+        for today Matomo starts at yesterday's midnight."""
+        start = int(start_of_day(day, zone).timestamp())
+        yield from self._pages(start, {"period": "day", "date": day.isoformat()}, hidden)
+
+    def events_reported(self, first: date, last: date) -> dict[date, int]:
+        """Events a day as Matomo's own report counts them. 0 also means "not archived yet"."""
+        found = self._call(
+            "Events.getCategory",
+            idSite=self._site_id,
+            period="day",
+            date=f"{first.isoformat()},{last.isoformat()}",
+            filter_limit="-1",
+            showColumns="label,nb_events",
+        )
+        if not isinstance(found, dict):
+            raise self._odd("its daily event counts come in an unknown shape")
+        return {date.fromisoformat(day): sum(_count(row) for row in rows) for day, rows in found.items()}
+
+    def _pages(self, cursor: int, period: dict[str, str], hidden: str) -> Iterator[Page]:
+        limit = self._page_size
+        while True:
+            asked = limit
+            page, limit = self._page(cursor, asked, period, hidden)
+            yield page
+            if len(page) < limit:
+                return
+            last = _last_action(page[-1])
+            if last is None or last < cursor:
+                raise self._odd("a page of its visit log is not sorted by last action")
+            if last > cursor:
+                cursor, limit = last, min(limit, self._page_size)
+            elif limit < asked or limit >= LARGEST_PAGE:
+                raise self._odd(f"over {limit} visits end in the same second, more than one of its pages can hold")
+            else:  # more visits in one second than a page holds
+                limit *= 2
+
+    def _page(self, cursor: int, limit: int, period: dict[str, str], hidden: str) -> tuple[Page, int]:
+        """One page and the limit it was asked with, halved while the server cannot carry it."""
+        while True:
+            try:
+                found = self._call(
+                    "Live.getLastVisitsDetails",
+                    idSite=self._site_id,
+                    filter_sort_order="asc",
+                    filter_limit=str(limit),
+                    minTimestamp=str(cursor - 1),  # strictly greater than, so this takes the whole second again
+                    showColumns=VISIT_COLUMNS,
+                    **({"hideColumns": hidden} if hidden else {}),
+                    **period,
+                )
+            except PageTooLarge:
+                if limit == 1:
+                    raise
+                limit //= 2
+                continue
+            if not isinstance(found, list):
+                raise self._odd("its visit log comes in an unknown shape")
+            return found, limit
+
+    # -- one call -----------------------------------------------------------------------------------------------
+
+    def _call(self, method: str, **params: str) -> Any:
+        query = {"module": "API", "method": method, "format": "json", **params}
+        # Parameters in the address and only the token in the body: works for every kind of token, keeps it out of
+        # access logs, and errors come as JSON.
+        parsed: list[Any] = []
+        answer = self._session.post(
+            "index.php", query, {"token_auth": self._token()}, lambda answer: _why_again(answer, parsed)
+        )
+        if answer.status == 200 and parsed and not _is_refusal(parsed[-1]):
+            return parsed[-1]
+        raise self._refusal(method, answer)
+
+    def _refusal(self, method: str, answer: Answer) -> MatokitError:
+        """What an answer that is not good means. Branches on status, not on words: those are translated."""
+        said = _message(answer)
+        if answer.status == 401:
+            return CredentialsRefused(
+                f"{self._session.host} refuses the token of source {self._session.name}; put a valid one (view access "
+                f"is enough) into {_variable(self._session.name)}."
+            )
+        if answer.status == 500 and "failed logins" in said:
+            return LockedOut(
+                f"{self._session.host} answers nobody from this address after too many failed log-ins "
+                f"(source {self._session.name}); wait an hour and check the token meanwhile."
+            )
+        if answer.status == 500 and "Allowed memory size" in said:
+            return PageTooLarge(
+                f"{self._session.host} runs out of memory even for a single visit (source {self._session.name}); "
+                "raise memory_limit in its PHP settings."
+            )
+        if answer.status != 200:
+            return SourceError(
+                f"{self._session.host} answered {answer.status} to {method} (source {self._session.name})"
+                f"{_quoted(said)}; check that the url is the folder of a Matomo."
+            )
+        if answer.kind != "application/json":
+            return AnswerNotUnderstood(
+                f"{self._session.host} answered {method} with a page instead of data (source {self._session.name}); "
+                "check that the url is the folder of a Matomo."
+            )
+        return AnswerNotUnderstood(
+            f"{self._session.host} refused {method} (source {self._session.name}){_quoted(said)}."
+        )
+
+    def _explain_refusal(self) -> None:
+        """Tell a refused token from one without rights for this site. One more call: each failure counts against us."""
+        allowed = self.sites()
+        if self._site_id in {str(site) for site in allowed}:
+            return
+        has = f"only sites {', '.join(map(str, allowed))}" if allowed else "no site at all"
+        raise AccessRefused(
+            f"The token of source {self._session.name} is good, but {self._session.host} lets it view {has}, not site "
+            f"{self._site_id}; give its user view access there, or correct site_id."
+        )
+
+    def _odd(self, what: str) -> AnswerNotUnderstood:
+        return AnswerNotUnderstood(
+            f"Source {self._session.name} at {self._session.host} cannot be read: {what}; nothing was stored of it."
+        )
+
+
+def _why_again(answer: Answer, parsed: list[Any]) -> str | None:
+    """Why an answer is worth another try ("it ..."), or None; what a JSON answer holds goes to `parsed`."""
+    if answer.status == 500 and "SQLSTATE" in answer.text:
+        return "its database is down"
+    if answer.status == 200 and answer.kind == "application/json":
+        try:
+            parsed.append(json.loads(answer.body))
+        except ValueError:
+            return "it answered half a document"
+    return None
+
+
+def _is_refusal(found: Any) -> bool:
+    """Most errors come with status 200."""
+    return isinstance(found, dict) and found.get("result") == "error"
+
+
+def _message(answer: Answer) -> str:
+    """What the server said, as plain text."""
+    text = answer.text
+    if answer.kind == "application/json":
+        try:
+            found = json.loads(text)
+            text = str(found.get("message", "")) if isinstance(found, dict) else ""
+        except ValueError:
+            pass
+    return html.unescape(_TAG.sub(" ", text)).strip()
+
+
+def _quoted(said: str) -> str:
+    words = " ".join(said.split())
+    return f': "{words[:160]}"' if words and len(words) < 600 else ""
+
+
+def _variable(name: str) -> str:
+    return f"MATOKIT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_TOKEN"
+
+
+def _last_action(visit: Any) -> int | None:
+    try:
+        return int(visit["lastActionTimestamp"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _count(row: Any) -> int:
+    """`nb_events` of a report row: a number in one answer, text in the next."""
+    return int(float(row.get("nb_events") or 0)) if isinstance(row, dict) else 0
+
+
+def _created(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
+    except ValueError:
+        return None
