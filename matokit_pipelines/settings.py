@@ -1,0 +1,334 @@
+"""Every setting once: name, type, default, one sentence; where each value came from; secrets, from the environment.
+
+Order, first found wins: `--config`, `MATOKIT_CONFIG`, `./matokit.toml`, `$MATOKIT_HOME/matokit.toml`, else defaults.
+Any key can be overridden as `MATOKIT_<SECTION>_<KEY>`; for a source the section is its name. Unknown keys are errors.
+Not here: what the settings do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from matokit_pipelines.errors import SettingsError
+
+FILE_NAME = "matokit.toml"
+HOME_NAME = ".matokit"
+PREFIX = "MATOKIT_"
+Environment = Literal["production", "test", "development", "ci", "staging", "unknown"]
+Meaning = Literal[
+    "os", "architecture", "commit", "duration", "error_type", "exit_code", "run_id", "event_id", "contract"
+]
+_SOURCE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectSettings(_Section):
+    """What the whole project shares."""
+
+    timezone: str = Field("UTC", description="Zone in which days are cut; fixed for the life of a home.")
+    repository_url: str = Field("", description="Web address of the scripts' repository, for links to commits.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError('is not an IANA time zone such as "Europe/Copenhagen"')
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class SourceSettings(_Section):
+    """One analytics site that is read. Credentials come from the environment: MATOKIT_<NAME>_TOKEN."""
+
+    name: str = Field(description="Short name, lower case; part of the names of the variables with its credentials.")
+    kind: Literal["matomo"] = Field(description="What answers at the url.")
+    url: str = Field(description="Address of the folder in which Matomo's index.php lies.")
+    site_id: str = Field(description="Number of the site in Matomo.")
+    provides: tuple[Literal["installer_events"], ...] = Field(
+        ("installer_events",), description="What is read from it."
+    )
+    dimensions: dict[Meaning, int] = Field(
+        {"os": 1, "architecture": 2, "commit": 3},
+        description="Which custom dimension (its id) carries what; others are never read.",
+    )
+    start_date: date | None = Field(None, description="First day to read; default: 90 days before the first pass.")
+    page_size: int = Field(500, ge=1, le=10_000, description="Visits asked for at once; halved where too many.")
+    retention_days: int = Field(
+        180, ge=1, description="For how long the server keeps raw visits; nothing older is taken for deleted."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if not _SOURCE_NAME.match(value):
+            raise ValueError("must be lower-case letters, digits and _, beginning with a letter")
+        return value
+
+    @field_validator("site_id", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if not re.match(r"^https?://[^/\s?#@]+", value):
+            raise ValueError('must be a web address such as "https://matomo.example.org", without credentials in it')
+        return value.removesuffix("index.php").rstrip("/")
+
+    @property
+    def token_variable(self) -> str:
+        """The variable that holds the source's token."""
+        return f"{PREFIX}{self.name.upper()}_TOKEN"
+
+
+class EventSettings(_Section):
+    """How events are read."""
+
+    environments: dict[str, Environment] = Field(
+        default_factory=dict, description="Category -> environment, beside or instead of the built-in ones."
+    )
+    component_codes: dict[str, str] = Field(
+        default_factory=dict, description="Further numeric codes of codes-only installers -> component:outcome."
+    )
+    zero_value: Literal["failure", "success", "unknown"] = Field(
+        "failure", description="What value 0 means where both logging functions are in use."
+    )
+
+
+class HttpSettings(_Section):
+    """How patient to be with a server."""
+
+    connect_timeout: float = Field(10.0, gt=0, description="Seconds to wait for a connection.")
+    read_timeout: float = Field(90.0, gt=0, description="Seconds to wait for (the next part of) an answer.")
+    attempts: int = Field(6, ge=1, le=20, description="Tries for a failure that passes.")
+    first_wait: float = Field(0.5, ge=0, description="Seconds before the second try; grows, with jitter.")
+    longest_wait: float = Field(30.0, ge=0, description="Seconds between two tries at most.")
+    budget: float = Field(3600.0, gt=0, description="Seconds that one pass over one source may take.")
+
+
+class Settings(_Section):
+    """All settings."""
+
+    project: ProjectSettings = Field(default_factory=ProjectSettings)
+    sources: tuple[SourceSettings, ...] = ()
+    events: EventSettings = Field(default_factory=EventSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Settings:
+        names = [source.name for source in self.sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'two sources are named "{name}"')
+            if name in SECTIONS:
+                raise ValueError(f'a source may not be named "{name}", which is a section of the settings')
+        return self
+
+    def source(self, name: str) -> SourceSettings:
+        """The source of that name; SettingsError names those there are."""
+        for source in self.sources:
+            if source.name == name:
+                return source
+        known = ", ".join(source.name for source in self.sources) or "none"
+        raise SettingsError(f'There is no source "{name}" in the settings; known: {known}.')
+
+
+SECTIONS: dict[str, type[_Section]] = {"project": ProjectSettings, "events": EventSettings, "http": HttpSettings}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings with where they came from. `origin`: dotted key -> file name or variable; absent = default."""
+
+    settings: Settings
+    home: Path
+    file: Path | None
+    origin: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
+    strangers: tuple[str, ...] = ()  # variables that begin like ours and mean nothing
+
+    def secret(self, variable: str) -> str | None:
+        """The secret in `variable`, or in the file that `<variable>_FILE` names, read anew each time."""
+        if value := self.environ.get(variable):
+            return value
+        if name := self.environ.get(variable + "_FILE"):
+            try:
+                return Path(name).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"{variable}_FILE names {name}, which cannot be read; correct it.") from error
+        return None
+
+    def token(self, source: SourceSettings) -> str:
+        """The token of a source; SettingsError says which variable is missing."""
+        token = self.secret(source.token_variable)
+        if token is None and source.name == PREDECESSOR_NAME:
+            token = self.environ.get("MATOMO_TOKEN")
+        if not token:
+            raise SettingsError(
+                f"Source {source.name} has no token; put one with view access into {source.token_variable} "
+                f"(or name a file in {source.token_variable}_FILE)."
+            )
+        return token
+
+
+PREDECESSOR_NAME = "matomo"
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Loaded:
+    """Find, read and check the settings. SettingsError in one sentence for anything wrong."""
+    here = (cwd or Path.cwd()).resolve()
+    outside = dict(os.environ if environ is None else environ)
+    file = _find(config, outside, here)
+    env_file = (file.parent if file else here) / ".env"
+    inside = {k: v for k, v in dotenv_values(env_file).items() if v is not None} if env_file.is_file() else {}
+    merged = {**inside, **outside}
+    values = _read(file) if file else {}
+    origin = dict.fromkeys(_leaves(values), file.name) if file else {}
+    _predecessor(values, merged, origin)
+    strangers = _override(values, merged, origin)
+    settings = _checked(values, file)
+    return Loaded(settings, _home(merged, file, here), file, origin, merged, strangers)
+
+
+def _find(config: Path | None, environ: Mapping[str, str], here: Path) -> Path | None:
+    named = config or (Path(environ["MATOKIT_CONFIG"]) if environ.get("MATOKIT_CONFIG") else None)
+    if named:
+        path = named if named.is_absolute() else here / named
+        if not path.is_file():
+            raise SettingsError(f"There is no settings file {named}; `matokit init` writes one.")
+        return path
+    candidates = [here / FILE_NAME]
+    if environ.get("MATOKIT_HOME"):
+        candidates.append(here / environ["MATOKIT_HOME"] / FILE_NAME)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _home(environ: Mapping[str, str], file: Path | None, here: Path) -> Path:
+    if environ.get("MATOKIT_HOME"):
+        return (here / environ["MATOKIT_HOME"]).resolve()
+    return (file.parent if file else here) / HOME_NAME
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file.name} is not valid TOML: {error}.") from error
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read; give this user the right to.") from error
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            keys += _leaves(value, f"{prefix}{key}.")
+        elif key == "sources" and isinstance(value, list):
+            for entry in value:
+                if isinstance(entry, dict):
+                    keys += [f"{entry.get('name', '?')}.{inner}" for inner in entry]
+        else:
+            keys.append(f"{prefix}{key}")
+    return keys
+
+
+def _predecessor(values: dict[str, Any], environ: Mapping[str, str], origin: dict[str, str]) -> None:
+    """The variables of the tool server that came before this one work without any file."""
+    url = environ.get("MATOMO_BASE_URL")
+    if values.get("sources") or not url:
+        return
+    site = environ.get("MATOMO_DEFAULT_SITE_ID", "1")
+    values["sources"] = [{"name": PREDECESSOR_NAME, "kind": "matomo", "url": url, "site_id": site}]
+    origin[f"{PREDECESSOR_NAME}.url"] = "MATOMO_BASE_URL"
+    origin[f"{PREDECESSOR_NAME}.site_id"] = "MATOMO_DEFAULT_SITE_ID"
+
+
+def _override(values: dict[str, Any], environ: Mapping[str, str], origin: dict[str, str]) -> tuple[str, ...]:
+    """Lay `MATOKIT_<SECTION>_<KEY>` over the file; gives the variables that fit nothing."""
+    places: dict[str, tuple[dict[str, Any], type[_Section], str]] = {}
+    for entry in values.get("sources", []) if isinstance(values.get("sources"), list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+            places[entry["name"]] = (entry, SourceSettings, "sources")
+    for name, model in SECTIONS.items():
+        section = values.setdefault(name, {})
+        if isinstance(section, dict):
+            places[name] = (section, model, name)
+    strangers = []
+    for variable in sorted(v for v in environ if v.startswith(PREFIX)):
+        if variable in ("MATOKIT_HOME", "MATOKIT_CONFIG"):
+            continue
+        rest = variable.removeprefix(PREFIX).lower()
+        name = max((n for n in places if rest.startswith(n + "_")), key=len, default="")
+        if not name:
+            strangers.append(variable)
+            continue
+        section, model, _ = places[name]
+        key = rest.removeprefix(name + "_")
+        if model is SourceSettings and key in ("token", "token_file"):
+            continue
+        if key not in model.model_fields:
+            raise SettingsError(f"{variable} sets {name}.{key}, which is not a setting{_hint(key, model)}.")
+        section[key] = _value(environ[variable])
+        origin[f"{name}.{key}"] = variable
+    return tuple(strangers)
+
+
+def _value(text: str) -> Any:
+    """Tables and lists as in the file; anything else as text, which the checks turn into numbers and dates."""
+    if text[:1] in ("{", "["):
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+    return text
+
+
+def _checked(values: dict[str, Any], file: Path | None) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(_sentence(first, values, file.name if file else "The environment")) from error
+
+
+def _sentence(error: Mapping[str, Any], values: Mapping[str, Any], where: str) -> str:
+    place = list(error["loc"])
+    model: type[BaseModel] = Settings
+    if place and place[0] == "sources" and len(place) > 1:
+        entries = values.get("sources")
+        entry = entries[place[1]] if isinstance(entries, list) and isinstance(place[1], int) else {}
+        place[:2] = [f"sources[{entry.get('name', place[1]) if isinstance(entry, dict) else place[1]}]"]
+        model = SourceSettings
+    elif place and place[0] in SECTIONS and len(place) > 1:
+        model = SECTIONS[str(place[0])]
+    key = ".".join(str(part) for part in place)
+    if error["type"] == "extra_forbidden":
+        return f"{where}: {key} is not a setting{_hint(str(place[-1]), model)}."
+    if error["type"] == "missing":
+        return f"{where}: {key} is missing; add it."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {key}: {message[:1].lower()}{message[1:]}." if key else f"{where}: {message}."
+
+
+def _hint(key: str, model: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(key, list(model.model_fields), n=1)
+    return f' (did you mean "{near[0]}"?)' if near else f" (known: {', '.join(sorted(model.model_fields))})"
