@@ -43,9 +43,7 @@ def zone_named(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise SettingsError(
-            f'"{name}" is not a time zone; use an IANA name such as "Europe/Copenhagen".'
-        ) from error
+        raise SettingsError(f'"{name}" is not a time zone; use an IANA name such as "Europe/Copenhagen".') from error
 
 
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:
@@ -90,6 +88,17 @@ def runs_of_days(days: Iterable[date]) -> list[tuple[date, date]]:
         else:
             runs.append((day, day))
     return runs
+
+
+def joined(windows: Iterable[Window]) -> list[Window]:
+    """The same stretches of time with overlapping and touching windows made one, in order."""
+    whole: list[Window] = []
+    for window in sorted(windows):
+        if whole and window.start <= whole[-1].end:
+            whole[-1] = Window(whole[-1].start, max(whole[-1].end, window.end))
+        else:
+            whole.append(window)
+    return whole
 
 
 def gap_free_end(windows: Iterable[Window], start: datetime) -> datetime:

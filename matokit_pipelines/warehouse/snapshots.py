@@ -125,8 +125,8 @@ def _build(
             "where database_name = 'warehouse' and schema_name = 'marts' order by 1"
         ).fetchall():
             name = '"' + table.replace('"', '""') + '"'
-            connection.execute(f"create table marts.{name} as select * from warehouse.marts.{name}")  # noqa: S608
-            rows[table] = connection.execute(f"select count(*) from marts.{name}").fetchall()[0][0]  # noqa: S608
+            connection.execute(f"create table marts.{name} as select * from warehouse.marts.{name}")
+            rows[table] = connection.execute(f"select count(*) from marts.{name}").fetchall()[0][0]
         mark = connection.execute("select min(watermark) from warehouse.ledger.sources").fetchall()[0][0]
         manifest = Manifest(
             generation,
@@ -152,7 +152,7 @@ def _build(
 
 def _read_manifest(connection: duckdb.DuckDBPyConnection) -> Manifest:
     columns = "generation, published_at, code_version, rule_version, project_zone, watermark, rows"
-    row = connection.execute(f"select {columns} from main.manifest").fetchall()[0]  # noqa: S608
+    row = connection.execute(f"select {columns} from main.manifest").fetchall()[0]
     published, mark = row[1].astimezone(UTC), row[5].astimezone(UTC) if row[5] else None
     return Manifest(row[0], published, row[2], row[3], row[4], mark, json.loads(row[6]))
 

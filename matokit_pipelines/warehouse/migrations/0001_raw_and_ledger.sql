@@ -51,7 +51,7 @@ create table ledger.windows (
     window_id    bigint      not null default nextval('ledger.window_ids'),
     source       varchar     not null,
     site_id      varchar     not null,
-    tier         varchar     not null,  -- recent | history | look_back | asked
+    tier         varchar     not null,  -- recent | history | look_back | reconcile | asked
     window_start timestamptz not null,
     window_end   timestamptz not null,
     zone         varchar     not null,

@@ -1,0 +1,380 @@
+"""One pass over one source: which windows are due, reading them, landing them, holding closed days against reports.
+
+Three tiers, or a big site re-reads itself to death: each pass what is new with an hour's overlap, nightly the last
+48 hours (the visit log takes late events without moving anything a cursor would see) and the reports of the last
+seven days, and history day by day once. Interrupted anywhere, the next pass goes on. Not here: how a source is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from matokit_pipelines.clock import Clock
+from matokit_pipelines.errors import CredentialsRefused, MatokitError, SourceError, SourceMissing
+from matokit_pipelines.settings import SourceSettings
+from matokit_pipelines.sources.matomo import Dimension, MatomoClient, Page
+from matokit_pipelines.sources.matomo_visits import Reading, read_visits
+from matokit_pipelines.warehouse import ledger
+from matokit_pipelines.warehouse.landing import Landed, SourceKey, land, transaction
+from matokit_pipelines.warehouse.ledger import Reconciled, Tier
+from matokit_pipelines.windows import ONE_DAY, Window, day_window, each_day, gap_free_end, local_date, start_of_day
+
+OVERLAP = timedelta(hours=1)
+LOOK_BACK = timedelta(hours=48)  # covers every event that a client may date back without a token (24 h)
+RECONCILED_DAYS = 7
+RECHECK_AFTER = timedelta(hours=1)
+READS_OF_A_DIFFERING_DAY = 5
+NIGHTLY_HOUR = 3
+REPORT_DAYS_AT_ONCE = 31
+WAIT_AFTER_REFUSAL = timedelta(hours=1)
+DEFAULT_HISTORY_DAYS = 90
+OPEN_VERDICTS = frozenset({"not_archived", "differs"})
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One window to read. With a `day` the visits of that closed site-day, else all visits since `window.start`."""
+
+    tier: Tier
+    window: Window
+    day: date | None = None
+
+    @property
+    def label(self) -> str:
+        return self.day.isoformat() if self.day else f"since {self.window.start:%Y-%m-%d %H:%M} UTC"
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What one pass over one source did. `error`: why it ended early; everything landed before it is kept."""
+
+    source: str
+    windows: int = 0
+    received: int = 0
+    landed: int = 0
+    inserted: int = 0
+    changed: int = 0
+    vanished: int = 0
+    quarantined: int = 0
+    truncated: int = 0
+    differing_days: tuple[date, ...] = ()
+    requests: int = 0
+    watermark: datetime | None = None
+    error: MatokitError | None = None
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether this pass found events that cannot be had, or a day on which the report counts more."""
+        return bool(self.truncated or self.differing_days)
+
+
+def fingerprint(token: str) -> str:
+    """A token's fingerprint: enough to see that it is the same again, not enough to use it."""
+    return hashlib.sha256(f"matokit:{token}".encode()).hexdigest()[:12]
+
+
+def plan(
+    covered: Sequence[Window],
+    *,
+    since: datetime,
+    now: datetime,
+    zone: ZoneInfo,
+    looked_back_at: datetime | None,
+) -> list[Step]:
+    """The windows a pass at `now` should read, in order: closed days that nothing covers, then what is new.
+
+    `covered`: windows read whole so far; `looked_back_at`: when the last 48 hours were last read again.
+    """
+    today = local_date(now, zone)
+    steps = [
+        Step("history", day_window(day, zone), day)
+        for day in each_day(local_date(since, zone), today - ONE_DAY)
+        if gap_free_end(covered, day_window(day, zone).start) < day_window(day, zone).end
+    ]
+    midnight = start_of_day(today, zone)
+    reached = gap_free_end([*covered, *(step.window for step in steps)], since)
+    if covered and looked_back_at and looked_back_at < latest_night(now, zone):
+        cursor = min(now - LOOK_BACK, reached - OVERLAP)
+        return [*steps, Step("look_back", Window(cursor, now))]
+    cursor = min(max(reached, midnight) if steps else reached, now) - OVERLAP
+    return [*steps, Step("recent", Window(cursor, now))]
+
+
+def latest_night(now: datetime, zone: ZoneInfo) -> datetime:
+    """The most recent 03:00 in `zone`, when the nightly work is due."""
+    today = local_date(now, zone)
+    tonight = start_of_day(today, zone) + timedelta(hours=NIGHTLY_HOUR)
+    return tonight if tonight <= now else start_of_day(today - ONE_DAY, zone) + timedelta(hours=NIGHTLY_HOUR)
+
+
+def asked(first: date, last: date, *, now: datetime, zone: ZoneInfo) -> list[Step]:
+    """Whole site-days `first` to `last`, read again whatever is known; today by cursor."""
+    today = local_date(now, zone)
+    steps = [Step("asked", day_window(day, zone), day) for day in each_day(first, min(last, today - ONE_DAY))]
+    if last >= today:
+        steps.append(Step("asked", Window(max(start_of_day(first, zone), start_of_day(today, zone) - OVERLAP), now)))
+    return steps
+
+
+class MatomoPass:
+    """One pass over one Matomo source, inside an open warehouse."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        client: MatomoClient,
+        source: SourceSettings,
+        token: str,
+        *,
+        project_zone: str,
+        clock: Clock,
+        progress: Progress | None = None,
+    ) -> None:
+        self._connection = connection
+        self._client = client
+        self._source = source
+        self._key = SourceKey(source.name, source.site_id)
+        self._dimensions: dict[str, int] = {**source.dimensions}
+        self._credentials = fingerprint(token)
+        self._project_zone = project_zone
+        self._clock = clock
+        self._progress = progress or (lambda label, done, total: None)
+        self._result = PassResult(source.name)
+
+    def run(self, days: tuple[date, date] | None = None) -> PassResult:
+        """Read what is due, or the whole site-days `days`. A source's refusal ends up in the result, not raised."""
+        try:
+            self._hold_back_refused()
+            zone, hidden = self._meet()
+            since = self._since(zone)
+            steps = self._steps(zone, since, days)
+            for number, step in enumerate(steps):
+                self._progress(step.label, number, len(steps))
+                self._read(step, zone, hidden)
+                self._advance(zone, since)
+            self._reconcile(zone, hidden, since, days)
+            self._progress("", len(steps), len(steps))
+        except SourceError as error:
+            self._note(error)
+        state = ledger.state(self._connection, self._source.name)
+        return replace(self._result, requests=self._client.requests_made, watermark=state.watermark if state else None)
+
+    # -- meeting the source -------------------------------------------------------------------------------------
+
+    def _hold_back_refused(self) -> None:
+        known = ledger.state(self._connection, self._source.name)
+        if not known or not known.refused_at or known.refused_credentials != self._credentials:
+            return
+        again = known.refused_at + WAIT_AFTER_REFUSAL
+        if self._clock.now() < again:
+            raise CredentialsRefused(
+                f"The token of source {self._source.name} was refused at {known.refused_at:%H:%M} UTC and is not tried "
+                f"again before {again:%H:%M} UTC, so that the server does not lock this address out; put a valid one "
+                f"into {self._source.token_variable}, which is tried at once."
+            )
+
+    def _meet(self) -> tuple[ZoneInfo, str]:
+        """The site's zone, and the names of columns not wanted; refuses another site under a known name."""
+        try:
+            site = self._client.site()
+        except CredentialsRefused:
+            with transaction(self._connection):
+                if ledger.state(self._connection, self._source.name) is None:
+                    ledger.introduce(self._connection, self._key, self._source.kind, "UTC", self._source.url)
+                ledger.note_refusal(self._connection, self._source.name, self._credentials, self._clock.now())
+            raise
+        hidden = check_dimensions(self._source, self._client.dimensions())
+        with transaction(self._connection):
+            ledger.introduce(self._connection, self._key, self._source.kind, site.zone.key, self._source.url)
+        return site.zone, hidden
+
+    def _since(self, zone: ZoneInfo) -> datetime:
+        """From when on the source is read: its start_date, else 90 days before its first pass."""
+        if self._source.start_date:
+            return start_of_day(self._source.start_date, zone)
+        known = ledger.proven_windows(self._connection, self._source.name)
+        if known:
+            return start_of_day(local_date(min(window.start for window in known), zone), zone)
+        return start_of_day(local_date(self._clock.now(), zone) - DEFAULT_HISTORY_DAYS * ONE_DAY, zone)
+
+    def _steps(self, zone: ZoneInfo, since: datetime, days: tuple[date, date] | None) -> list[Step]:
+        now = self._clock.now()
+        if days:
+            return asked(*days, now=now, zone=zone)
+        return plan(
+            ledger.proven_windows(self._connection, self._source.name),
+            since=since,
+            now=now,
+            zone=zone,
+            looked_back_at=ledger.last_reading(self._connection, self._source.name, ("look_back",))
+            or ledger.first_reading(self._connection, self._source.name),
+        )
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def _read(self, step: Step, zone: ZoneInfo, hidden: str) -> None:
+        """Read and land one window. What a broken reading gave is landed too, but proves nothing."""
+        started = self._clock.now()
+        reading = Reading()
+        failure: SourceError | None = None
+        try:
+            for page in self._pages(step, zone, hidden):
+                read_visits(page, zone, self._dimensions, reading)
+        except SourceError as error:
+            failure = error
+        gone, detail = self._absence(step, reading, started)
+        with transaction(self._connection):
+            now = self._clock.now()
+            landed = land(
+                self._connection, self._key, reading, gone=None if failure else gone,
+                site_zone=zone.key, project_zone=self._project_zone, now=now,
+            )  # fmt: skip
+            whole = failure is None and detail is None
+            ledger.note_window(
+                self._connection, self._key, Window(step.window.start, step.window.end), landed,
+                tier=step.tier, zone=zone.key, proof="drained" if whole else "none",
+                status=("complete_with_loss" if landed.truncated else "complete") if whole else "incomplete",
+                detail=str(failure) if failure else detail, started=started, finished=now,
+            )  # fmt: skip
+        self._add(landed)
+        if failure:
+            raise failure
+
+    def _pages(self, step: Step, zone: ZoneInfo, hidden: str) -> Iterable[Page]:
+        if step.day:
+            return self._client.visits_of_day(step.day, zone, hidden)
+        return self._client.visits_since(step.window.start, hidden)
+
+    def _absence(self, step: Step, reading: Reading, now: datetime) -> tuple[Window | None, str | None]:
+        """In which window a stored row that was not received is gone; or why nothing can be said of it."""
+        if step.window.start < now - timedelta(days=self._source.retention_days):
+            return None, None
+        if step.day and reading.received == 0:
+            stored, _ = ledger.extracted_on(self._connection, self._key, step.window, step.day)
+            if stored:
+                return None, "the server gives no visits of this day any more; what was landed is kept"
+        return step.window, None
+
+    def _add(self, landed: Landed) -> None:
+        r = self._result
+        self._result = replace(
+            r, windows=r.windows + 1, received=r.received + landed.received, landed=r.landed + landed.landed,
+            inserted=r.inserted + landed.inserted, changed=r.changed + landed.changed,
+            vanished=r.vanished + landed.vanished, quarantined=r.quarantined + landed.quarantined,
+            truncated=r.truncated + landed.truncated,
+        )  # fmt: skip
+
+    def _advance(self, zone: ZoneInfo, since: datetime) -> None:
+        now = self._clock.now()
+        final = start_of_day(local_date(now, zone) - RECONCILED_DAYS * ONE_DAY, zone)
+        with transaction(self._connection):
+            ledger.advance(self._connection, self._source.name, since=since, read_at=now, final_before=final)
+
+    def _note(self, error: SourceError) -> None:
+        self._result = replace(self._result, error=error)
+        with transaction(self._connection):
+            ledger.note_error(self._connection, self._source.name, str(error), self._clock.now())
+
+    # -- reconciling --------------------------------------------------------------------------------------------
+
+    def _reconcile(self, zone: ZoneInfo, hidden: str, since: datetime, days: tuple[date, date] | None) -> None:
+        """Hold closed days against the source's own report; read a day again on which the report counts more."""
+        due = days_to_reconcile(
+            ledger.reconciled(self._connection, self._source.name),
+            since=since, now=self._clock.now(), zone=zone, asked_days=days,
+        )  # fmt: skip
+        differing = []
+        for start in range(0, len(due), REPORT_DAYS_AT_ONCE):
+            part = due[start : start + REPORT_DAYS_AT_ONCE]
+            reported = self._client.events_reported(part[0], part[-1])
+            for day in part:
+                if self._compare(day, reported.get(day, 0), zone) == "differs":
+                    self._read(Step("reconcile", day_window(day, zone), day), zone, hidden)
+                    if self._compare(day, reported.get(day, 0), zone, again=True) == "differs":
+                        differing.append(day)
+        self._result = replace(self._result, differing_days=tuple(differing))
+
+    def _compare(self, day: date, reported: int, zone: ZoneInfo, *, again: bool = False) -> str:
+        extracted, cut = ledger.extracted_on(self._connection, self._key, day_window(day, zone), day)
+        known = ledger.reconciled(self._connection, self._source.name).get(day)
+        entry = Reconciled(
+            day, reported, extracted, cut, verdict_of(reported, extracted, cut),
+            (known.reads if known else 0) + again, self._clock.now(),
+        )  # fmt: skip
+        with transaction(self._connection):
+            ledger.note_reconciled(self._connection, self._key, entry)
+        return entry.verdict
+
+
+def check_dimensions(source: SourceSettings, configured: Sequence[Dimension]) -> str:
+    """Hold the settings against what the site has; gives the columns that are not to be sent, comma separated.
+
+    SourceMissing names a dimension that the site does not have, or no longer records. Dimensions that nobody asked
+    for stay unread: one of them held whole error outputs with names and paths of users.
+    """
+    active = {d.number: d for d in configured if d.active and d.scope == "action"}
+    for meaning, number in sorted(source.dimensions.items()):
+        if number not in active:
+            has = ", ".join(f"{d.number} ({d.name})" for d in sorted(active.values(), key=lambda d: d.number)) or "none"
+            raise SourceMissing(
+                f"Source {source.name} has no active custom dimension {number} of scope action for {meaning}; "
+                f"it has {has}: correct dimensions.{meaning} in the settings."
+            )
+    unwanted = sorted(set(active) - set(source.dimensions.values()))
+    return ",".join([f"dimension{number}" for number in unwanted] + ["url", "title", "subtitle", "icon", "iconSVG"])
+
+
+def verdict_of(reported: int, extracted: int, truncated: int) -> str:
+    """What the source's count of a day says about ours.
+
+    `equal`; `truncated` (the difference is what the server does not give); `not_archived` (a zero report beside
+    events is no report); `report_behind` (we have more: a late event, the report is not made anew yet); `differs`
+    (the report knows events that we do not have).
+    """
+    if reported == extracted:
+        return "equal"
+    if reported == 0:
+        return "not_archived"
+    if reported < extracted:
+        return "report_behind"
+    return "truncated" if reported - extracted <= truncated else "differs"
+
+
+def days_to_reconcile(
+    known: dict[date, Reconciled],
+    *,
+    since: datetime,
+    now: datetime,
+    zone: ZoneInfo,
+    asked_days: tuple[date, date] | None = None,
+) -> list[date]:
+    """Closed days to compare now, in order: never compared, the last seven once a night, open ones once an hour."""
+    yesterday = local_date(now, zone) - ONE_DAY
+    first = local_date(since, zone)
+    if asked_days:
+        return list(each_day(asked_days[0], min(asked_days[1], yesterday)))
+    night = latest_night(now, zone)
+    due = []
+    for day in each_day(first, yesterday):
+        entry = known.get(day)
+        recent = day > yesterday - RECONCILED_DAYS * ONE_DAY
+        if (
+            entry is None
+            or (recent and entry.checked_at < night)
+            or (
+                entry.verdict in OPEN_VERDICTS
+                and recent
+                and entry.reads < READS_OF_A_DIFFERING_DAY
+                and entry.checked_at < now - RECHECK_AFTER
+            )
+        ):
+            due.append(day)
+    return due

@@ -1,0 +1,218 @@
+"""What is known of each source between passes: windows read and how they were proven, watermark, refusals.
+
+The watermark is the end of what is proven without a gap, never the newest event seen, so a quiet night moves on.
+Not here: reading (extraction.py), rows (landing.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+import duckdb
+
+from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.warehouse.landing import Landed, SourceKey
+from matokit_pipelines.windows import Window, gap_free_end, joined
+
+Tier = Literal["recent", "history", "look_back", "reconcile", "asked"]
+Proof = Literal["drained", "none"]
+Status = Literal["complete", "complete_with_loss", "incomplete"]
+MATOMO_LAG = timedelta(minutes=10)  # an event may reach Matomo's log some minutes after it happened
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """A source as the ledger knows it. Instants in UTC; None = not yet."""
+
+    zone: str
+    url: str
+    site_id: str
+    watermark: datetime | None
+    refused_credentials: str | None
+    refused_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """One closed day of a site: the source's own count beside ours."""
+
+    day: date
+    reported: int | None
+    extracted: int
+    truncated: int
+    verdict: str
+    reads: int
+    checked_at: datetime
+
+
+def state(connection: duckdb.DuckDBPyConnection, name: str) -> SourceState | None:
+    """What is known of the source, None before its first pass."""
+    rows = connection.execute(
+        "select zone, url, site_id, watermark, refused_credentials, refused_at from ledger.sources where source = ?",
+        [name],
+    ).fetchall()
+    if not rows:
+        return None
+    zone, url, site_id, watermark, refused, refused_at = rows[0]
+    return SourceState(zone, url, site_id, _utc(watermark), refused, _utc(refused_at))
+
+
+def introduce(connection: duckdb.DuckDBPyConnection, key: SourceKey, kind: str, zone: str, url: str) -> None:
+    """Meet a source for the first time, or hold it against what it was: rows of two sites must never mix."""
+    known = state(connection, key.source)
+    if known is None:
+        connection.execute(
+            "insert into ledger.sources (source, kind, site_id, zone, url) values (?, ?, ?, ?, ?)",
+            [key.source, kind, key.site_id, zone, url],
+        )
+        return
+    for what, before, after in (("site", known.site_id, key.site_id), ("time zone", known.zone, zone)):
+        if before != after:
+            raise SettingsError(
+                f"Source {key.source} was read from {what} {before} until now and would be from {after}; "
+                "give the new one another name, or start a new home."
+            )
+    if known.url != url:
+        connection.execute("update ledger.sources set url = ? where source = ?", [url, key.source])
+
+
+def project_zone(connection: duckdb.DuckDBPyConnection, zone: str, *, full: bool = False) -> None:
+    """Fix the zone that days are cut in, or hold the setting against it. `full` moves a home to a new zone."""
+    rows = connection.execute("select zone from ledger.project").fetchall()
+    if not rows:
+        connection.execute("insert into ledger.project values (?)", [zone])
+    elif rows[0][0] != zone and full:
+        connection.execute("update ledger.project set zone = ?", [zone])
+    elif rows[0][0] != zone:
+        raise SettingsError(
+            f"This home cuts its days in {rows[0][0]}, but project.timezone says {zone}; "
+            "put it back, or run `matokit build --full` to derive everything anew."
+        )
+
+
+def note_window(
+    connection: duckdb.DuckDBPyConnection,
+    key: SourceKey,
+    window: Window,
+    landed: Landed,
+    *,
+    tier: Tier,
+    zone: str,
+    proof: Proof,
+    status: Status,
+    detail: str | None,
+    started: datetime,
+    finished: datetime,
+) -> None:
+    """One reading into the ledger; call in the transaction that landed it."""
+    connection.execute(
+        "insert into ledger.windows (source, site_id, tier, window_start, window_end, zone, received, duplicates, "
+        "quarantined, landed, inserted, changed, vanished, truncated, proof, status, detail, started_at, finished_at) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [key.source, key.site_id, tier, window.start, window.end, zone, landed.received, landed.duplicates,
+         landed.quarantined, landed.landed, landed.inserted, landed.changed, landed.vanished, landed.truncated,
+         proof, status, detail, started, finished],
+    )  # fmt: skip
+
+
+def proven_windows(connection: duckdb.DuckDBPyConnection, name: str) -> list[Window]:
+    """The stretches of the source that were read whole, neighbours joined, by start."""
+    rows = connection.execute(
+        "select window_start, window_end from ledger.windows where source = ? and status <> 'incomplete' order by 1, 2",
+        [name],
+    ).fetchall()
+    return joined(Window(start, end) for start, end in rows)
+
+
+def last_reading(connection: duckdb.DuckDBPyConnection, name: str, tiers: Sequence[Tier]) -> datetime | None:
+    """When a whole reading of one of the tiers last began."""
+    rows = connection.execute(
+        "select max(started_at) from ledger.windows where source = ? and list_contains(?, tier) "
+        "and status <> 'incomplete'",
+        [name, list(tiers)],
+    ).fetchall()
+    return _utc(rows[0][0])
+
+
+def first_reading(connection: duckdb.DuckDBPyConnection, name: str) -> datetime | None:
+    """When the source was first read."""
+    rows = connection.execute("select min(started_at) from ledger.windows where source = ?", [name]).fetchall()
+    return _utc(rows[0][0])
+
+
+def advance(
+    connection: duckdb.DuckDBPyConnection, name: str, *, since: datetime, read_at: datetime, final_before: datetime
+) -> None:
+    """Move the watermark to min(end of the gap-free range since `since`, `read_at` - lag)."""
+    proven_to = gap_free_end(proven_windows(connection, name), since)
+    watermark = min(proven_to, read_at - MATOMO_LAG)
+    connection.execute(
+        "update ledger.sources set proven_from = $since, proven_to = $proven, "
+        "watermark = greatest(watermark, $watermark), final_before = $final, last_read_at = $read, "
+        "last_error = null, last_error_at = null, refused_credentials = null, refused_at = null where source = $name",
+        {"since": since, "proven": proven_to, "watermark": watermark, "final": min(final_before, watermark),
+         "read": read_at, "name": name},
+    )  # fmt: skip
+
+
+def note_error(connection: duckdb.DuckDBPyConnection, name: str, sentence: str, now: datetime) -> None:
+    """Keep why a source could not be read, for `status` and the pages."""
+    connection.execute(
+        "update ledger.sources set last_error = ?, last_error_at = ? where source = ?", [sentence, now, name]
+    )
+
+
+def note_refusal(connection: duckdb.DuckDBPyConnection, name: str, credentials: str, now: datetime) -> None:
+    """Keep the fingerprint of refused credentials, so that they are not tried again for a while."""
+    connection.execute(
+        "update ledger.sources set refused_credentials = ?, refused_at = ? where source = ?", [credentials, now, name]
+    )
+
+
+def reconciled(connection: duckdb.DuckDBPyConnection, name: str) -> dict[date, Reconciled]:
+    """The days of the source that were held against its own report."""
+    rows = connection.execute(
+        "select site_date, reported, extracted, truncated, verdict, reads, checked_at from ledger.reconciliation "
+        "where source = ?",
+        [name],
+    ).fetchall()
+    return {
+        day: Reconciled(day, reported, extracted, truncated, verdict, reads, at.astimezone(UTC))
+        for day, reported, extracted, truncated, verdict, reads, at in rows
+    }
+
+
+def note_reconciled(connection: duckdb.DuckDBPyConnection, key: SourceKey, entry: Reconciled) -> None:
+    """Store (again) what a day's comparison gave."""
+    connection.execute(
+        "delete from ledger.reconciliation where source = ? and site_id = ? and site_date = ?",
+        [key.source, key.site_id, entry.day],
+    )
+    connection.execute(
+        "insert into ledger.reconciliation values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [key.source, key.site_id, entry.day, entry.reported, entry.extracted, entry.truncated, entry.verdict,
+         entry.reads, entry.checked_at],
+    )  # fmt: skip
+
+
+def extracted_on(connection: duckdb.DuckDBPyConnection, key: SourceKey, window: Window, day: date) -> tuple[int, int]:
+    """`(events landed with a time in `window`, actions known to be cut off on site-day `day`)`."""
+    names = {"source": key.source, "site_id": key.site_id}
+    events = connection.execute(
+        "select count(*) from raw.matomo_events where source = $source and site_id = $site_id "
+        "and vanished_at is null and event_ts >= $start and event_ts < $end",
+        names | {"start": window.start, "end": window.end},
+    ).fetchall()[0][0]
+    cut = connection.execute(
+        "select coalesce(sum(truncated), 0) from ledger.truncated_visits "
+        "where source = $source and site_id = $site_id and site_date = $day",
+        names | {"day": day},
+    ).fetchall()[0][0]
+    return int(events), int(cut)
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return value.astimezone(UTC) if value else None
