@@ -27,6 +27,7 @@ FILE_NAME = "matokit.toml"
 HOME_NAME = ".matokit"
 PREFIX = "MATOKIT_"
 Environment = Literal["production", "test", "development", "ci", "staging", "unknown"]
+Outcome = Literal["success", "failure", "partial", "started", "finished", "cancelled", "unknown"]
 Meaning = Literal[
     "os", "architecture", "commit", "duration", "error_type", "exit_code", "run_id", "event_id", "contract"
 ]
@@ -100,14 +101,26 @@ class SourceSettings(_Section):
         return f"{PREFIX}{self.name.upper()}_TOKEN"
 
 
+class CodeMeaning(_Section):
+    """What one numeric code of a codes-only installer tells; without a component it is about the whole run."""
+
+    component: str | None = None
+    outcome: Outcome
+
+    @property
+    def parts(self) -> tuple[str | None, str]:
+        return self.component, self.outcome
+
+
 class EventSettings(_Section):
     """How events are read."""
 
     environments: dict[str, Environment] = Field(
         default_factory=dict, description="Category -> environment, beside or instead of the built-in ones."
     )
-    component_codes: dict[str, str] = Field(
-        default_factory=dict, description="Further numeric codes of codes-only installers -> component:outcome."
+    component_codes: dict[int, CodeMeaning] = Field(
+        default_factory=dict,
+        description='Further numeric codes -> what they tell, such as 12 = { component = "r", outcome = "success" }.',
     )
     zero_value: Literal["failure", "success", "unknown"] = Field(
         "failure", description="What value 0 means where both logging functions are in use."

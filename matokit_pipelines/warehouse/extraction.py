@@ -142,7 +142,7 @@ class MatomoPass:
         self._client = client
         self._source = source
         self._key = SourceKey(source.name, source.site_id)
-        self._dimensions: dict[str, int] = {**source.dimensions}
+        self._dimensions: dict[str, int] = {str(meaning): number for meaning, number in source.dimensions.items()}
         self._credentials = fingerprint(token)
         self._project_zone = project_zone
         self._clock = clock

@@ -1,0 +1,177 @@
+"""What a refresh is made of: extract, build, publish. The command line and the schedule call these same functions.
+
+Not here: what is due (extraction.py), how tables are derived (build.py), how a snapshot is made (snapshots.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import duckdb
+
+from matokit_pipelines import __version__
+from matokit_pipelines.clock import Clock
+from matokit_pipelines.errors import MatokitError, NothingPublished, SettingsError
+from matokit_pipelines.settings import Loaded, SourceSettings
+from matokit_pipelines.sources.http import HttpLimits, HttpSession
+from matokit_pipelines.sources.matomo import MatomoClient
+from matokit_pipelines.warehouse import ledger
+from matokit_pipelines.warehouse.build import BuildOptions, BuildResult, build
+from matokit_pipelines.warehouse.connection import COMMAND_WAIT_SECONDS, Warehouse
+from matokit_pipelines.warehouse.extraction import MatomoPass, PassResult, Progress
+from matokit_pipelines.warehouse.snapshots import Manifest, open_current, publish
+from matokit_pipelines.windows import each_day
+
+RULES = "staging.installer_events"  # its state says by which rules events are read
+
+
+@dataclass(frozen=True)
+class Home:
+    """Everything a command works with: settings, clock, warehouse."""
+
+    loaded: Loaded
+    clock: Clock
+    warehouse: Warehouse
+
+    @classmethod
+    def of(cls, loaded: Loaded, clock: Clock, *, wait_seconds: float = COMMAND_WAIT_SECONDS) -> Home:
+        return cls(loaded, clock, Warehouse(loaded.home, clock, wait_seconds=wait_seconds))
+
+    @property
+    def zone_name(self) -> str:
+        return self.loaded.settings.project.timezone
+
+
+@dataclass(frozen=True)
+class Built:
+    """A build and what was published of it; `manifest` is None when the snapshot in service is still right."""
+
+    result: BuildResult
+    manifest: Manifest | None
+
+
+def client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> MatomoClient:
+    """A client for one source, with the patience that the settings give."""
+    patience = loaded.settings.http
+    limits = HttpLimits(
+        connect_timeout=patience.connect_timeout,
+        read_timeout=patience.read_timeout,
+        attempts=patience.attempts,
+        first_wait=patience.first_wait,
+        longest_wait=patience.longest_wait,
+        budget=patience.budget,
+    )
+    session = HttpSession(source.name, source.url, clock, limits)
+    return MatomoClient(session, source.site_id, lambda: loaded.token(source), page_size=source.page_size)
+
+
+def extract(
+    home: Home,
+    *,
+    only: str | None = None,
+    days: tuple[date, date] | None = None,
+    progress: Progress | None = None,
+) -> list[PassResult]:
+    """One pass over every source (or `only` one). A source's refusal is in its result; the others are still read."""
+    sources = _sources(home.loaded, only)
+    tokens = {source.name: home.loaded.token(source) for source in sources}
+    results = []
+    for source in sources:
+        client = client_for(home.loaded, source, home.clock)
+        try:
+            with home.warehouse.writer() as connection:
+                ledger.project_zone(connection, home.zone_name)
+                results.append(
+                    MatomoPass(
+                        connection, client, source, tokens[source.name],
+                        project_zone=home.zone_name, clock=home.clock, progress=progress,
+                    ).run(days)
+                )  # fmt: skip
+        finally:
+            client.close()
+    return results
+
+
+def build_and_publish(
+    home: Home, *, days: tuple[date, date] | None = None, full: bool = False, progress: Progress | None = None
+) -> Built:
+    """Derive what is touched (or `days`, or everything), check it, and publish when anything a reader sees moved."""
+    with home.warehouse.exclusive():
+        with home.warehouse.writer() as connection:
+            ledger.project_zone(connection, home.zone_name, full=full)
+            result = build(
+                connection,
+                options=build_options(home.loaded),
+                now=home.clock.now(),
+                days=list(each_day(*days)) if days else None,
+                full=full,
+                progress=progress,
+            )
+            rules = rule_version(connection)
+            mark = connection.execute("select min(watermark) from ledger.sources").fetchall()[0][0]
+        if not _worth_publishing(home, result, rules, mark):
+            return Built(result, None)
+        manifest = publish(home.warehouse, code_version=__version__, rule_version=rules, project_zone=home.zone_name)
+    return Built(result, manifest)
+
+
+def build_options(loaded: Loaded) -> BuildOptions:
+    """The settings that derivation depends on."""
+    settings = loaded.settings
+    return BuildOptions(
+        project_zone=settings.project.timezone,
+        environments=dict(settings.events.environments),
+        component_codes={code: entry.parts for code, entry in settings.events.component_codes.items()},
+        zero_value=settings.events.zero_value,
+    )
+
+
+def rule_version(connection: duckdb.DuckDBPyConnection) -> str:
+    """Eight hex digits for the rules by which events are read; empty before the first build."""
+    rows = connection.execute("select state_hash from ledger.model_state where model = ?", [RULES]).fetchall()
+    return str(rows[0][0])[:8] if rows else ""
+
+
+def first_error(results: Sequence[PassResult]) -> MatokitError | None:
+    """Why the first source that could not be read could not be read; None when all answered."""
+    return next((result.error for result in results if result.error), None)
+
+
+def loss_in_words(results: Sequence[PassResult]) -> str | None:
+    """One sentence on what the sources do not give, None when nothing is missing."""
+    parts = []
+    for result in results:
+        if result.truncated:
+            parts.append(f"source {result.source} withholds {result.truncated:,} actions of very long visits")
+        if result.differing_days:
+            days = ", ".join(day.isoformat() for day in result.differing_days[:3])
+            parts.append(f"the report of source {result.source} counts more events than it gives on {days}")
+    if not parts:
+        return None
+    return f"Data are incomplete: {'; '.join(parts)}; `matokit status` keeps the details."
+
+
+def _sources(loaded: Loaded, only: str | None) -> list[SourceSettings]:
+    settings = loaded.settings
+    if not settings.sources:
+        raise SettingsError("No source is set up; `matokit init` writes a settings file to begin with.")
+    return [settings.source(only)] if only else list(settings.sources)
+
+
+def _worth_publishing(home: Home, result: BuildResult, rules: str, watermark: datetime | None) -> bool:
+    """Whether a reader of the current snapshot would see something that is no longer so."""
+    if result.changed:
+        return True
+    try:
+        with open_current(home.loaded.home) as snapshot:
+            now = snapshot.manifest
+    except NothingPublished:
+        return True
+    return (now.watermark, now.rule_version, now.code_version, now.project_zone) != (
+        watermark.astimezone(UTC) if watermark else None,
+        rules,
+        __version__,
+        home.zone_name,
+    )
