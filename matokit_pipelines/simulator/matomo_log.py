@@ -182,15 +182,6 @@ class MatomoLog:
             visit.events += 1
         self.days.setdefault(arrival.wall // DAY, []).append((visit, action))
 
-    def take_back(self, actions: int) -> None:
-        """Forget the newest `actions` actions: a failed bulk request leaves nothing."""
-        for day in list(self.days):
-            self.days[day] = [pair for pair in self.days[day] if pair[1].page_id <= self.version - actions]
-        for visits in self._visitors.values():
-            for visit in visits:
-                visit.actions = [known for known in visit.actions if known.page_id <= self.version - actions]
-        self.version += 1
-
     def ping(self, visitor: str, ts: int) -> None:
         """A heartbeat: lengthens the newest visit, not its last action."""
         visits = self._visitors.get(visitor)
