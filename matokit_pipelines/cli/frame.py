@@ -1,0 +1,151 @@
+"""What all commands share: settings, clock, output as tables or JSON, progress, errors as one sentence.
+
+Not here: any command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from matokit_pipelines.settings import Loaded
+    from matokit_pipelines.warehouse.refresh import Home
+
+AsJson = typer.Option(False, "--json", help="Print one array of objects instead of text.")
+
+
+@dataclass
+class Frame:
+    """What the global options say. Results go to `out`, progress and errors to `err`."""
+
+    config: Path | None = None
+    debug: bool = False
+    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+
+    def loaded(self) -> Loaded:
+        """The settings; SettingsError when they are wrong."""
+        from matokit_pipelines import settings
+
+        return settings.load(self.config)
+
+    def home(self) -> Home:
+        """Settings, clock and warehouse of the home in use."""
+        from matokit_pipelines.clock import SystemClock
+        from matokit_pipelines.warehouse.refresh import Home
+
+        return Home.of(self.loaded(), SystemClock())
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar on stderr while a person looks on; silent elsewhere."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        shown = self.err.is_terminal
+        with Progress(*columns, console=self.err, transient=True, disable=not shown) as bar:
+            task = bar.add_task(what, total=None)
+
+            def step(label: str, done: int, total: int) -> None:
+                bar.update(task, description=f"{what} {label}".rstrip(), completed=done, total=total)
+
+            yield step
+
+    def say(self, text: str = "") -> None:
+        """A line of result. `text` is printed as it is: square brackets are no mark-up."""
+        self.out.print(text, markup=False)
+
+    def rows(self, rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str = "Nothing.") -> None:
+        """Rows as a table, or as one JSON array."""
+        if as_json:
+            sys.stdout.write(json.dumps([dict(row) for row in rows], default=plain, ensure_ascii=False, indent=1) + "\n")
+            return
+        if not rows:
+            self.say(empty)
+            return
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name, value in rows[0].items():
+            table.add_column(name, justify="right" if is_number(value) else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(text_of(value) for value in row.values()))
+        self.out.print(table)
+
+
+def frame_of(context: typer.Context) -> Frame:
+    """The frame that the main command made."""
+    found = context.obj
+    if not isinstance(found, Frame):
+        raise TypeError("the command was started without its frame")
+    return found
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value stands better at the right."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def text_of(value: Any) -> str:
+    """A value as a person reads it: UTC to the second, counts with separators, an em dash for null."""
+    from rich.markup import escape
+
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S") if value.tzinfo is None else f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return escape(str(value))
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no form for."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value)
+
+
+def points_of(share: float | None) -> str:
+    """A share as percent with one decimal, an em dash for null."""
+    return "—" if share is None else f"{100 * share:.1f} %"
+
+
+def day_range(first: str | None, last: str | None, today: date) -> tuple[date, date] | None:
+    """`--from` and `--to`, both included; None when neither is given. SettingsError when they are the wrong way round."""
+    from matokit_pipelines.errors import SettingsError
+    from matokit_pipelines.windows import parse_day
+
+    if first is None and last is None:
+        return None
+    if first is None:
+        raise SettingsError("--to needs --from; give both days.")
+    start, end = parse_day(first), parse_day(last) if last else today
+    if end < start:
+        raise SettingsError(f"--from {start} is after --to {end}; give them the other way round.")
+    return start, end
+
+
+def bullet(lines: Iterable[str]) -> str:
+    """Lines under each other, each with a dash."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def quiet_pipe() -> None:
+    """Let `matokit … | head` end without a traceback."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

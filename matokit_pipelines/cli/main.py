@@ -1,0 +1,105 @@
+"""The command itself: global options, the list of commands, and what a person sees when something fails.
+
+Not here: what a command does.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+import click
+import typer
+
+from matokit_pipelines import __version__
+from matokit_pipelines.cli import asking, demo, pipeline, reporting, setting_up, simulating, status, trying
+from matokit_pipelines.cli.frame import Frame, quiet_pipe
+from matokit_pipelines.errors import DEFECT, FINE, REFUSED, USAGE, MatokitError
+
+app = typer.Typer(
+    name="matokit",
+    help="Whether the software you hand out installs: events read from Matomo, derived, checked, shown.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+report = typer.Typer(help="Render a report.", no_args_is_help=True, rich_markup_mode=None)
+simulate = typer.Typer(help="Run a simulated service in the foreground.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"matokit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    context: typer.Context,
+    config: Path | None = typer.Option(None, help="Settings file, instead of ./matokit.toml."),
+    debug: bool = typer.Option(False, help="Add the traceback to an error."),
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    context.obj = Frame(config=config, debug=debug)
+
+
+app.command("demo")(demo.demo)
+app.command("try")(trying.try_source)
+app.command("init")(setting_up.init)
+app.command("doctor")(setting_up.doctor)
+app.command("status")(status.status)
+app.command("extract")(pipeline.extract)
+app.command("build")(pipeline.build)
+app.command("run")(pipeline.run)
+app.command("query")(asking.query)
+app.command("explain")(asking.explain)
+report.command("weekly")(reporting.weekly)
+app.add_typer(report, name="report")
+simulate.command("matomo")(simulating.matomo)
+app.add_typer(simulate, name="simulate")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and leave with its exit code; see errors.py for the codes."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command and give its exit code; every error is one sentence on stderr."""
+    debug = "--debug" in arguments
+    try:
+        result = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else FINE
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        typer.echo("Stopped; what was landed so far is kept.", err=True)
+        return 130
+    except BrokenPipeError:
+        quiet_pipe()
+        return FINE
+    except MatokitError as error:
+        _tell(str(error), debug)
+        return error.exit_code
+    except OSError as error:
+        _tell(f"The operating system refused ({error.strerror or error}: {error.filename or 'no file'}).", debug)
+        return REFUSED
+    except Exception as error:
+        _tell(f"This is a defect of matokit ({type(error).__name__}: {error}); run again with --debug and report it.", debug)
+        return DEFECT
+
+
+def _tell(sentence: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    typer.echo(sentence, err=True)
+
+
+if __name__ == "__main__":
+    main()
