@@ -1,0 +1,114 @@
+"""Checks on derived tables: made from model.yaml, and those of checks.sql.
+
+A statement of checks.sql is introduced by `-- #fail name: sentence` or `-- #warn name: sentence` and selects the
+offending rows; none means that the check passes. Not here: what follows from a failure (build.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import duckdb
+
+from matokit_pipelines.warehouse.models import Column, Model, ModelError
+
+Severity = Literal["fail", "warn"]
+_HEAD = re.compile(r"^-- #(?P<severity>fail|warn) (?P<name>[a-z][a-z0-9_]*): (?P<sentence>.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check on one table: `failing_rows` offending rows, `sentence` what must hold."""
+
+    name: str
+    table: str
+    severity: Severity
+    sentence: str
+    failing_rows: int
+
+    @property
+    def passed(self) -> bool:
+        return self.failing_rows == 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: `condition` is true for an offending row, or `query` selects the offending rows."""
+
+    name: str
+    severity: Severity
+    sentence: str
+    condition: str = ""
+    query: str = ""
+
+
+def written_checks(model: Model) -> list[Check]:
+    """The checks of checks.sql; ModelError when a text stands before the first head."""
+    heads = list(_HEAD.finditer(model.checks))
+    if model.checks.strip() and (not heads or model.checks[: heads[0].start()].strip()):
+        raise ModelError(f'checks.sql of {model.name} must begin with "-- #fail name: sentence" or "-- #warn ...".')
+    ends = [head.start() for head in heads[1:]] + [len(model.checks)][: len(heads)]
+    return [
+        Check(
+            head["name"],
+            "fail" if head["severity"] == "fail" else "warn",
+            head["sentence"].strip(),
+            query=model.checks[head.end() : end].strip().rstrip(";"),
+        )
+        for head, end in zip(heads, ends, strict=True)
+    ]
+
+
+def row_checks(model: Model) -> list[Check]:
+    """The checks that model.yaml asks of each single row."""
+    return [check for column in model.file.columns for check in _of_column(model, column)]
+
+
+def _of_column(model: Model, column: Column) -> Iterator[Check]:
+    name = column.name
+    names = {other.name for other in model.file.columns}
+    if not column.nullable:
+        yield Check(f"{name}_not_null", "fail", f"{name} is never null", f"{name} is null")
+    if column.values is not None:
+        allowed = ", ".join("'" + value.replace("'", "''") + "'" for value in column.values)
+        yield Check(f"{name}_values", "fail", f"{name} is one of {allowed}", f"{name} not in ({allowed})")
+    if column.range is not None:
+        low, high = column.range
+        outside = [f"{name} < {low}"] if low is not None else []
+        outside += [f"{name} > {high}"] if high is not None else []
+        yield Check(f"{name}_range", "fail", f"{name} lies in {low} to {high}", " or ".join(outside))
+    if {f"{name}_low", f"{name}_high"} <= names:
+        sentence = f"{name} lies within its own interval"
+        yield Check(f"{name}_interval", "fail", sentence, f"{name} < {name}_low or {name} > {name}_high")
+    if name == "success_rate" and "events" in names:
+        sentence = "a rate is null exactly when there are no events"
+        yield Check(f"{name}_null_without_events", "fail", sentence, f"({name} is null) <> (events = 0)")
+
+
+def run_checks(con: duckdb.DuckDBPyConnection, model: Model, run: tuple[date, date] | None = None) -> list[CheckResult]:
+    """Check a table, the rows of the days `run` only where given (checks.sql always sees everything)."""
+    where, days = ("where event_date between ? and ?", list(run)) if run else ("", [])
+    results: list[CheckResult] = []
+    checks = row_checks(model)
+    if checks:
+        counts = ", ".join(f"count(*) filter (where {check.condition})" for check in checks)
+        found = con.execute(f"select {counts} from {model.name} {where}", days).fetchall()[0]
+        results += [_result(model, check, int(failing)) for check, failing in zip(checks, found, strict=True)]
+    if model.key:
+        key = ", ".join(model.key)
+        unique = Check("key_unique", "fail", f"({key}) is unique")
+        doubled = f"select 1 from {model.name} {where} group by {key} having count(*) > 1"
+        failing = con.execute(f"select count(*) from ({doubled})", days).fetchall()[0][0]
+        results.append(_result(model, unique, int(failing)))
+    for check in written_checks(model):
+        failing = con.execute(f"select count(*) from ({check.query}\n)").fetchall()[0][0]
+        results.append(_result(model, check, int(failing)))
+    return results
+
+
+def _result(model: Model, check: Check, failing: int) -> CheckResult:
+    return CheckResult(check.name, model.name, check.severity, check.sentence, failing)

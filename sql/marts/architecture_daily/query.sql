@@ -1,0 +1,53 @@
+-- grain: event_date, environment, architecture
+with counted_events as (
+    select
+        event_date,
+        environment,
+        architecture,
+        sum(case when counted then events else 0 end) as events,
+        sum(case when counted and outcome = 'success' then events else 0 end) as successes,
+        sum(case when counted and outcome = 'failure' then events else 0 end) as failures
+    from staging.events_daily
+    group by event_date, environment, architecture
+),
+
+machines_of_day as (
+    select
+        event_date,
+        environment,
+        architecture,
+        machine_key,
+        sum(tries) as tries,
+        greatest(1, sum(run_starts)) as installations
+    from staging.machine_days
+    group by event_date, environment, architecture, machine_key
+),
+
+machine_counts as (
+    select
+        event_date,
+        environment,
+        architecture,
+        count(*) filter (where tries > 0) as machines,
+        sum(installations) as installations
+    from machines_of_day
+    group by event_date, environment, architecture
+)
+
+select
+    counted_events.event_date,
+    counted_events.environment,
+    counted_events.architecture,
+    counted_events.events,
+    counted_events.successes,
+    counted_events.failures,
+    rate(counted_events.successes, counted_events.events) as success_rate,
+    wilson_low(counted_events.successes, counted_events.events) as success_rate_low,
+    wilson_high(counted_events.successes, counted_events.events) as success_rate_high,
+    coalesce(machine_counts.machines, 0) as machines,
+    coalesce(machine_counts.installations, 0) as installations
+from counted_events
+left join machine_counts
+    on machine_counts.event_date = counted_events.event_date
+    and machine_counts.environment = counted_events.environment
+    and machine_counts.architecture = counted_events.architecture
