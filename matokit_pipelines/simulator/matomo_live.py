@@ -163,6 +163,7 @@ def visit_row(visit: Visit, log: MatomoLog, site: Site, fetch: bool) -> Row:
         "serverDatePrettyFirstAction": f"{began:%A, %B} {began.day}, {began.year}",
         "serverTimePrettyFirstAction": f"{began:%H:%M:%S}",
         "visitorType": "new" if visit.number == 1 else "returning",
+        "visitorTypeIcon": None if visit.number == 1 else "plugins/Live/images/returningVisitor.png",
         "visitCount": visit.number,
         "daysSinceFirstVisit": since_seen // 86_400,
         "secondsSinceFirstVisit": since_seen,
@@ -221,8 +222,9 @@ def _event_row(action: Action, views: int) -> Row:
 
 
 def _view_row(visit: Visit, action: Action, place: int, views: int) -> Row:
-    following = visit.actions[place + 1].ts if place + 1 < len(visit.actions) else action.ts
-    spent = max(0, following - action.ts)
+    # A page is looked at until the next page, the last one until the end of the visit.
+    end = visit.first + visit.duration
+    spent = max(0, next((later.ts for later in visit.actions[place + 1 :] if later.category is None), end) - action.ts)
     row: Row = {
         "type": "action",
         "url": action.url,
@@ -258,7 +260,7 @@ def pretty(seconds: int) -> str:
     if seconds < 60:
         return f"{seconds}s"
     if seconds < 3_600:
-        return f"{seconds // 60} min {seconds % 60}s" if seconds % 60 else f"{seconds // 60} min"
+        return f"{seconds // 60} min {seconds % 60}s"
     hours, minutes = seconds // 3_600, seconds % 3_600 // 60
     return f"{hours} hours {minutes} min"
 
@@ -267,7 +269,6 @@ def pretty(seconds: int) -> str:
 _ICONS = "plugins/Morpheus/icons/dist"
 _SAME: Row = {
     "userId": None,
-    "visitorTypeIcon": None,
     "visitConverted": 0,
     "visitConvertedIcon": None,
     "visitEcommerceStatus": "none",
