@@ -1,0 +1,236 @@
+"""The charts of the weekly summary as SVG text: one wide and one narrow drawing of each, without any script.
+
+Values are inline and nothing is fetched. Times are the project zone's wall clock written as UTC, so the zone of the
+process does not matter and a deployment stands where its hour lies in the day. Not here: titles, tables and the alt
+text around a chart.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import altair as alt
+import vl_convert
+
+from matokit_pipelines.reports.comparison import LOW_RATE
+from matokit_pipelines.reports.formats import count, plain
+from matokit_pipelines.reports.weekly_shapes import Day, Deployment, FailingComponent
+
+BLUE = "#1f5fa8"
+ORANGE = "#b4561a"
+INK = "#1d2530"
+GREY = "#68727f"
+PALE = "#b9c1cb"
+LINES = "#e6e9ed"
+# The drawing program carries Liberation Sans; the others have its widths or stand in where it is missing.
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+_VEGA_LITE = "6.4"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a chart is drawn, in CSS pixels, and how small its text may be."""
+
+    name: str
+    width: int
+    text: int
+    is_wide: bool
+
+
+WIDE = Size("wide", 860, 13, True)
+NARROW = Size("narrow", 316, 12, False)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One chart as two SVG texts."""
+
+    wide: str
+    narrow: str
+
+
+def success_trend(days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo) -> Drawn:
+    """Daily success rate with its interval, deployments and the 75 % line. A day without events is a gap."""
+    return Drawn(*(_svg(_trend(days, deployments, zone, size), "trend", size) for size in (WIDE, NARROW)))
+
+
+def failing_components(rows: Sequence[FailingComponent]) -> Drawn:
+    """Failures of each component this week and the week before, as paired bars from 0."""
+    return Drawn(*(_svg(_failing(rows, size), "failing", size) for size in (WIDE, NARROW)))
+
+
+def _trend(days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo, size: Size) -> Any:
+    floor = _floor(days)
+    scale = alt.Scale(type="utc", domain=[_wall(days[0].day, 0), _wall(days[-1].day, 24)], nice=False)
+    x = alt.X("t:T", scale=scale, axis=_days_axis(days, size), title=None)
+    data = _trend_data(days, floor)
+    shares = alt.Scale(domain=[floor, 1], nice=False, zero=False)
+    y = alt.Y("rate:Q", scale=shares, title=None, axis=_percent_axis())
+    low = alt.Y("low:Q", scale=shares, title=None, stack=None)
+    base = alt.Chart(data).encode(x=x)
+    reading = alt.Chart(data).transform_filter("datum.rate != null").encode(x=x, y=y)
+    layers = [
+        *_threshold(days, shares),
+        *_deployment_marks(days, deployments, zone, size, scale),
+        base.mark_area(color=BLUE, opacity=0.16, line=False).encode(y=low, y2="high:Q"),
+        base.transform_filter("datum.alone")
+        .mark_rule(color=BLUE, opacity=0.35, strokeWidth=3)
+        .encode(y="low:Q", y2="high:Q"),
+        base.mark_line(color=PALE, strokeWidth=1.5).encode(y=y),
+        base.mark_line(color=BLUE, strokeWidth=2.5).encode(y=alt.Y("enough:Q", scale=shares, title=None)),
+        reading.transform_filter("datum.small").mark_point(
+            color=GREY, fill="white", size=34, strokeWidth=1.5, opacity=1
+        ),
+        reading.transform_filter("!datum.small").mark_point(color=BLUE, filled=True, size=44, opacity=1),
+    ]
+    return alt.layer(*layers).properties(width=size.width - 46, height=280 if size.is_wide else 210)
+
+
+def _trend_data(days: Sequence[Day], floor: float) -> Any:
+    rows = []
+    rates = [None, *(day.rates.success_rate for day in days), None]
+    for place, day in enumerate(days, 1):
+        rates_of_day = day.rates
+        low = rates_of_day.success_rate_low
+        rows.append(
+            {
+                "t": _wall(day.day, 12),
+                "rate": rates_of_day.success_rate,
+                "enough": None if rates_of_day.small else rates_of_day.success_rate,
+                "low": None if low is None else max(low, floor),
+                "high": rates_of_day.success_rate_high,
+                "small": rates_of_day.small,
+                "alone": rates[place] is not None and rates[place - 1] is None and rates[place + 1] is None,
+            }
+        )
+    return alt.Data(values=rows)
+
+
+def _floor(days: Sequence[Day]) -> float:
+    """Where the rate axis begins: below the 75 % line, every rate and the intervals of days with enough events."""
+    lows = [day.rates.success_rate for day in days if day.rates.success_rate is not None]
+    lows += [day.rates.success_rate_low for day in days if day.rates.success_rate_low and not day.rates.small]
+    return max(0.0, math.floor(10 * min([LOW_RATE - 0.05, *lows]) + 1e-9) / 10)
+
+
+def _threshold(days: Sequence[Day], shares: Any) -> list[Any]:
+    data = alt.Data(values=[{"t": _wall(days[0].day, 0), "rate": LOW_RATE, "label": "75\u00a0%"}])
+    y = alt.Y("rate:Q", scale=shares, title=None)
+    line = alt.Chart(data).mark_rule(color=ORANGE, strokeWidth=1).encode(y=y)
+    label = (
+        alt.Chart(data)
+        .mark_text(align="left", baseline="top", dx=4, dy=4, color=ORANGE)
+        .encode(x="t:T", y=y, text="label:N")
+    )
+    return [line, label]
+
+
+def _deployment_marks(
+    days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo, size: Size, scale: Any
+) -> list[Any]:
+    """A dashed line for each deployment; its name on top where there is room for it."""
+    room = 26 if size.is_wide else 80  # hours that one name takes
+    rows: list[dict[str, object]] = []
+    named_until = -math.inf
+    first = datetime.combine(days[0].day, datetime.min.time())
+    for one in deployments:
+        local = one.first_seen.astimezone(zone).replace(tzinfo=None)
+        hours = (local - first).total_seconds() / 3600
+        fits = hours >= named_until
+        named_until = hours + room if fits else named_until
+        late = hours > 24 * len(days) - room
+        rows.append(
+            {"t": local.isoformat() + "Z", "name": one.commit_sha if fits else "", "align": "right" if late else "left"}
+        )
+    if not rows:
+        return []
+    base = alt.Chart(alt.Data(values=rows)).encode(x=alt.X("t:T", scale=scale, title=None))
+    lines = base.mark_rule(color=GREY, strokeDash=[3, 3], strokeWidth=1)
+    names = [
+        base.transform_filter(f"datum.align == '{side}'")
+        .mark_text(align=side, baseline="bottom", dx=dx, dy=-4, color=GREY)
+        .encode(y=alt.value(0), text="name:N")
+        for side, dx in (("left", -3), ("right", 3))
+    ]
+    return [lines, *names]
+
+
+def _days_axis(days: Sequence[Day], size: Size) -> Any:
+    shown = [day for place, day in enumerate(days) if size.is_wide or place % 7 in (0, 3)]
+    return alt.Axis(
+        values=[_wall(day.day, 12) for day in shown],
+        labelExpr="[utcFormat(datum.value, '%a'), utcFormat(datum.value, '%-d %b')]",
+        labelOverlap=False,
+        labelAlign="center",
+        labelFlush=False,
+        grid=False,
+        ticks=False,
+        labelPadding=8,
+    )
+
+
+def _percent_axis() -> Any:
+    return alt.Axis(labelExpr="format(100 * datum.value, '.0f') + '\u00a0%'", tickCount=4, domain=False, ticks=False)
+
+
+def _failing(rows: Sequence[FailingComponent], size: Size) -> Any:
+    """Three lines a component: its name, the bar of this week, the bar of the week before."""
+    limit = size.width - 10
+    values = []
+    for place, row in enumerate(rows):
+        for line, failures in (("now", row.this_week.failures), ("before", row.week_before.failures)):
+            values.append({"place": place, "line": line, "failures": failures, "label": count(failures)})
+        values.append({"place": place, "line": "name", "failures": 0, "label": plain(row.component)})
+    most = max((max(row.this_week.failures, row.week_before.failures) for row in rows), default=1)
+    y = alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0.18, paddingOuter=0))
+    offset = alt.YOffset("line:N", scale=alt.Scale(domain=["name", "now", "before"], paddingInner=0.12))
+    x = alt.X("failures:Q", axis=None, scale=alt.Scale(domain=[0, most * 1.12], nice=False))
+    base = alt.Chart(alt.Data(values=values)).encode(y=y, yOffset=offset, x=x)
+    bars = base.transform_filter("datum.line != 'name'").mark_bar(cornerRadiusEnd=2).encode(color=_weeks(size))
+    numbers = base.transform_filter("datum.line != 'name'").mark_text(align="left", dx=6, color=INK)
+    names = base.transform_filter("datum.line == 'name'").mark_text(
+        align="left", baseline="middle", dy=2, color=INK, fontWeight="bold", limit=limit
+    )
+    layers = [bars, numbers.encode(text="label:N"), names.encode(text="label:N")]
+    return alt.layer(*layers).properties(width=size.width - 12, height=alt.Step(23, **{"for": "offset"}))
+
+
+def _weeks(size: Size) -> Any:
+    return alt.Color(
+        "line:N",
+        scale=alt.Scale(domain=["now", "before"], range=[ORANGE, PALE]),
+        legend=alt.Legend(
+            title=None,
+            orient="top",
+            direction="horizontal",
+            labelExpr="datum.label == 'now' ? 'this week' : 'week before'",
+            symbolType="square",
+            labelFontSize=size.text,
+            offset=10,
+        ),
+    )
+
+
+def _wall(day: date, hour: int) -> str:
+    """An hour of a local day as text in UTC; hour 24 is the next day's start."""
+    return (datetime.combine(day, datetime.min.time()) + timedelta(hours=hour)).isoformat() + "Z"
+
+
+def _svg(chart: Any, name: str, size: Size) -> str:
+    """The chart drawn. Its ids are made its own, since several drawings stand in one page."""
+    styled = chart.configure(font=FONT, background="white", padding=4).configure_view(stroke=None)
+    styled = styled.configure_axis(
+        labelFontSize=size.text, labelColor=GREY, gridColor=LINES, domainColor=PALE, labelLimit=0
+    )
+    spec = styled.configure_text(fontSize=size.text).to_dict()
+    svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGA_LITE, allowed_base_urls=[])
+    own = f"{name}-{size.name}-"
+    svg = re.sub(r'(\bid=")', rf"\g<1>{own}", svg)
+    return re.sub(r"(url\(#|href=\"#)", rf"\g<1>{own}", svg)

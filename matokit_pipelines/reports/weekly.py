@@ -1,0 +1,310 @@
+"""The weekly operations summary: one complete ISO week of production against the week before, as numbers.
+
+A pure function of a published snapshot, the week and the time. Not here: the selects (weekly_queries.py), what is
+said about the numbers (weekly_words.py) and how they are drawn (charts.py, rendering.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+from matokit_pipelines.reports import weekly_queries as queries
+from matokit_pipelines.reports.comparison import (
+    LOW_RATE,
+    Tally,
+    is_new_failing,
+    keys_are_shared,
+    verdict,
+    verdicts_of_rows,
+)
+from matokit_pipelines.reports.weekly_queries import ALL, NO_WEEK, CommitLife, ComponentWeek
+from matokit_pipelines.reports.weekly_shapes import (
+    Adoption,
+    AdoptionWeek,
+    Architecture,
+    Change,
+    Commit,
+    Day,
+    Deployment,
+    Failing,
+    FailingComponent,
+    NewFailing,
+    NewOs,
+    Period,
+    Quality,
+    Rates,
+    Share,
+    Totals,
+    Trend,
+    WeeklyNumbers,
+    WeekTotal,
+)
+from matokit_pipelines.statistics import rate
+from matokit_pipelines.warehouse.snapshots import Snapshot
+from matokit_pipelines.windows import ONE_DAY, day_window, days_window, each_day, week_label, zone_named
+
+ADOPTION_WEEKS = 8
+BASELINE_WEEKS = 4
+TOP_COMPONENTS = 3
+BASELINE_UNITS = 30  # a commit's baseline takes in earlier commits until it holds so many
+BASELINE_REACH = timedelta(days=7)
+
+Weeks = Mapping[date, Mapping[str, ComponentWeek]]
+
+
+def weekly_numbers(snapshot: Snapshot, monday: date, now: datetime) -> WeeklyNumbers:
+    """Everything the summary of the week of `monday` says, from one snapshot.
+
+    `now` is only printed (and may be any time: old weeks can be made again). ValueError when `monday` is none.
+    """
+    if monday.weekday():
+        raise ValueError(f"{monday} is not a Monday")
+    manifest = snapshot.manifest
+    zone = zone_named(manifest.project_zone)
+    last, earlier = monday + 6 * ONE_DAY, monday - 7 * ONE_DAY
+    period = Period(week_label(monday), monday, last, *_edges(monday, last, manifest.project_zone))
+    before = Period(week_label(earlier), earlier, monday - ONE_DAY, *_edges(earlier, monday - ONE_DAY, str(zone)))
+    weeks = queries.component_weeks(snapshot, monday, BASELINE_WEEKS + 1)
+    whole = weeks.get(monday, {}).get(ALL, NO_WEEK)
+    shared = keys_are_shared(whole.largest_machine_events, whole.tally.events)
+    commits = queries.commits_until(snapshot, period.end)
+    days = _days(snapshot, earlier, last, manifest.watermark)
+    return WeeklyNumbers(
+        period=period,
+        week_before=before,
+        zone=manifest.project_zone,
+        now=now,
+        watermark=manifest.watermark,
+        generation=manifest.generation,
+        published_at=manifest.published_at,
+        code_version=manifest.code_version,
+        rule_version=manifest.rule_version,
+        totals=_totals(weeks, monday, shared),
+        days=days,
+        trend=_trend(days),
+        deployments=tuple(
+            Deployment(life.commit_sha, life.first_seen) for life in commits.values() if life.first_seen >= before.start
+        ),
+        failing=_failing(snapshot, weeks, monday, shared),
+        new_failing=_new_failing(weeks, monday, shared),
+        new_os=_new_os(snapshot, monday, last),
+        commits=_commits(commits, period, shared),
+        adoption=_adoption(snapshot, monday),
+        quality=_quality(snapshot, period, whole, shared),
+    )
+
+
+def _edges(first: date, last: date, zone: str) -> tuple[datetime, datetime]:
+    window = days_window(first, last, zone_named(zone))
+    return window.start, window.end
+
+
+def _components(weeks: Weeks, monday: date) -> dict[str, ComponentWeek]:
+    return {name: week for name, week in weeks.get(monday, {}).items() if name != ALL}
+
+
+def _tallies(weeks: Weeks, monday: date) -> dict[str, Tally]:
+    return {name: week.tally for name, week in _components(weeks, monday).items()}
+
+
+def _totals(weeks: Weeks, monday: date, shared: bool) -> Totals:
+    earlier = monday - 7 * ONE_DAY
+    now = weeks.get(monday, {}).get(ALL, NO_WEEK)
+    before = weeks.get(earlier, {}).get(ALL, NO_WEEK)
+    word, how_likely = verdict(_tallies(weeks, monday), _tallies(weeks, earlier), shared_keys=shared)
+    return Totals(
+        this_week=WeekTotal(now.rates, now.installations, now.machines),
+        week_before=WeekTotal(before.rates, before.installations, before.machines),
+        installations=_change(now.installations, before.installations),
+        events=_change(now.rates.events, before.rates.events),
+        machines=_change(now.machines, before.machines),
+        success_rate=_difference(now.rates.success_rate, before.rates.success_rate),
+        verdict=word,
+        chance=how_likely,
+    )
+
+
+def _change(now: int, before: int) -> Change:
+    return Change(now - before, (now - before) / before if before else None)
+
+
+def _difference(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else now - before
+
+
+def _days(snapshot: Snapshot, first: date, last: date, watermark: datetime | None) -> tuple[Day, ...]:
+    counted = queries.success_days(snapshot, first, last)
+    zone = zone_named(snapshot.manifest.project_zone)
+    days = []
+    for day in each_day(first, last):
+        row = counted.get(day, {})
+        days.append(
+            Day(
+                day,
+                queries.rates_of(row.get("events", 0), row.get("successes", 0), row.get("failures", 0)),
+                row.get("installations", 0),
+                row.get("machines", 0),
+                complete=watermark is not None and watermark >= day_window(day, zone).end,
+            )
+        )
+    return tuple(days)
+
+
+def _trend(days: tuple[Day, ...]) -> Trend:
+    judged = [
+        (day.rates.success_rate, day.day) for day in days if day.rates.success_rate is not None and not day.rates.small
+    ]
+    lowest = min(judged, key=lambda one: (one[0], -one[1].toordinal()), default=(None, None))
+    return Trend(len(judged), sum(1 for found, _ in judged if found < LOW_RATE), lowest[1], lowest[0])
+
+
+def _failing(snapshot: Snapshot, weeks: Weeks, monday: date, shared: bool) -> Failing:
+    now, before = _components(weeks, monday), _components(weeks, monday - 7 * ONE_DAY)
+    words = verdicts_of_rows(_tallies(weeks, monday), _tallies(weeks, monday - 7 * ONE_DAY), shared_keys=shared)
+    errors = queries.error_types(snapshot, monday, monday + 6 * ONE_DAY)
+    failing = [name for name, week in now.items() if week.rates.failures]
+    # A rate of fewer than ten events never stands first.
+    first = sorted(failing, key=lambda name: (now[name].rates.small, -now[name].rates.failures, name))
+    rows = []
+    for name in first[:TOP_COMPONENTS]:
+        week, earlier = now[name], before.get(name, NO_WEEK)
+        error_type, error_failures = errors.get(name, (queries.NOT_REPORTED, 0))
+        rows.append(
+            FailingComponent(
+                name,
+                week.rates,
+                earlier.rates,
+                _difference(week.rates.success_rate, earlier.rates.success_rate),
+                week.machines,
+                week.tally.machines_failing,
+                error_type,
+                error_failures,
+                *words[name],
+            )
+        )
+    return Failing(
+        components=len(now),
+        components_failing=len(failing),
+        rows=tuple(rows),
+        failures=sum(week.rates.failures for week in now.values()),
+        failures_before=sum(week.rates.failures for week in before.values()),
+    )
+
+
+def _new_failing(weeks: Weeks, monday: date, shared: bool) -> tuple[NewFailing, ...]:
+    found = []
+    for name, week in _components(weeks, monday).items():
+        history = [weeks.get(monday - 7 * n * ONE_DAY, {}).get(name, NO_WEEK).tally for n in range(1, 5)]
+        if is_new_failing(week.tally, history[0], sum(history, start=Tally()), shared_keys=shared):
+            found.append(NewFailing(name, week.rates.failures, week.rates.events, week.tally.machines_failing))
+    return tuple(sorted(found, key=lambda row: (-row.failures, row.component)))
+
+
+def _new_os(snapshot: Snapshot, first: date, last: date) -> tuple[NewOs, ...]:
+    return tuple(
+        NewOs(
+            row["os_family"] or "unknown",
+            row["os_release"] or "unknown",
+            row["first_seen"],
+            row["machines"],
+            queries.rates_of(row["events"], row["successes"], row["failures"]),
+        )
+        for row in queries.new_os_versions(snapshot, first, last)
+    )
+
+
+def _commits(lives: Mapping[str, CommitLife], period: Period, shared: bool) -> tuple[Commit, ...]:
+    """Commits with production events in the week, the newest first."""
+    rows = []
+    for life in sorted(lives.values(), key=lambda life: (life.first_seen, life.commit_sha), reverse=True):
+        if life.last_seen < period.start:
+            continue
+        against = _predecessors(life, lives)
+        baseline: dict[str, Tally] = {}
+        for other in against:
+            for component, tally in other.components.items():
+                baseline[component] = baseline.get(component, Tally()) + tally
+        rates = [other.rates for other in against]
+        pooled = queries.rates_of(*(sum(column) for column in _columns(rates)))
+        word, how_likely = verdict(life.components, baseline, shared_keys=shared)
+        rows.append(
+            Commit(
+                life.commit_sha,
+                life.first_seen,
+                life.first_seen >= period.start,
+                life.rates,
+                life.machines,
+                tuple(other.commit_sha for other in against),
+                pooled,
+                _difference(life.rates.success_rate, pooled.success_rate),
+                word,
+                how_likely,
+            )
+        )
+    return tuple(rows)
+
+
+def _columns(rates: list[Rates]) -> tuple[list[int], list[int], list[int]]:
+    return [one.events for one in rates], [one.successes for one in rates], [one.failures for one in rates]
+
+
+def _predecessors(life: CommitLife, lives: Mapping[str, CommitLife]) -> list[CommitLife]:
+    """The previous commit, then earlier ones until they hold thirty units; none last seen over seven days before.
+
+    Rule `commit_regression` (alert-rules, section 3), as far as totals by commit allow it.
+    """
+    found: list[CommitLife] = []
+    units = 0
+    following = lives.get(life.predecessor_sha or "")
+    while following is not None and units < BASELINE_UNITS and following not in found:
+        if following.last_seen < life.first_seen - BASELINE_REACH:
+            break
+        found.append(following)
+        units += sum(tally.units for tally in following.components.values())
+        following = lives.get(following.predecessor_sha or "")
+    return found
+
+
+def _adoption(snapshot: Snapshot, monday: date) -> Adoption:
+    mondays = [monday - 7 * n * ONE_DAY for n in reversed(range(ADOPTION_WEEKS))]
+    counted: dict[str, dict[date, int]] = {}
+    for week, architecture, installations in queries.installations_by_architecture(
+        snapshot, mondays[0], monday + 6 * ONE_DAY
+    ):
+        counted.setdefault(architecture or "unknown", {})[week] = installations
+    totals = {week: sum(weeks.get(week, 0) for weeks in counted.values()) for week in mondays}
+    rows = []
+    for name, by_week in counted.items():
+        shares = tuple(Share(by_week.get(week, 0), rate(by_week.get(week, 0), totals[week])) for week in mondays)
+        rows.append(
+            Architecture(
+                name,
+                shares,
+                _difference(shares[-1].share, shares[-2].share),
+                _difference(shares[-1].share, shares[0].share),
+            )
+        )
+    rows.sort(key=lambda row: (-sum(share.installations for share in row.shares), row.architecture))
+    return Adoption(tuple(AdoptionWeek(week, totals[week]) for week in mondays), tuple(rows))
+
+
+def _quality(snapshot: Snapshot, period: Period, whole: ComponentWeek, shared: bool) -> Quality:
+    days = queries.success_days(snapshot, period.first_day, period.last_day)
+    inferred = sum(row["inferred_events"] for row in days.values())
+    ambiguous = sum(row["ambiguous_events"] for row in days.values())
+    counted, left_out = queries.landed_rows(snapshot, period.first_day, period.last_day)
+    events = sum(row["events"] for row in days.values())
+    return Quality(
+        landed=counted + sum(reason.rows for reason in left_out),
+        counted=counted,
+        left_out=left_out,
+        inferred_events=inferred,
+        inferred=rate(inferred, events),
+        ambiguous_events=ambiguous,
+        ambiguous=rate(ambiguous, events),
+        largest_machine_events=whole.largest_machine_events,
+        largest_machine=rate(whole.largest_machine_events, whole.tally.events),
+        shared_keys=shared,
+        sources=queries.source_states(snapshot),
+    )

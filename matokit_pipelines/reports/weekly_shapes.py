@@ -1,0 +1,264 @@
+"""The numbers of the weekly operations summary: what the page, its text twin and its JSON all say.
+
+Shares are between 0 and 1, changes of shares are differences of them, instants are aware and in UTC, a `date` is a
+day in the project's zone, None is "nothing to say". Not here: how the numbers are found or shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from matokit_pipelines.reports.comparison import Verdict
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Counted events with their outcome; a success rate with its 95 % Wilson interval. `small`: fewer than ten."""
+
+    events: int
+    successes: int
+    failures: int
+    success_rate: float | None
+    success_rate_low: float | None
+    success_rate_high: float | None
+    small: bool
+
+
+@dataclass(frozen=True)
+class Period:
+    """One ISO week of the project's zone, both days included; `[start, end)` in UTC (167, 168 or 169 hours)."""
+
+    week: str
+    first_day: date
+    last_day: date
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class WeekTotal:
+    rates: Rates
+    installations: int
+    machines: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """This week less the week before; `percent` as a share of the week before, None when that was 0."""
+
+    absolute: int
+    percent: float | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    this_week: WeekTotal
+    week_before: WeekTotal
+    installations: Change
+    events: Change
+    machines: Change
+    success_rate: float | None
+    verdict: Verdict
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class Day:
+    """One local day. `complete`: the data are known to hold all of it."""
+
+    day: date
+    rates: Rates
+    installations: int
+    machines: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The days with at least ten events: how many, how many below 75 %, the lowest (the later one on ties)."""
+
+    days_judged: int
+    days_below: int
+    lowest_day: date | None
+    lowest_rate: float | None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A commit at its first production event."""
+
+    commit_sha: str
+    first_seen: datetime
+
+
+@dataclass(frozen=True)
+class FailingComponent:
+    """`error_type`: the most frequent one of its failures this week, ties by name; `not_reported` where none was."""
+
+    component: str
+    this_week: Rates
+    week_before: Rates
+    success_rate: float | None
+    machines: int
+    machines_failing: int
+    error_type: str
+    error_type_failures: int
+    verdict: Verdict
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class Failing:
+    """The (at most three) components with most failures, beside the sum over all components."""
+
+    components: int
+    components_failing: int
+    rows: tuple[FailingComponent, ...]
+    failures: int
+    failures_before: int
+
+
+@dataclass(frozen=True)
+class NewFailing:
+    """A component that did not fail in the week before and now does, by more than chance."""
+
+    component: str
+    failures: int
+    events: int
+    machines_failing: int
+
+
+@dataclass(frozen=True)
+class NewOs:
+    """An OS version whose first production event ever lies in the week; its machines and rates are of the week."""
+
+    os_family: str
+    os_release: str
+    first_seen: datetime
+    machines: int
+    rates: Rates
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit with production events in the week: its rates since its first event, against its predecessors.
+
+    `against` names the commits of the baseline, the direct predecessor first; `success_rate` is the difference to
+    them, None without a baseline.
+    """
+
+    commit_sha: str
+    first_seen: datetime
+    is_new: bool
+    rates: Rates
+    machines: int
+    against: tuple[str, ...]
+    baseline: Rates
+    success_rate: float | None
+    verdict: Verdict
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class Share:
+    """Installations of one architecture in one week, and their share of that week's installations."""
+
+    installations: int
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """`shares` has one entry a week, oldest first; changes are of this week's share."""
+
+    architecture: str
+    shares: tuple[Share, ...]
+    change_one_week: float | None
+    change_all_weeks: float | None
+
+
+@dataclass(frozen=True)
+class AdoptionWeek:
+    monday: date
+    installations: int
+
+
+@dataclass(frozen=True)
+class Adoption:
+    weeks: tuple[AdoptionWeek, ...]
+    architectures: tuple[Architecture, ...]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """What is known of one source's completeness, now; `last_error` only while nothing was read since."""
+
+    source: str
+    watermark: datetime | None
+    windows_incomplete: int
+    truncated: int
+    quarantined: int
+    open_differences: int
+    last_error: str | None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """`landed = counted + left out` over all environments; the shares are of the week's production events."""
+
+    landed: int
+    counted: int
+    left_out: tuple[LeftOut, ...]
+    inferred_events: int
+    inferred: float | None
+    ambiguous_events: int
+    ambiguous: float | None
+    largest_machine_events: int
+    largest_machine: float | None
+    shared_keys: bool
+    sources: tuple[SourceState, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the page says first. Sentences are templates over the numbers (marking.py).
+
+    `headline_kind`: no_data | no_events | too_few | success_change | new_failing | steady | first_week.
+    """
+
+    headline_kind: str
+    headline: str
+    details: tuple[str, ...]
+    incomplete: tuple[str, ...]
+    trend_title: str
+    failing_title: str
+
+
+@dataclass(frozen=True)
+class WeeklyNumbers:
+    period: Period
+    week_before: Period
+    zone: str
+    now: datetime
+    watermark: datetime | None
+    generation: int
+    published_at: datetime
+    code_version: str
+    rule_version: str
+    totals: Totals
+    days: tuple[Day, ...]
+    trend: Trend
+    deployments: tuple[Deployment, ...]
+    failing: Failing
+    new_failing: tuple[NewFailing, ...]
+    new_os: tuple[NewOs, ...]
+    commits: tuple[Commit, ...]
+    adoption: Adoption
+    quality: Quality

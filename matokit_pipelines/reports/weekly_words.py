@@ -1,0 +1,182 @@
+"""What the weekly summary says in sentences: the headline by rule, what changed, what is missing, chart titles.
+
+Sentences are templates over the document (marking.py), so every number in them is also in the JSON. No words of
+statistics: "more than chance" and "could be chance". Not here: the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from matokit_pipelines.reports.comparison import LOW_RATE, SMALL_NUMBER
+from matokit_pipelines.reports.weekly_queries import NOT_REPORTED
+from matokit_pipelines.reports.weekly_shapes import Commit, Findings, WeeklyNumbers
+
+NAMED = 3  # as many of a kind are named before the reader has to look into the tables
+_SUCCESS = "{totals.this_week.rates.success_rate|percent}"
+_BEFORE = "{totals.week_before.rates.success_rate|percent}"
+_EVENTS = "{totals.this_week.rates.events|count}"
+
+
+def findings(numbers: WeeklyNumbers) -> Findings:
+    """Headline, details and what is incomplete, as templates over the document of `numbers`."""
+    kind, headline = _headline(numbers)
+    return Findings(
+        headline_kind=kind,
+        headline=headline,
+        details=tuple(_details(numbers, kind)),
+        incomplete=tuple(_incomplete(numbers)),
+        trend_title=_trend_title(numbers),
+        failing_title=_failing_title(numbers),
+    )
+
+
+def _headline(numbers: WeeklyNumbers) -> tuple[str, str]:
+    """By rule: significant change of the success rate, then a new failing component, then no notable change."""
+    totals = numbers.totals
+    events, before = totals.this_week.rates.events, totals.week_before.rates.events
+    if not events:
+        return _silence(numbers)
+    if events < SMALL_NUMBER:
+        noun = _many(events, "event", "events")
+        return (
+            "too_few",
+            f"Too few events to judge: {{totals.this_week.rates.failures|count}} of {_EVENTS} {noun} failed.",
+        )
+    if totals.verdict in ("worse", "better"):
+        return "success_change", _success_change(numbers)
+    if numbers.new_failing:
+        return "new_failing", _began_to_fail(0, numbers) + _and_more(len(numbers.new_failing))
+    if not before:
+        return "first_week", f"{_SUCCESS} of {_EVENTS} events succeeded; there is no week before to compare with."
+    if totals.verdict == "too few":
+        return "too_few", f"{_SUCCESS} of {_EVENTS} events succeeded; too few machines to compare with the week before."
+    low = (totals.this_week.rates.success_rate or 0.0) < LOW_RATE
+    start = "No notable change, still below 75\u00a0%" if low else "No notable change"
+    return "steady", f"{start}: {_SUCCESS} of {_EVENTS} events succeeded ({_BEFORE} the week before)."
+
+
+def _silence(numbers: WeeklyNumbers) -> tuple[str, str]:
+    if numbers.watermark is None or numbers.watermark <= numbers.period.start:
+        return "no_data", "No data of this week has been read yet."
+    before = "{totals.week_before.rates.events|count}"
+    return "no_events", f"No installer reported anything this week; {before} events came the week before."
+
+
+def _success_change(numbers: WeeklyNumbers) -> str:
+    totals = numbers.totals
+    change, worse = totals.success_rate or 0.0, totals.verdict == "worse"
+    if (change < 0) == worse and change:
+        verb = "fell" if worse else "rose"
+        return f"Success {verb} to {_SUCCESS} from {_BEFORE} ({{totals.success_rate|points}}), more than chance."
+    # Another mix of components can hide what each of them does.
+    word = "worse" if worse else "better"
+    return f"Components did {word} than the week before, more than chance: {_SUCCESS} success ({_BEFORE} before)."
+
+
+def _began_to_fail(row: int, numbers: WeeklyNumbers) -> str:
+    at = f"new_failing.{row}"
+    machines = _many(numbers.new_failing[row].machines_failing, "machine", "machines")
+    return (
+        f"{{{at}.component|text}} began to fail: {{{at}.failures|count}} of {{{at}.events|count}} events, "
+        f"on {{{at}.machines_failing|count}} {machines}; none failed the week before."
+    )
+
+
+def _and_more(found: int) -> str:
+    if found == 1:
+        return ""
+    return " It is not the only one." if found <= NAMED else " So did several others."
+
+
+def _details(numbers: WeeklyNumbers, kind: str) -> Iterator[str]:
+    """What else changed and why we think so."""
+    if kind in ("no_data", "no_events"):
+        return
+    begun = {row.component for row in numbers.new_failing}
+    for row, component in enumerate(numbers.failing.rows):
+        if component.verdict == "worse" and component.component not in begun and component.success_rate is not None:
+            yield _component_worse(row, numbers)
+    first = 1 if kind == "new_failing" else 0
+    for row in range(first, min(len(numbers.new_failing), NAMED)):
+        yield _began_to_fail(row, numbers)
+    judged = [row for row, commit in enumerate(numbers.commits) if commit.is_new and commit.verdict in _CHANGED]
+    for row in judged[:NAMED]:
+        yield _commit_changed(row, numbers.commits[row])
+    if 0 < len(numbers.new_os) <= NAMED:
+        for row, version in enumerate(numbers.new_os):
+            machines = _many(version.machines, "machine", "machines")
+            at = f"new_os.{row}"
+            yield f"{{{at}.os_release|text}} was seen for the first time, on {{{at}.machines|count}} {machines}."
+    if numbers.quality.shared_keys:
+        yield (
+            "One machine key holds {quality.largest_machine|percent} of the events, so machines cannot be told apart; "
+            "half the events were compared in their place."
+        )
+
+
+_CHANGED = ("worse", "better")
+
+
+def _component_worse(row: int, numbers: WeeklyNumbers) -> str:
+    at = f"failing.rows.{row}"
+    said = numbers.failing.rows[row].error_type
+    cause = "" if said == NOT_REPORTED else f", most often {{{at}.error_type|text}}"
+    return (
+        f"{{{at}.component|text}} got worse, more than chance: {{{at}.this_week.failures|count}} of "
+        f"{{{at}.this_week.events|count}} events failed{cause}; the week before "
+        f"{{{at}.week_before.failures|count}} of {{{at}.week_before.events|count}}."
+    )
+
+
+def _commit_changed(row: int, commit: Commit) -> str:
+    at = f"commits.{row}"
+    others = "its predecessors" if len(commit.against) > 1 else f"{{{at}.against.0|text}}"
+    return (
+        f"Commit {{{at}.commit_sha|text}}, first seen {{{at}.first_seen|instant}}, is {commit.verdict} than {others}, "
+        f"more than chance: {{{at}.rates.success_rate|percent}} success against {{{at}.baseline.success_rate|percent}}."
+    )
+
+
+def _incomplete(numbers: WeeklyNumbers) -> Iterator[str]:
+    """Why the page is made from incomplete data; nothing when it is not."""
+    if numbers.watermark is None:
+        yield "how far the data reach is not known."
+    elif numbers.watermark < numbers.period.end:
+        yield "data to {watermark|instant_of_year}."
+    for row, source in enumerate(numbers.quality.sources):
+        at = f"quality.sources.{row}"
+        for field, one, many in (
+            ("windows_incomplete", "window of {} was not read completely", "windows of {} were not read completely"),
+            ("truncated", "event of {} was cut off at the source", "events of {} were cut off at the source"),
+            ("open_differences", "day of {} differs from its own report", "days of {} differ from their own report"),
+        ):
+            found = getattr(source, field)
+            if found:
+                words = _many(found, one, many).replace("{}", f"{{{at}.source|text}}")
+                yield f"{{{at}.{field}|count}} {words}."
+
+
+def _trend_title(numbers: WeeklyNumbers) -> str:
+    trend = numbers.trend
+    if trend.lowest_day is None:
+        return "No day has enough events for a rate"
+    lowest = "{trend.lowest_day|weekday}: {trend.lowest_rate|percent}"
+    if not trend.days_below:
+        return f"No day below 75\u00a0%; the lowest is {lowest}"
+    days = _many(trend.days_below, "day", "days")
+    return f"{{trend.days_below|count}} {days} below 75\u00a0%, the lowest {lowest}"
+
+
+def _failing_title(numbers: WeeklyNumbers) -> str:
+    if not numbers.failing.rows:
+        return "No component failed this week"
+    noun = _many(numbers.failing.rows[0].this_week.failures, "failure", "failures")
+    return (
+        f"{{failing.rows.0.component|text}} fails most: {{failing.rows.0.this_week.failures|count}} {noun}, "
+        "{failing.rows.0.week_before.failures|count} the week before"
+    )
+
+
+def _many(value: int, one: str, many: str) -> str:
+    return one if value == 1 else many

@@ -1,0 +1,252 @@
+"""The numbers of the weekly summary: definitions, comparisons, and the weeks that are not like others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from matokit_pipelines.reports.weekly import weekly_numbers
+from matokit_pipelines.reports.weekly_words import findings
+from matokit_pipelines.warehouse.snapshots import open_current
+from tests.weekly_marts import MONDAY, NOW, Event, Source, at, publish_events, seeded_weeks
+
+EARLIER = MONDAY - timedelta(days=7)
+
+
+def tries(day, component, successes, failures, *, start=0, commit="a1b2c3d", **more):
+    """One try each of `successes + failures` machines, through the day."""
+    return [
+        Event(
+            at(day, 8 + 12 * place / (successes + failures)),
+            component,
+            "failure" if place < failures else "success",
+            f"m{day}-{start + place}",
+            commit_sha=commit,
+            **more,
+        )
+        for place in range(successes + failures)
+    ]
+
+
+@pytest.fixture
+def numbers_of(tmp_path):
+    """Publish events and count the reported week from them."""
+
+    def count(events, sources=(Source(),), monday=MONDAY):
+        publish_events(tmp_path, events, sources)
+        with open_current(tmp_path) as snapshot:
+            return weekly_numbers(snapshot, monday, NOW)
+
+    return count
+
+
+def test_tables_add_up_to_the_tiles(numbers_of):
+    numbers = numbers_of(seeded_weeks(days=20, runs_a_day=15))
+    this_week = numbers.totals.this_week
+    days = [day for day in numbers.days if day.day >= MONDAY]
+    assert sum(day.rates.events for day in days) == this_week.rates.events > 100
+    assert sum(day.rates.failures for day in days) == this_week.rates.failures == numbers.failing.failures
+    assert sum(day.installations for day in days) == this_week.installations == numbers.adoption.weeks[-1].installations
+    assert sum(row.shares[-1].installations for row in numbers.adoption.architectures) == this_week.installations
+    assert sum(row.shares[-1].share for row in numbers.adoption.architectures) == pytest.approx(1)
+    assert sum(day.rates.failures for day in numbers.days) - this_week.rates.failures == numbers.failing.failures_before
+    assert numbers.quality.landed == numbers.quality.counted + sum(row.rows for row in numbers.quality.left_out)
+
+
+def test_the_week_is_monday_to_sunday_of_the_projects_zone(numbers_of):
+    edges = [
+        Event(at(MONDAY, 0), machine_key="first"),
+        Event(at(MONDAY, 0) - timedelta(seconds=1), machine_key="before"),
+        Event(at(MONDAY + timedelta(days=7), 0) - timedelta(seconds=1), machine_key="last"),
+        Event(at(MONDAY + timedelta(days=7), 0), machine_key="after"),
+    ]
+    numbers = numbers_of(edges)
+    assert numbers.totals.this_week.rates.events == 2
+    assert numbers.totals.week_before.rates.events == 1
+    assert (numbers.days[-1].rates.events, numbers.days[7].rates.events, numbers.days[6].rates.events) == (1, 1, 1)
+
+
+def test_only_production_is_counted(numbers_of):
+    events = [Event(at(MONDAY), environment=name) for name in ("ci", "test", "development", "production")]
+    assert numbers_of(events).totals.this_week.rates.events == 1
+
+
+def test_a_fall_of_the_success_rate_makes_the_headline(numbers_of):
+    numbers = numbers_of(tries(EARLIER, "python_install", 190, 10) + tries(MONDAY, "python_install", 140, 60))
+    assert numbers.totals.verdict == "worse"
+    assert numbers.totals.success_rate == pytest.approx(-0.25)
+    said = findings(numbers)
+    assert said.headline_kind == "success_change"
+    assert "fell" in said.headline
+
+
+def test_the_same_rates_from_one_machine_could_be_chance(numbers_of):
+    """Sixty failures of one machine are one unit; so are its successes."""
+    broken = [replace(event, machine_key="one") for event in tries(MONDAY, "python_install", 0, 60)]
+    numbers = numbers_of(tries(EARLIER, "python_install", 390, 10) + tries(MONDAY, "python_install", 140, 0) + broken)
+    assert numbers.totals.verdict == "could be chance"
+    assert findings(numbers).headline_kind == "steady"
+
+
+def test_another_mix_of_components_is_no_change(numbers_of):
+    before = tries(EARLIER, "safe", 400, 0) + tries(EARLIER, "fragile", 75, 25, start=1000)
+    now = tries(MONDAY, "safe", 100, 0) + tries(MONDAY, "fragile", 300, 100, start=1000)
+    numbers = numbers_of(before + now)
+    assert numbers.totals.success_rate == pytest.approx(0.8 - 0.95)
+    assert numbers.totals.verdict == "could be chance"
+
+
+def test_keys_that_are_no_machines_are_not_compared_as_machines(numbers_of):
+    shared = [replace(event, machine_key="campus") for event in tries(EARLIER, "python_install", 190, 10)] + [
+        replace(event, machine_key="campus") for event in tries(MONDAY, "python_install", 120, 80)
+    ]
+    numbers = numbers_of(shared)
+    assert numbers.quality.shared_keys
+    assert numbers.totals.verdict == "worse"
+    assert any("machines cannot be told apart" in one for one in findings(numbers).details)
+
+
+def test_a_component_that_began_to_fail_makes_the_headline_only_when_enough_machines_say_so(numbers_of):
+    steady = [*tries(EARLIER, "safe", 500, 0), *tries(MONDAY, "safe", 500, 0)]
+    history = tries(EARLIER, "conda", 40, 0, start=2000)
+    numbers = numbers_of([*steady, *history, *tries(MONDAY, "conda", 34, 6, start=2000)])
+    assert [row.component for row in numbers.new_failing] == ["conda"]
+    assert numbers.new_failing[0].machines_failing == 6
+
+
+def test_a_small_number_never_stands_first(numbers_of):
+    numbers = numbers_of([*tries(MONDAY, "rare", 0, 9), *tries(MONDAY, "usual", 98, 2, start=100)])
+    assert [row.component for row in numbers.failing.rows] == ["usual", "rare"]
+    assert numbers.failing.rows[1].this_week.small
+    assert numbers.new_failing == ()
+
+
+def test_components_with_as_many_failures_stand_by_name_and_are_not_padded(numbers_of):
+    numbers = numbers_of(
+        [*tries(MONDAY, "b", 9, 3), *tries(MONDAY, "a", 9, 3, start=50), *tries(MONDAY, "c", 20, 0, start=90)]
+    )
+    assert [row.component for row in numbers.failing.rows] == ["a", "b"]
+
+
+def test_the_most_frequent_error_type_is_named_ties_by_name(numbers_of):
+    failures = [
+        *tries(MONDAY, "a", 10, 2, error_type="timeout"),
+        *tries(MONDAY, "a", 1, 2, start=50, error_type="network"),
+    ]
+    row = numbers_of(failures).failing.rows[0]
+    assert (row.error_type, row.error_type_failures) == ("network", 2)
+
+
+def test_a_new_os_version_is_one_whose_first_event_ever_lies_in_the_week(numbers_of):
+    events = [
+        Event(at(EARLIER), os_release="macOS 14.2"),
+        Event(at(MONDAY), os_release="macOS 14.2", machine_key="a"),
+        Event(at(MONDAY, 9), "x", "failure", os_release="macOS 26.1", machine_key="b"),
+        Event(at(MONDAY, 10), "x", os_release="macOS 26.1", machine_key="c"),
+        Event(at(MONDAY, 10), os_release="macOS 27.0", environment="ci"),
+    ]
+    (new,) = numbers_of(events).new_os
+    assert (new.os_release, new.machines, new.rates.events, new.rates.failures) == ("macOS 26.1", 2, 2, 1)
+    assert new.first_seen == at(MONDAY, 9)
+
+
+def test_a_commit_is_judged_against_predecessors_until_they_hold_thirty_units(numbers_of):
+    days = [MONDAY - timedelta(days=back) for back in (6, 5, 4)]
+    events = [
+        *tries(days[0], "x", 40, 0, commit="aaaaaaa"),
+        *tries(days[1], "x", 40, 0, commit="bbbbbbb"),
+        *tries(days[2], "x", 5, 0, commit="ccccccc"),
+        *tries(MONDAY, "x", 30, 10, commit="ddddddd"),
+    ]
+    commit = numbers_of(events).commits[0]
+    assert commit.commit_sha == "ddddddd"
+    assert commit.against == ("ccccccc", "bbbbbbb")
+    assert (commit.baseline.events, commit.verdict) == (45, "worse")
+    assert commit.success_rate == pytest.approx(-0.25)
+
+
+def test_a_commit_older_than_seven_days_before_is_no_baseline(numbers_of):
+    events = [
+        *tries(MONDAY - timedelta(days=30), "x", 40, 0, commit="aaaaaaa"),
+        *tries(MONDAY, "x", 30, 10, commit="ddddddd"),
+    ]
+    (commit,) = numbers_of(events).commits
+    assert (commit.against, commit.verdict, commit.success_rate) == ((), "too few", None)
+
+
+def test_a_commit_without_events_in_the_week_is_not_listed(numbers_of):
+    events = [*tries(EARLIER, "x", 40, 0, commit="aaaaaaa"), *tries(MONDAY, "x", 9, 0, commit="bbbbbbb")]
+    numbers = numbers_of(events)
+    assert [commit.commit_sha for commit in numbers.commits] == ["bbbbbbb"]
+    assert numbers.commits[0].verdict == "too few"
+    assert [one.commit_sha for one in numbers.deployments] == ["aaaaaaa", "bbbbbbb"]
+
+
+def test_a_week_before_any_data_has_no_rate_and_says_so(numbers_of):
+    numbers = numbers_of([], sources=(Source(watermark=None),))
+    assert numbers.totals.this_week.rates.success_rate is None
+    assert numbers.totals.success_rate is None
+    said = findings(numbers)
+    assert said.headline_kind == "no_data"
+    assert said.incomplete
+
+
+def test_silence_is_not_health(numbers_of):
+    said = findings(numbers_of(tries(EARLIER, "x", 200, 0)))
+    assert said.headline_kind == "no_events"
+    assert not said.incomplete
+
+
+def test_one_event_is_too_few_to_judge(numbers_of):
+    said = findings(numbers_of([Event(at(MONDAY), outcome="failure")]))
+    assert said.headline_kind == "too_few"
+
+
+def test_a_week_of_failures_only_has_a_rate_of_zero_not_none(numbers_of):
+    numbers = numbers_of([*tries(EARLIER, "x", 50, 0), *tries(MONDAY, "x", 0, 50)])
+    assert numbers.totals.this_week.rates.success_rate == 0
+    assert numbers.totals.verdict == "worse"
+
+
+@pytest.mark.parametrize(("monday", "hours"), [(date(2026, 10, 19), 169), (date(2026, 3, 23), 167), (MONDAY, 168)])
+def test_weeks_of_clock_changes_hold_their_hours(numbers_of, monday, hours):
+    sunday = monday + timedelta(days=6)
+    events = [Event(at(sunday, 0) + timedelta(minutes=30 * n), machine_key=f"m{n}") for n in range(50)]
+    numbers = numbers_of(events, monday=monday)
+    assert numbers.period.end - numbers.period.start == timedelta(hours=hours)
+    assert numbers.days[-1].rates.events == min(50, 2 * (24 + hours - 168))
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (Source(watermark=datetime(2026, 11, 15, 20, tzinfo=UTC)), "data to"),
+        (Source(watermark=None), "not known"),
+        (Source(differing_days=(MONDAY,)), "differs from its own report"),
+    ],
+)
+def test_incomplete_data_are_named(numbers_of, source, says):
+    said = findings(numbers_of(tries(MONDAY, "x", 20, 0), sources=(source,)))
+    assert says in " ".join(said.incomplete)
+
+
+def test_days_after_the_watermark_are_not_complete(numbers_of):
+    numbers = numbers_of([Event(at(MONDAY))], sources=(Source(watermark=at(MONDAY + timedelta(days=2), 13)),))
+    assert [day.complete for day in numbers.days[7:]] == [True, True, False, False, False, False, False]
+
+
+def test_a_day_that_is_no_monday_is_refused(tmp_path):
+    publish_events(tmp_path, [])
+    with open_current(tmp_path) as snapshot, pytest.raises(ValueError, match="not a Monday"):
+        weekly_numbers(snapshot, MONDAY + timedelta(days=1), NOW)
+
+
+def test_ten_thousand_components_are_all_counted(numbers_of):
+    events = [
+        Event(at(MONDAY - timedelta(days=7 * (n % 2)), 12), f"component_{n // 2:05d}", "success", f"m{n}")
+        for n in range(20_000)
+    ]
+    numbers = numbers_of(events)
+    assert numbers.failing.components == numbers.totals.this_week.rates.events == 10_000
