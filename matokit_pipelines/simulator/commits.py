@@ -58,7 +58,8 @@ def timeline(start: float, end: float, bad: BadCommit | None, rng: np.random.Gen
         since[before + 1 : before + 1] = [bad.published, bad.rolled_back]
         number[before + 1 : before + 1] = [wrong, before]
     enhanced = rng.random(max(number) + 1) < 0.6
-    enhanced[:2] = [True, False]
+    # Both functions are in use however few commits there are.
+    enhanced[:2] = [True, False][: len(enhanced)]
     if wrong is not None:
         enhanced[wrong] = enhanced[before]
     return Timeline(np.array(since), np.array(number, dtype=np.int64), shas(len(enhanced), rng), enhanced), wrong

@@ -87,17 +87,19 @@ def comparable(row: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-ERRORS = sorted(path.stem for path in RECORDINGS.glob("error.*.json"))
+# A report that is not simulated, XML, and plain text (tested on its own).
+ELSEWHERE = {"error.filter_limit-text", "error.format-xml", "error.format-unknown"}
+ERRORS = sorted({path.stem for path in RECORDINGS.glob("error.*.json")} - ELSEWHERE)
 
 
-@pytest.mark.parametrize("name", [name for name in ERRORS if name != "error.format-unknown"])
+@pytest.mark.parametrize("name", ERRORS)
 def test_error_answers_are_those_recorded(name: str) -> None:
     wanted = recording(name)
     with simulator() as sim:
         answer = replay(sim, wanted["request"])
     assert answer.status_code == wanted["status"]
     assert answer.headers["content-type"] == wanted["headers"]["content-type"]
-    if isinstance(wanted["body"], dict):
+    if not isinstance(wanted["body"], str):
         assert body(answer) == wanted["body"]
     else:
         said = re.search(r"An error occurred (.*?) Go Back", wanted["body_cut"])
