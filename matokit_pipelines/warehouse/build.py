@@ -114,9 +114,10 @@ class _Build:
         if known.get(MACROS) != states[MACROS]:
             self.con.execute(self.macros)
         schemas.drop_unknown(self.con, self.models)
+        made = schemas.ensure_tables(self.con, self.models)
         for model in self.ordered:
-            is_new = schemas.ensure_table(self.con, model)
-            if is_new or self.full or known.get(model.name) != states[model.name] or self.stale & set(model.file.reads):
+            is_other = model.name in made or known.get(model.name) != states[model.name]
+            if self.full or is_other or self.stale & set(model.file.reads):
                 self.stale.add(model.name)
         return {name: state for name, state in states.items() if known.get(name) != state}
 

@@ -22,6 +22,7 @@ from matokit_pipelines.errors import MatokitError
 from matokit_pipelines.windows import days_window
 
 LAYERS = ("staging", "marts")
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times faster and not everywhere
 ColumnType = Literal["varchar", "bigint", "integer", "double", "boolean", "date", "timestamptz"]
 Materialisation = Literal["view", "incremental", "full"]
 Additivity = Literal["additive", "not_additive", "ratio"]
@@ -99,7 +100,7 @@ def _load(name: str, folder: Path) -> Model:
     except OSError as error:
         raise ModelError(f"The model {name} lacks {error.filename}; add the file or remove its folder.") from error
     try:
-        file = ModelFile.model_validate(yaml.safe_load(source))
+        file = ModelFile.model_validate(yaml.load(source, _YAML))  # noqa: S506 - a safe loader
     except (ValidationError, yaml.YAMLError) as error:
         raise ModelError(f"{folder / 'model.yaml'} cannot be read; mend it: {error}") from error
     checks = folder / "checks.sql"

@@ -22,38 +22,42 @@ def ddl(model: Model) -> str:
     return f"create table {model.name} ({columns})"
 
 
-def columns_in_database(con: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]] | None:
-    """Names and types of the columns of `schema.table` in order; None when there is no such table or view."""
-    schema, name = table.split(".", 1)
+def columns_in_database(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
+    """Names and types of the columns, in order, of every `schema.table` in our schemas."""
     found = con.execute(
-        "select column_name, data_type from information_schema.columns"
-        " where table_catalog = current_database() and table_schema = ? and table_name = ? order by ordinal_position",
-        [schema, name],
+        "select schema_name, table_name, column_name, data_type from duckdb_columns()"
+        " where database_name = current_database() and list_contains(?, schema_name) order by column_index",
+        [list(SCHEMAS)],
     ).fetchall()
-    return [(str(column), str(kind)) for column, kind in found] or None
+    tables: dict[str, list[tuple[str, str]]] = {}
+    for schema, table, column, kind in found:
+        tables.setdefault(f"{schema}.{table}", []).append((str(column), str(kind)))
+    return tables
 
 
 def ensure_schemas(con: duckdb.DuckDBPyConnection) -> None:
     """Make the schemas that models and seeds live in."""
-    found = {str(row[0]) for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
     for schema in SCHEMAS:
-        if schema not in found:
-            con.execute(f"create schema {schema}")
+        con.execute(f"create schema if not exists {schema}")
 
 
-def ensure_table(con: duckdb.DuckDBPyConnection, model: Model) -> bool:
-    """Make the table of `model`, or make it anew when its columns differ; True when it is now empty for that reason.
+def ensure_tables(con: duckdb.DuckDBPyConnection, models: Mapping[str, Model]) -> set[str]:
+    """Make the tables of `models`, or make them anew where their columns differ; names those that are now empty.
 
-    Views are made by running their model.
+    A view that is not there is named too; running its model makes it.
     """
-    if model.file.materialisation == "view":
-        return columns_in_database(con, model.name) is None
-    wanted = [(column.name, _NAMES.get(column.type, column.type.upper())) for column in model.file.columns]
-    if columns_in_database(con, model.name) == wanted:
-        return False
-    con.execute(f"drop table if exists {model.name}")
-    con.execute(ddl(model))
-    return True
+    there = columns_in_database(con)
+    made: set[str] = set()
+    for model in models.values():
+        wanted = [(column.name, _NAMES.get(column.type, column.type.upper())) for column in model.file.columns]
+        is_view = model.file.materialisation == "view"
+        if model.name in there and (is_view or there[model.name] == wanted):
+            continue
+        made.add(model.name)
+        if not is_view:
+            con.execute(f"drop table if exists {model.name}")
+            con.execute(ddl(model))
+    return made
 
 
 def drop_unknown(con: duckdb.DuckDBPyConnection, models: Mapping[str, Model]) -> list[str]:

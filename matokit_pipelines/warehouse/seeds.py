@@ -16,6 +16,7 @@ from typing import Any, Literal
 import duckdb
 
 from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.warehouse.schemas import columns_in_database
 from matokit_pipelines.windows import zone_named
 
 ENVIRONMENTS = ("production", "test", "development", "ci", "staging", "unknown")
@@ -120,26 +121,18 @@ def _typed(text: str, kind: str) -> str | int | bool | None:
 
 def write_seeds(con: duckdb.DuckDBPyConnection, seeds: Mapping[str, Seed]) -> list[str]:
     """Make the seed tables whose content differs from what is there, and name them."""
+    there = columns_in_database(con)
     written: list[str] = []
     for name, seed in seeds.items():
-        if _as_stored(con, name, seed) == list(seed.rows):
+        columns = ", ".join(seed.columns)
+        has_columns = [column for column, _ in there.get(name, [])] == list(seed.columns)
+        if has_columns and con.execute(f"select {columns} from {name} order by 1").fetchall() == list(seed.rows):
             continue
         con.execute(f"drop table if exists {name}")
         con.execute(f"create table {name} ({', '.join(f'{column} {kind}' for column, kind in seed.columns.items())})")
+        row = f"({', '.join('?' for _ in seed.columns)})"
         if seed.rows:
-            marks = ", ".join("?" for _ in seed.columns)
-            con.executemany(f"insert into {name} values ({marks})", [list(row) for row in seed.rows])
+            values = ", ".join(row for _ in seed.rows)
+            con.execute(f"insert into {name} values {values}", [value for line in seed.rows for value in line])
         written.append(name)
     return written
-
-
-def _as_stored(con: duckdb.DuckDBPyConnection, name: str, seed: Seed) -> list[tuple[Any, ...]] | None:
-    schema, table = name.split(".", 1)
-    found = con.execute(
-        "select column_name from information_schema.columns where table_catalog = current_database()"
-        " and table_schema = ? and table_name = ? order by ordinal_position",
-        [schema, table],
-    ).fetchall()
-    if [row[0] for row in found] != list(seed.columns):
-        return None
-    return con.execute(f"select {', '.join(seed.columns)} from {name} order by 1").fetchall()
