@@ -136,11 +136,8 @@ def rows(visits: list[Visit], log: MatomoLog, site: Site, params: Mapping[str, s
 
 def visit_row(visit: Visit, log: MatomoLog, site: Site, fetch: bool) -> Row:
     """One visit, keys and types as recorded from Matomo 5.2. Timestamps are true epoch seconds."""
-    last = datetime.fromtimestamp(visit.last, UTC)
-    first = datetime.fromtimestamp(visit.first, UTC)
-    here, began = last.astimezone(log.zone), first.astimezone(log.zone)
-    views = len(visit.actions) - visit.events
     since_seen = visit.first - visit.seen
+    since_last = 0 if visit.before is None else visit.first - visit.before
     row: Row = {
         "idSite": site.id,
         "idVisit": visit.id,
@@ -151,17 +148,7 @@ def visit_row(visit: Visit, log: MatomoLog, site: Site, fetch: bool) -> Row:
         "goalConversions": 0,
         "siteCurrency": site.currency,
         "siteCurrencySymbol": site.symbol,
-        "serverDate": f"{last:%Y-%m-%d}",
-        "visitServerHour": str(last.hour),
-        "lastActionTimestamp": visit.last,
-        "lastActionDateTime": f"{last:%Y-%m-%d %H:%M:%S}",
         "siteName": site.name,
-        "serverTimestamp": visit.last,
-        "firstActionTimestamp": visit.first,
-        "serverTimePretty": f"{here:%H:%M:%S}",
-        "serverDatePretty": f"{here:%A, %B} {here.day}, {here.year}",
-        "serverDatePrettyFirstAction": f"{began:%A, %B} {began.day}, {began.year}",
-        "serverTimePrettyFirstAction": f"{began:%H:%M:%S}",
         "visitorType": "new" if visit.number == 1 else "returning",
         "visitorTypeIcon": None if visit.number == 1 else "plugins/Live/images/returningVisitor.png",
         "visitCount": visit.number,
@@ -170,17 +157,35 @@ def visit_row(visit: Visit, log: MatomoLog, site: Site, fetch: bool) -> Row:
         "visitDuration": visit.duration,
         "visitDurationPretty": pretty(visit.duration),
         "actions": len(visit.actions),
-        "interactions": views,
+        "interactions": len(visit.actions) - visit.events,
         "events": visit.events,
-        "visitLocalTime": f"{first:%H:%M:%S}",
-        "visitLocalHour": str(first.hour),
-        "daysSinceLastVisit": 0 if visit.before is None else (visit.first - visit.before) // 86_400,
-        "secondsSinceLastVisit": 0 if visit.before is None else visit.first - visit.before,
+        "daysSinceLastVisit": since_last // 86_400,
+        "secondsSinceLastVisit": since_last,
     }
-    row |= _SAME
+    row |= _times(visit, log) | _SAME
     if len(visit.actions) > MOST_ACTIONS:
         row["truncatedActionsCount"] = len(visit.actions) - MOST_ACTIONS
     return row
+
+
+def _times(visit: Visit, log: MatomoLog) -> Row:
+    # Timestamps, dates and hours in UTC; the pretty texts in the site's zone.
+    last, first = datetime.fromtimestamp(visit.last, UTC), datetime.fromtimestamp(visit.first, UTC)
+    here, began = last.astimezone(log.zone), first.astimezone(log.zone)
+    return {
+        "serverDate": f"{last:%Y-%m-%d}",
+        "visitServerHour": str(last.hour),
+        "lastActionTimestamp": visit.last,
+        "lastActionDateTime": f"{last:%Y-%m-%d %H:%M:%S}",
+        "serverTimestamp": visit.last,
+        "firstActionTimestamp": visit.first,
+        "serverTimePretty": f"{here:%H:%M:%S}",
+        "serverDatePretty": f"{here:%A, %B} {here.day}, {here.year}",
+        "serverDatePrettyFirstAction": f"{began:%A, %B} {began.day}, {began.year}",
+        "serverTimePrettyFirstAction": f"{began:%H:%M:%S}",
+        "visitLocalTime": f"{first:%H:%M:%S}",
+        "visitLocalHour": str(first.hour),
+    }
 
 
 def action_rows(visit: Visit) -> list[Row]:

@@ -99,7 +99,7 @@ class MatomoSimulator:
             created=f"{created:%Y-%m-%d} 00:00:00",
         )
         self._tracking = MatomoTracking(site_id, self.log, tokens, self._dice, version)
-        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self._server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"simulator": self}))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -168,54 +168,50 @@ class _Server(ThreadingHTTPServer):
         """A client that went away in the middle of an answer is no error here."""
 
 
-def _handler(simulator: MatomoSimulator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Headers and body leave in one packet; waiting for the reader's acknowledgement would cost 40 ms each.
-        wbufsize = -1
-        disable_nagle_algorithm = True
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Headers and body leave together; waiting for the reader's acknowledgement between them would cost 40 ms.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    simulator: MatomoSimulator
 
-        def do_GET(self) -> None:
-            self._serve("GET")
+    def do_GET(self) -> None:
+        self._serve("GET")
 
-        def do_POST(self) -> None:
-            self._serve("POST")
+    def do_POST(self) -> None:
+        self._serve("POST")
 
-        def _serve(self, http: str) -> None:
-            answer, fault = simulator.answer(self._request(http))
-            if fault == "slow":
-                time.sleep(simulator.slow_seconds)
-            if fault == "dropped":
-                self.close_connection = True
-                return
-            with suppress(ConnectionError):
-                self._send(answer, half=fault == "half")
+    def _serve(self, http: str) -> None:
+        answer, fault = self.simulator.answer(self._request(http))
+        if fault == "slow":
+            time.sleep(self.simulator.slow_seconds)
+        if fault == "dropped":
+            self.close_connection = True
+            return
+        with suppress(ConnectionError):
+            self._send(answer, half=fault == "half")
 
-        def _request(self, http: str) -> Request:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            kind = self.headers.get("Content-Type", "")
-            form = (
-                dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if "urlencoded" in kind else {}
-            )
-            query = dict(parse_qsl(parts.query, keep_blank_values=True))
-            agent = self.headers.get("User-Agent", "")
-            return Request(http, parts.path, query, form, body, self.client_address[0], agent)
+    def _request(self, http: str) -> Request:
+        parts = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        is_form = "urlencoded" in self.headers.get("Content-Type", "")
+        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if is_form else {}
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        agent = self.headers.get("User-Agent", "")
+        return Request(http, parts.path, query, form, body, self.client_address[0], agent)
 
-        def _send(self, answer: Answer, half: bool) -> None:
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.content_type)
-            if answer.status != 204:
-                self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if half:
-                self.wfile.write(answer.body[: len(answer.body) // 2])
-                self.close_connection = True
-            elif answer.status != 204:
-                self.wfile.write(answer.body)
-            self.wfile.flush()
+    def _send(self, answer: Answer, half: bool) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        if answer.status != 204:
+            self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        if half:
+            self.wfile.write(answer.body[: len(answer.body) // 2])
+            self.close_connection = True
+        elif answer.status != 204:
+            self.wfile.write(answer.body)
+        self.wfile.flush()
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: `requests` of the simulator is the record."""
-
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: `requests` of the simulator is the record."""

@@ -69,7 +69,11 @@ def generate(
     stream, fleet_size = _main(start, end, days * events_per_day, zone, seed, planted, (line, wrong), rng)
     parts = [stream]
     if eras:
-        parts.append(other_eras.rows(start, days, zone, seed, fleet_size, events_per_day))
+        odd = other_eras.rows(start, days, zone, seed, fleet_size, events_per_day)
+        for incident in planted:
+            if incident.kind == "silence":
+                odd = odd.filter(~pl.col("event_ts").is_between(incident.start, incident.end, closed="left"))
+        parts.append(odd.filter(pl.col("event_ts") < end))
     events = pl.concat(parts).sort("event_ts", "machine", maintain_order=True)
     return Truth(events, _expect(planted, events, line, wrong, zone), _leaders(line), start, end, zone, seed)
 

@@ -193,6 +193,8 @@ def test_any_size_end_and_zone_generates(days: int, volume: float, seed: int, ho
     assert all(made.start <= i.start < i.end <= made.end for i in made.incidents)
     assert made.incidents
     assert made.events["event_ts"].is_between(made.start, made.end, closed="left").all()
+    for silence in (i for i in made.incidents if i.kind == "silence"):
+        assert not made.events["event_ts"].is_between(silence.start, silence.end, closed="left").any()
 
 
 @pytest.mark.parametrize(("days", "volume"), [(2, 10), (5, 0), (5, -1)])
