@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from matokit_pipelines.simulator.sending import SCHEMA, visitors
+from matokit_pipelines.simulator.sending import ERROR_TYPES, SCHEMA, visitors
 
 Row = dict[str, Any]
 _ENVIRONMENT = {
@@ -117,7 +117,15 @@ def _readable(era: Era) -> Iterator[Row]:
     about = {"component": component, "environment": "production"}
     if era.chance(0.1):
         error = era.pick("permission_error", "network_error", "already_exists", "missing_dependency")
-        yield era.row(category, f"{name}_{error}", era.pick(0.0, 1.0), "failure", "enhanced", error_type=error, **about)
+        yield era.row(
+            category,
+            f"{name}_{error}",
+            era.pick(0.0, 1.0),
+            "failure",
+            "enhanced",
+            error_type=ERROR_TYPES[error],
+            **about,
+        )
     else:
         seconds = float(era.rng.integers(5, 180))
         yield era.row(category, name, seconds, "success", "enhanced", duration_s=seconds, **about)
@@ -138,7 +146,7 @@ def _tests(era: Era) -> Iterator[Row]:
         "connection_test", "test_network", "example_component", "environment_test_CI", "component_install_timed"
     )
     nothing: Row = {"dimension1": None, "dimension2": None, "dimension3": None, "commit_sha": None}
-    unknown: Row = {"architecture": "unknown", "os_family": "unknown", "os_version": None, "os_release": None}
+    unknown: Row = {"architecture": "unknown", "os_family": "unknown", "os_version": None, "os_release": "unknown"}
     bare = nothing | unknown if name == "connection_test" else {}
     yield era.row("Installer_TEST", name, 1.0, "unknown", "test", component=name.lower(), **bare)
 
@@ -159,8 +167,10 @@ def _markers(era: Era) -> Iterator[Row]:
 
 def _windows(era: Era) -> Iterator[Row]:
     """26 August: Windows sends numeric codes, at first as `Installations`."""
-    caption = era.pick("Windows 10.0.22631 (Microsoft Windows 11 Pro)", "Windows Microsoft Windows 11 Pro")
-    about = {"dimension1": caption, "os_family": "Windows", "os_version": "11", "os_release": "Windows 11"}
+    caption, version = era.pick(
+        ("Windows 10.0.22631 (Microsoft Windows 11 Pro)", "10.0.22631"), ("Windows Microsoft Windows 11 Pro", "11")
+    )
+    about = {"dimension1": caption, "os_family": "Windows", "os_version": version, "os_release": "Windows 11"}
     about |= {"dimension2": "x64", "architecture": "x86_64"}
     category = era.pick("Installations", "AUTOINSTALLS")
     for code in _RUN if era.chance(0.9) else (1, 10, 99, 99):
@@ -204,7 +214,7 @@ def _web(era: Era) -> Iterator[Row]:
         "architecture": "unknown",
         "os_family": "unknown",
         "os_version": None,
-        "os_release": None,
+        "os_release": "unknown",
         "commit_sha": None,
         "in_scope": False,
     }

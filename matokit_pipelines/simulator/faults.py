@@ -78,14 +78,16 @@ class Dice:
     def repeats(self) -> bool:
         """Whether a full page of visits is answered once more."""
         hit = bool(self._rng.random() < self.faults.page_repeats)
-        self.struck["page_repeats"] += hit
+        if hit:
+            self.struck["page_repeats"] += 1
         return hit
 
     def unarchived(self, report: str, day: date) -> bool:
         """Whether this report of a day is not archived yet; counts the request."""
         self._asked[report, day] += 1
         hit = self._asked[report, day] <= self.faults.not_archived
-        self.struck["not_archived"] += hit
+        if hit:
+            self.struck["not_archived"] += 1
         return hit
 
     def lie(self, report: str, day: date) -> int:

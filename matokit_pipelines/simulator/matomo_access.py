@@ -54,7 +54,8 @@ class Access:
         if token in ("", "anonymous"):
             return "nobody"
         if self._dice.faults.locked or self._is_locked(request.client, now):
-            self._dice.struck["locked"] += self._dice.faults.locked
+            if self._dice.faults.locked:
+                self._dice.struck["locked"] += 1
             raise MatomoError(_LOCKED, 500, page=True)
         in_url = "token_auth" in request.query and "token_auth" not in request.form
         role = None if in_url and self.tokens.post_only else self.tokens.role(token)

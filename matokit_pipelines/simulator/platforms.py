@@ -16,12 +16,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class OsText:
-    """A sent operating system text (None = not sent) and its meaning; `release` is what a person calls it."""
+    """A sent operating system text (None = not sent) and its meaning.
+
+    version: as sent, so a Windows build is one. release: what a person calls it; the family where no version was sent.
+    """
 
     sent: str | None
     family: str
     version: str | None
-    release: str | None
+    release: str
     weight: float
 
 
@@ -43,26 +46,23 @@ def _mac(version: str, name: str, weight: float) -> tuple[OsText, ...]:
 
 NEW_OS_RELEASE = "macOS 26.1"
 _NEW_OS = _mac("26.1", "Tahoe", 0.0)
-_WINDOWS = tuple(
-    OsText(text, "Windows", "11", "Windows 11", weight)
-    for text, weight in (
-        ("Windows Microsoft Windows 11 Pro", 0.06),
-        ("Windows 10.0.22631 (Microsoft Windows 11 Pro)", 0.08),
-        ("Windows 10.0.26100 (Microsoft Windows 11 Famille)", 0.01),
-    )
+_WINDOWS = (
+    OsText("Windows Microsoft Windows 11 Pro", "Windows", "11", "Windows 11", 0.06),
+    OsText("Windows 10.0.22631 (Microsoft Windows 11 Pro)", "Windows", "10.0.22631", "Windows 11", 0.08),
+    OsText("Windows 10.0.26100 (Microsoft Windows 11 Famille)", "Windows", "10.0.26100", "Windows 11", 0.01),
 )
 _LINUX = (
     OsText("Linux Ubuntu 22.04 (jammy)", "Linux", "22.04", "Ubuntu 22.04", 0.09),
-    OsText("Linux", "Linux", None, None, 0.006),
-    OsText("Linux (Unknown Distribution)", "Linux", None, None, 0.004),
+    OsText("Linux", "Linux", None, "Linux", 0.006),
+    OsText("Linux (Unknown Distribution)", "Linux", None, "Linux", 0.004),
 )
 _ODD = (
-    OsText("Darwin", "macOS", None, None, 0.004),
-    OsText("macOS (Unknown Version)", "macOS", None, None, 0.002),
+    OsText("Darwin", "macOS", None, "macOS", 0.004),
+    OsText("macOS (Unknown Version)", "macOS", None, "macOS", 0.002),
     OsText("macOS10.16", "macOS", "11+", "macOS 11+", 0.002),
-    OsText("FreeBSD (Unknown Version)", "unknown", None, None, 0.001),
-    OsText("", "unknown", None, None, 0.001),
-    OsText(None, "unknown", None, None, 0.001),
+    OsText("FreeBSD (Unknown Version)", "unknown", None, "FreeBSD", 0.001),
+    OsText("", "unknown", None, "unknown", 0.001),
+    OsText(None, "unknown", None, "unknown", 0.001),
 )
 OS_TEXTS: tuple[OsText, ...] = (
     *_mac("15.1.1", "Sequoia", 0.439),

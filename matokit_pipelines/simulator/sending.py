@@ -49,15 +49,17 @@ SCHEMA: dict[str, Any] = {
     "machine": pl.Int64,
     "in_scope": pl.Boolean,
 }
-ERRORS = (
-    "permission_error",
-    "network_error",
-    "disk_error",
-    "missing_dependency",
-    "unknown_error",
-    "already_exists",
-    "version_error",
-)
+# Suffixes a sender adds to a name, without their underscore, and the error type each stands for.
+ERROR_TYPES = {
+    "permission_error": "permission",
+    "network_error": "network",
+    "disk_error": "disk",
+    "missing_dependency": "missing_dependency",
+    "unknown_error": "unknown",
+    "already_exists": "already_exists",
+    "version_error": "version",
+}
+_SUFFIXES = tuple(ERROR_TYPES)
 _ERROR_SHARES = (0.20, 0.40, 0.12, 0.08, 0.15, 0.03, 0.02)
 _CATEGORIES = {"production": ("Installer", "Installer_PROD"), "ci": ("Installer_CI",), "test": ("Installer_TEST",)}
 _NAMES = [step.name for step in STEPS] + [MARKERS[i] for i in sorted(MARKERS)]
@@ -84,7 +86,7 @@ def main_stream(
     who, step = attempts.machine, attempts.step
     marker = step >= START
     enhanced = line.enhanced[commit][who] & ~marker
-    error = rng.choice(len(ERRORS), size=len(who), p=_ERROR_SHARES)
+    error = rng.choice(len(_SUFFIXES), size=len(who), p=_ERROR_SHARES)
     suffixed = enhanced & ~attempts.success
     value = np.where(enhanced, np.where(suffixed, 0, attempts.seconds), attempts.success | marker).astype(float)
     frame = pl.DataFrame(
@@ -93,14 +95,17 @@ def main_stream(
             "machine": who,
             "component": _gather(_NAMES, step),
             "value": value,
-            "error_type": _gather([*ERRORS, None], np.where(suffixed, error, len(ERRORS))),
+            "suffix": _gather([*_SUFFIXES, None], np.where(suffixed, error, len(_SUFFIXES))),
             "success": attempts.success,
             "marker": marker,
             "enhanced": enhanced,
             "step": step,
         }
     )
-    frame = frame.with_columns(name=pl.concat_str("component", "error_type", separator="_", ignore_nulls=True))
+    frame = frame.with_columns(
+        name=pl.concat_str("component", "suffix", separator="_", ignore_nulls=True),
+        error_type=pl.col("suffix").replace_strict(ERROR_TYPES, return_dtype=pl.String),
+    )
     frame = _meaning(frame.hstack(_machine_columns(who, machines, commit, line, seed, rng)))
     return frame.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
 
@@ -127,7 +132,7 @@ def _machine_columns(
             "dimension1": pl.Series([text.sent for text in texts], dtype=pl.String),
             "os_family": [text.family for text in texts],
             "os_version": pl.Series([text.version for text in texts], dtype=pl.String),
-            "os_release": pl.Series([text.release for text in texts], dtype=pl.String),
+            "os_release": [text.release for text in texts],
             "dimension2": pl.Series([row.sent for row in spellings], dtype=pl.String),
             "architecture": [row.architecture for row in spellings],
             "dimension3": pl.Series(sent, dtype=pl.String),

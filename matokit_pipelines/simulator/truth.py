@@ -26,9 +26,8 @@ class Truth:
 
     events: one row per sent event or page view (category null), sorted by event_ts; columns as in
         `sending.SCHEMA`. Sent: event_ts (UTC, whole seconds) to url; null = not sent, "" = sent empty. Known:
-        environment to in_scope, by the rules of the installer contract (error_type is the suffix without its
-        underscore; os_version of Windows is what a person calls it; duration_s of a bare 0 or 1 is set where
-        the component, environment and commit show the enhanced form). Outside the scope the known columns say
+        environment to in_scope, by the rules of the installer contract. duration_s of a bare 0 or 1 is set where
+        the component, environment and commit show the enhanced form. Outside the scope the known columns say
         "unknown" or null.
     incidents: in order of start. commits: commit_sha, led_since (UTC), enhanced, one row a change of leader.
     start, end: the half-open window of the events, UTC. zone: the site's and project's time zone.

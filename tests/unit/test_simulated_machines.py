@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matokit_pipelines.simulator import Truth, generate, incidents, machines
-from matokit_pipelines.simulator.sending import ERRORS, SCHEMA, visitors
+from matokit_pipelines.simulator.sending import ERROR_TYPES, SCHEMA, visitors
 
 END = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 ZONE = "Europe/Copenhagen"
@@ -91,7 +91,7 @@ def test_the_vocabulary_is_that_of_the_contract() -> None:
     assert set(scoped["environment"]) == ENVIRONMENTS
     assert set(scoped["outcome"]) == OUTCOMES
     assert set(scoped["form"]) == FORMS
-    assert set(scoped["error_type"].drop_nulls()) <= set(ERRORS)
+    assert set(scoped["error_type"].drop_nulls()) <= set(ERROR_TYPES.values())
     assert set(scoped["architecture"]) <= {"arm64", "x86_64", "x86", "unknown"}
     assert scoped["commit_sha"].drop_nulls().str.contains("^[0-9a-f]{7}$").all()
     assert scoped["component"].drop_nulls().str.contains("^[a-z0-9_-]+$").all()
