@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
@@ -32,6 +32,9 @@ Meaning = Literal[
     "os", "architecture", "commit", "duration", "error_type", "exit_code", "run_id", "event_id", "contract"
 ]
 _SOURCE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+
+
+_Any = TypeVar("_Any", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -222,6 +225,17 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, c
     return Loaded(settings, _home(merged, file, here), file, origin, merged, strangers)
 
 
+def made(model: type[_Any], values: Mapping[str, Any]) -> _Any:
+    """One section out of values that a person gave; SettingsError in one sentence."""
+    try:
+        return model.model_validate({key: value for key, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise SettingsError(f"{key}: {message[:1].lower()}{message[1:]}.") from error
+
+
 def _find(config: Path | None, environ: Mapping[str, str], here: Path) -> Path | None:
     named = config or (Path(environ["MATOKIT_CONFIG"]) if environ.get("MATOKIT_CONFIG") else None)
     if named:
@@ -236,9 +250,11 @@ def _find(config: Path | None, environ: Mapping[str, str], here: Path) -> Path |
 
 
 def _home(environ: Mapping[str, str], file: Path | None, here: Path) -> Path:
+    """`MATOKIT_HOME`; else the folder of the settings when that is a home itself; else `.matokit` beside them."""
     if environ.get("MATOKIT_HOME"):
         return (here / environ["MATOKIT_HOME"]).resolve()
-    return (file.parent if file else here) / HOME_NAME
+    folder = file.parent if file else here
+    return folder if (folder / "warehouse.duckdb").exists() else folder / HOME_NAME
 
 
 def _read(file: Path) -> dict[str, Any]:

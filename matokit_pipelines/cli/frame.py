@@ -69,7 +69,9 @@ class Frame:
     def rows(self, rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str = "Nothing.") -> None:
         """Rows as a table, or as one JSON array."""
         if as_json:
-            sys.stdout.write(json.dumps([dict(row) for row in rows], default=plain, ensure_ascii=False, indent=1) + "\n")
+            sys.stdout.write(
+                json.dumps([dict(row) for row in rows], default=plain, ensure_ascii=False, indent=1) + "\n"
+            )
             return
         if not rows:
             self.say(empty)
@@ -127,7 +129,7 @@ def points_of(share: float | None) -> str:
 
 
 def day_range(first: str | None, last: str | None, today: date) -> tuple[date, date] | None:
-    """`--from` and `--to`, both included; None when neither is given. SettingsError when they are the wrong way round."""
+    """`--from` and `--to`, both included; None when neither is given. SettingsError when they cross."""
     from matokit_pipelines.errors import SettingsError
     from matokit_pipelines.windows import parse_day
 

@@ -9,13 +9,14 @@ import sys
 import traceback
 from pathlib import Path
 
-import click
 import typer
 
 from matokit_pipelines import __version__
 from matokit_pipelines.cli import asking, demo, pipeline, reporting, setting_up, simulating, status, trying
 from matokit_pipelines.cli.frame import Frame, quiet_pipe
 from matokit_pipelines.errors import DEFECT, FINE, REFUSED, USAGE, MatokitError
+
+INTERRUPTED = 130  # what shells give for Ctrl-C
 
 app = typer.Typer(
     name="matokit",
@@ -73,14 +74,11 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else FINE
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         typer.echo("Stopped; what was landed so far is kept.", err=True)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         quiet_pipe()
         return FINE
@@ -91,7 +89,13 @@ def run(arguments: list[str]) -> int:
         _tell(f"The operating system refused ({error.strerror or error}: {error.filename or 'no file'}).", debug)
         return REFUSED
     except Exception as error:
-        _tell(f"This is a defect of matokit ({type(error).__name__}: {error}); run again with --debug and report it.", debug)
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # what the command line itself says of its usage
+            error.show()
+            return USAGE
+        _tell(
+            f"This is a defect of matokit ({type(error).__name__}: {error}); run again with --debug and report it.",
+            debug,
+        )
         return DEFECT
 
 

@@ -65,7 +65,8 @@ def run(context: typer.Context) -> None:
         outcome = in_process.refresh(frame.home())
     for line in outcome.lines:
         frame.say(line)
-    raise_for(outcome.passes)
+    if outcome.trouble:
+        raise outcome.trouble
 
 
 def summary(result: PassResult) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class MatomoClient:
                 f"Source {self._session.name}: {self._session.host} describes site {self._site_id} without a time "
                 "zone; check that the address is a Matomo."
             )
-        created = _created(found.get("ts_created"))
+        created = _moment(found.get("ts_created"))
         return Site(self._site_id, str(found.get("name", "")), zone_named(str(found["timezone"])), created)
 
     def sites(self) -> list[int]:
@@ -121,6 +121,11 @@ class MatomoClient:
             )
             for entry in (found if isinstance(found, list) else [])
         ]
+
+    def newest_visit(self) -> datetime | None:
+        """When the newest visit's last action was, UTC; None for a site without visits."""
+        found = self._call("Live.getMostRecentVisitsDateTime", idSite=self._site_id)
+        return _moment(found.get("value")) if isinstance(found, dict) and found.get("value") else None
 
     # -- events -------------------------------------------------------------------------------------------------
 
@@ -306,7 +311,7 @@ def _count(row: Any) -> int:
     return int(float(row.get("nb_events") or 0)) if isinstance(row, dict) else 0
 
 
-def _created(text: Any) -> datetime | None:
+def _moment(text: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
     except ValueError:

@@ -94,34 +94,50 @@ def extract(
     return results
 
 
+def derive(
+    home: Home, *, days: tuple[date, date] | None = None, full: bool = False, progress: Progress | None = None
+) -> BuildResult:
+    """Derive what is touched (or `days`, or everything) and check it. CheckFailed leaves everything as it was."""
+    with home.warehouse.writer() as connection:
+        ledger.project_zone(connection, home.zone_name, full=full)
+        return build(
+            connection,
+            options=build_options(home.loaded),
+            now=home.clock.now(),
+            days=list(each_day(*days)) if days else None,
+            full=full,
+            progress=progress,
+        )
+
+
+def publish_marts(home: Home, result: BuildResult | None = None) -> Manifest | None:
+    """Publish the marts; None when the snapshot in service still shows exactly what a new one would.
+
+    `result` of the build just done; without it the snapshot is made in any case.
+    """
+    with home.warehouse.exclusive():
+        with home.warehouse.reader() as connection:
+            rules = rule_version(connection)
+            mark = connection.execute("select min(watermark) from ledger.sources").fetchall()[0][0]
+        if result is not None and not _worth_publishing(home, result, rules, mark):
+            return None
+        return publish(home.warehouse, code_version=__version__, rule_version=rules, project_zone=home.zone_name)
+
+
 def build_and_publish(
     home: Home, *, days: tuple[date, date] | None = None, full: bool = False, progress: Progress | None = None
 ) -> Built:
-    """Derive what is touched (or `days`, or everything), check it, and publish when anything a reader sees moved."""
+    """Derive, check, publish, without letting another process in between."""
     with home.warehouse.exclusive():
-        with home.warehouse.writer() as connection:
-            ledger.project_zone(connection, home.zone_name, full=full)
-            result = build(
-                connection,
-                options=build_options(home.loaded),
-                now=home.clock.now(),
-                days=list(each_day(*days)) if days else None,
-                full=full,
-                progress=progress,
-            )
-            rules = rule_version(connection)
-            mark = connection.execute("select min(watermark) from ledger.sources").fetchall()[0][0]
-        if not _worth_publishing(home, result, rules, mark):
-            return Built(result, None)
-        manifest = publish(home.warehouse, code_version=__version__, rule_version=rules, project_zone=home.zone_name)
-    return Built(result, manifest)
+        result = derive(home, days=days, full=full, progress=progress)
+        return Built(result, publish_marts(home, result))
 
 
-def build_options(loaded: Loaded) -> BuildOptions:
-    """The settings that derivation depends on."""
+def build_options(loaded: Loaded, zone: str | None = None) -> BuildOptions:
+    """The settings that derivation depends on; `zone` instead of the project's where nothing is kept."""
     settings = loaded.settings
     return BuildOptions(
-        project_zone=settings.project.timezone,
+        project_zone=zone or settings.project.timezone,
         environments=dict(settings.events.environments),
         component_codes={code: entry.parts for code, entry in settings.events.component_codes.items()},
         zero_value=settings.events.zero_value,

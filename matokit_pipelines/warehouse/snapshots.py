@@ -48,9 +48,27 @@ class Snapshot:
 
     def query(self, sql: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
         """The rows of one select; parameters are written `$name`. Times are in UTC."""
-        relation = self._connection.sql(sql, params=dict(params) if params else None)
-        frame: pl.DataFrame = relation.pl()  # pl.DataFrame(relation) leaks and says so on stderr at exit
-        return frame
+        return select(self._connection, sql, params)
+
+    def rows(self, sql: str) -> list[dict[str, object]]:
+        """The rows of one statement as dicts, see `rows_of`."""
+        return rows_of(self._connection, sql)
+
+
+def select(
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, object] | None = None
+) -> pl.DataFrame:
+    """The rows of one select on any connection, as a frame. Not `pl.DataFrame(relation)`: that leaks at exit."""
+    relation = connection.sql(sql, params=dict(params) if params else None)
+    frame: pl.DataFrame = relation.pl()
+    return frame
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, object]]:
+    """The rows of any one statement as dicts, for printing: keeps types that a frame has no place for."""
+    cursor = connection.execute(sql)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def serving_folder(home: Path) -> Path:

@@ -1,0 +1,144 @@
+"""`init` and `doctor`: the settings file, and whether everything it names can be used.
+
+Not here: what the settings are (settings.py).
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from matokit_pipelines.cli.frame import AsJson, frame_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_HEAD = """# Settings of matokit. Every key can also be given as a variable
+# MATOKIT_<SECTION>_<KEY>; for a source the section is its name.
+# Credentials never stand here: see .env.example beside this file. `matokit doctor` prints what is in force.
+"""
+
+
+def init(
+    context: typer.Context,
+    url: str = typer.Option("https://matomo.example.org", help="Address of your Matomo."),
+    site: str = typer.Option("1", help="Number of the site."),
+    kind: str = typer.Option("matomo", help="What answers there."),
+    name: str = typer.Option("installers", help="Short name of the source; part of its token's variable."),
+    timezone: str = typer.Option("Europe/Copenhagen", help="Zone in which days are cut."),
+    dimensions: str = typer.Option("os=1,architecture=2,commit=3", help="Which custom dimension carries what."),
+    start_date: str | None = typer.Option(None, help="First day to read; default: 90 days back."),
+    repository: str = typer.Option("", help="Web address of the scripts' repository."),
+    force: bool = typer.Option(False, help="Overwrite an existing file."),
+) -> None:
+    """Write matokit.toml, every line explained, and .env.example."""
+    from matokit_pipelines.errors import SettingsError
+    from matokit_pipelines.settings import FILE_NAME, ProjectSettings, SourceSettings, load, made
+
+    frame = frame_of(context)
+    target = Path.cwd() / FILE_NAME
+    if target.exists() and not force:
+        raise SettingsError(f"{target} exists already; edit it, or overwrite it with --force.")
+    values = {
+        "name": name, "kind": kind, "url": url, "site_id": site, "dimensions": parse_dimensions(dimensions),
+        "start_date": start_date,
+    }  # fmt: skip
+    source = made(SourceSettings, values)
+    project = made(ProjectSettings, {"timezone": timezone, "repository_url": repository})
+    target.write_text(settings_text(project, source), encoding="utf-8")
+    Path(".env.example").write_text(
+        f"# Copy to .env and fill in; a token with view access is enough.\n{source.token_variable}=\n", encoding="utf-8"
+    )
+    frame.say(f"Wrote {target.name} and .env.example; {put_dagster_settings(load(target).home)}.")
+    frame.say(f"Next: put a token with view access into {source.token_variable} (or .env), then `matokit doctor`.")
+
+
+def parse_dimensions(text: str) -> dict[str, int]:
+    """`os=1,architecture=2` as a dict; SettingsError for anything else."""
+    from matokit_pipelines.errors import SettingsError
+
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part.strip()]
+        return {meaning.strip(): int(number) for meaning, number in pairs}
+    except ValueError as error:
+        raise SettingsError(f'"{text}" does not name dimensions; write os=1,architecture=2,commit=3.') from error
+
+
+def settings_text(project: BaseModel, source: BaseModel) -> str:
+    """The settings file: what was asked for, and every other key with its default, commented out."""
+    from matokit_pipelines.settings import EventSettings, HttpSettings
+
+    return "\n".join(
+        [
+            _HEAD,
+            "[project]",
+            *_lines(project, given=True),
+            "",
+            "[[sources]]",
+            *_lines(source, given=True),
+            "",
+            "[events]",
+            *_lines(EventSettings(), given=False),
+            "",
+            "[http]",
+            *_lines(HttpSettings(), given=False),
+            "",
+        ]
+    )
+
+
+def _lines(section: BaseModel, *, given: bool) -> list[str]:
+    lines = []
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        off = "" if given and (key in section.model_fields_set and value is not None) else "# "
+        lines += [f"# {field.description}", f"{off}{key} = {_toml(value)}"]
+    return lines
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    return "2026-01-31" if value is None else str(value)
+
+
+def doctor(context: typer.Context, as_json: bool = AsJson) -> None:
+    """Check settings, sources, credentials, zone, dimensions and warehouse; nothing is sent or changed."""
+    from matokit_pipelines.cli.checkup import Finding, check_up
+
+    frame = frame_of(context)
+    home = frame.home()
+    findings: list[Finding] = []
+    for finding in check_up(home):
+        findings.append(finding)
+        if not as_json:
+            frame.say(f"{finding.mark:<5}{finding.what}: {finding.sentence}")
+    if as_json:
+        frame.rows([{"state": f.state, "what": f.what, "sentence": f.sentence} for f in findings], as_json=True)
+    failed = [finding for finding in findings if finding.state == "failed"]
+    if failed:
+        raise typer.Exit(failed[0].exit_code)
+
+
+def put_dagster_settings(home: Path) -> str:
+    """Put dagster.yaml into the home's DAGSTER_HOME; says so when there is another one already."""
+    from matokit_pipelines import resources
+
+    ours, theirs = resources.path("dagster.yaml"), home / "dagster" / "dagster.yaml"
+    if not theirs.exists():
+        theirs.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ours, theirs)
+        return f"{theirs} is new"
+    same = theirs.read_text(encoding="utf-8") == ours.read_text(encoding="utf-8")
+    return f"{theirs} is as delivered" if same else f"{theirs} differs from the one delivered and was left as it is"

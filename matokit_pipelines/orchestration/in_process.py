@@ -1,0 +1,113 @@
+"""Running the graph once, in this process, on the home's own Dagster instance, where the web page shows it.
+
+Not here: the graph.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from matokit_pipelines import resources
+from matokit_pipelines.errors import DataIncomplete, MatokitError, SourceError
+from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, NOTHING_IS_MISSING, SOURCES_ANSWER
+from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
+from matokit_pipelines.orchestration.definitions import build_definitions
+from matokit_pipelines.orchestration.resources import GivenHome
+from matokit_pipelines.warehouse.refresh import Home
+from matokit_pipelines.warehouse.snapshots import open_current
+from matokit_pipelines.windows import ONE_DAY, last_complete_week, start_of_day, week_label
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: sentences for a person, and what a source refused or withholds (None: nothing)."""
+
+    lines: tuple[str, ...]
+    trouble: MatokitError | None
+
+
+def refresh(home: Home) -> Outcome:
+    """Refresh, then render the last complete week where its page is missing or older than its data.
+
+    Raises what a step raised; a source that could not be read is in the outcome, since all else went on.
+    """
+    definitions = build_definitions(GivenHome(home))
+    with instance_of(home.loaded.home) as instance:
+        run = definitions.resolve_job_def("refresh").execute_in_process(instance=instance, run_config=_QUIET)
+        lines = [*_sentences(run)]
+        monday = last_complete_week(home.clock.now(), home.loaded.settings.project.zone)
+        if _week_is_due(home, monday):
+            definitions.resolve_job_def("weekly_report").execute_in_process(
+                instance=instance, run_config=_QUIET, partition_key=monday.isoformat()
+            )
+            lines.append(f"Weekly page {_page(home, monday)}")
+    return Outcome(tuple(lines), _trouble(run))
+
+
+def weekly_page(home: Home) -> Path:
+    """Where the page of the last complete week lies."""
+    return _page(home, last_complete_week(home.clock.now(), home.loaded.settings.project.zone))
+
+
+def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
+    for event in run.get_asset_materialization_events():
+        done = event.materialization
+        values = {key: entry.value for key, entry in done.metadata.items()}
+        if done.asset_key == MATOMO_EVENTS:
+            for key, value in values.items():
+                if key.endswith("/new"):
+                    source = key.removesuffix("/new")
+                    yield f"{source}: {value:,} new events, complete to {values[f'{source}/complete_to']}"
+        elif done.asset_key == SNAPSHOT:
+            yield f"Published snapshot {values['generation']}."
+    failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
+    for check in failed:
+        if check.check_name not in (SOURCES_ANSWER, NOTHING_IS_MISSING):
+            yield f"Warning: {check.asset_key.to_user_string()}: {check.check_name}"
+
+
+def _trouble(run: dg.ExecuteInProcessResult) -> MatokitError | None:
+    for check in run.get_asset_check_evaluations():
+        if check.check_name in (SOURCES_ANSWER, NOTHING_IS_MISSING) and not check.passed:
+            sentence = str(check.metadata["sentence"].value)
+            return SourceError(sentence) if check.check_name == SOURCES_ANSWER else DataIncomplete(sentence)
+    return None
+
+
+def _page(home: Home, monday: date) -> Path:
+    return home.loaded.home / "reports" / "weekly" / f"{week_label(monday)}.html"
+
+
+def _week_is_due(home: Home, monday: date) -> bool:
+    """Due when there is no page, or when the page was made before the whole week was known complete."""
+    numbers = _page(home, monday).with_suffix(".json")
+    if not numbers.exists():
+        return True
+    with open_current(home.loaded.home) as snapshot:
+        complete = snapshot.manifest.watermark
+    end = start_of_day(monday + 7 * ONE_DAY, home.loaded.settings.project.zone)
+    made = json.loads(numbers.read_text(encoding="utf-8")).get("watermark")
+    was_complete = made is not None and datetime.fromisoformat(made) >= end
+    return not was_complete and complete is not None and (made is None or complete > datetime.fromisoformat(made))
+
+
+@contextmanager
+def instance_of(home: Path) -> Iterator[DagsterInstance]:
+    """The Dagster instance of a home; made with the delivered dagster.yaml when it is new."""
+    folder = home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        (folder / "dagster.yaml").write_bytes(resources.path("dagster.yaml").read_bytes())
+    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    with DagsterInstance.from_config(str(folder)) as instance:
+        yield instance
