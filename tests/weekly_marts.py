@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 from zoneinfo import ZoneInfo
 
 import duckdb
-import numpy as np
 import polars as pl
 
 from matokit_pipelines import resources
@@ -160,28 +160,27 @@ def seeded_weeks(seed: int = 7, *, days: int = 60, runs_a_day: float = 40, broke
 
     With `broken`, that component fails far more often from the Wednesday of the reported week on, with a new commit.
     """
-    random = np.random.default_rng(seed)
+    random = Random(seed)
     rows: list[Event] = []
     last = MONDAY + timedelta(days=6)
-    commits = [(last - timedelta(days=age), f"{random.integers(16**7):07x}") for age in (90, 50, 33, 21, 12, 4)]
+    commits = [(last - timedelta(days=age), f"{int(random.random() * 16**7):07x}") for age in (90, 50, 33, 21, 12, 4)]
     for age in reversed(range(days)):
         day = last - timedelta(days=age)
-        load = runs_a_day * (0.25 if day.weekday() >= 5 else 1.0) * random.uniform(0.85, 1.15)
-        for run in range(int(random.poisson(load))):
-            hour = float(np.clip(random.normal(13, 3), 0.2, 23.5))
-            commit = [name for first, name in commits if at(day, hour) >= at(first, 9.5)][-1]
+        load = runs_a_day * (0.25 if day.weekday() >= 5 else 1.0) * (0.75 + 0.5 * random.random())
+        for run in range(int(load)):
+            hour = 6 + 14 * (random.random() + random.random() + random.random()) / 3
+            commit = next(name for first, name in reversed(commits) if at(day, hour) >= at(first, 9.5))
             rows += _run(random, day, hour, f"m{day.toordinal()}-{run}", commit, age, broken)
     return _frame(rows)
 
 
 def _run(
-    random: np.random.Generator, day: date, hour: float, machine: str, commit: str, age: int, broken: str | None
+    random: Random, day: date, hour: float, machine: str, commit: str, age: int, broken: str | None
 ) -> list[Event]:
     arm = random.random() < 0.66 + 0.12 * (60 - age) / 60
     fresh = age <= 4 and random.random() < 0.15
-    release = (
-        "macOS 26.1" if fresh else str(random.choice(["macOS 14.2", "macOS 15.1", "Windows 11"], p=[0.3, 0.4, 0.3]))
-    )
+    known = ("macOS 14.2", "macOS 15.1", "Windows 11")[int(random.random() * 3)]
+    release = "macOS 26.1" if fresh else known
     shared = {
         "machine_key": machine,
         "architecture": "arm64" if arm and release != "Windows 11" else "x86_64",

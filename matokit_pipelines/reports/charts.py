@@ -224,13 +224,15 @@ def _wall(day: date, hour: int) -> str:
 
 
 def _svg(chart: Any, name: str, size: Size) -> str:
-    """The chart drawn. Its ids are made its own, since several drawings stand in one page."""
+    """The chart drawn, with ids that no other drawing of the page has."""
     styled = chart.configure(font=FONT, background="white", padding=4).configure_view(stroke=None)
     styled = styled.configure_axis(
         labelFontSize=size.text, labelColor=GREY, gridColor=LINES, domainColor=PALE, labelLimit=0
     )
     spec = styled.configure_text(fontSize=size.text).to_dict()
     svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGA_LITE, allowed_base_urls=[])
-    own = f"{name}-{size.name}-"
-    svg = re.sub(r'(\bid=")', rf"\g<1>{own}", svg)
-    return re.sub(r"(url\(#|href=\"#)", rf"\g<1>{own}", svg)
+    # The drawing program counts its ids on from chart to chart; ours depend on the chart alone.
+    for place, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]*)"', svg))):
+        for before, after in (('id="', '"'), ("url(#", ")"), ('href="#', '"')):
+            svg = svg.replace(f"{before}{old}{after}", f"{before}{name}-{size.name}-{place}{after}")
+    return svg

@@ -34,8 +34,8 @@ def tries(day, component, successes, failures, *, start=0, commit="a1b2c3d", **m
 def numbers_of(tmp_path):
     """Publish events and count the reported week from them."""
 
-    def count(events, sources=(Source(),), monday=MONDAY):
-        publish_events(tmp_path, events, sources)
+    def count(events, sources=None, monday=MONDAY):
+        publish_events(tmp_path, events, sources or [Source()])
         with open_current(tmp_path) as snapshot:
             return weekly_numbers(snapshot, monday, NOW)
 
