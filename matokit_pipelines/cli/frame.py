@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matokit_pipelines.settings import Loaded
     from matokit_pipelines.warehouse.refresh import Home
 
+WIDEST = 10_000  # characters; a pipe has no width
 AsJson = typer.Option(False, "--json", help="Print one array of objects instead of text.")
 
 
@@ -80,10 +81,22 @@ class Frame:
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name, value in rows[0].items():
-            table.add_column(name, justify="right" if is_number(value) else "left", overflow="fold")
+            table.add_column(name, justify="right" if is_number(value) else "left", no_wrap=True)
         for row in rows:
             table.add_row(*(text_of(value) for value in row.values()))
-        self.out.print(table)
+        wide = Console(file=sys.stdout, width=WIDEST, highlight=False)
+        if self.out.is_terminal and wide.measure(table).maximum > self.out.width:
+            self._records(rows)
+        else:
+            (self.out if self.out.is_terminal else wide).print(table)
+
+    def _records(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows too wide for the terminal, one below the other."""
+        longest = max(len(name) for name in rows[0])
+        for number, row in enumerate(rows, 1):
+            self.out.print(f"[bold]row {number}[/bold]")
+            for name, value in row.items():
+                self.out.print(f"  {name:<{longest}}  {text_of(value)}")
 
 
 def frame_of(context: typer.Context) -> Frame:

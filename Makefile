@@ -1,0 +1,56 @@
+# `make demo` and `make test` are all one needs; both set up everything by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+
+.PHONY: help install demo test test-slow test-browser lint bench wheel wheel-check constraints clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+install: $(INSTALLED) ## Set up .venv with everything, as pinned in constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "matokit needs Python 3.11 to 3.13, $(PYTHON) is another; say make PYTHON=python3.12"; exit 2; }
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install ## From a simulated Matomo to the weekly page, with the truth beside it
+	@$(BIN)/matokit demo $(ARGS)
+
+test: install ## Everything that needs no browser, in under five minutes
+	@$(BIN)/python -m pytest -n auto -m 'not browser and not slow' $(ARGS)
+	@echo "Left out: tests marked slow (make test-slow) and browser (make test-browser); CI runs both."
+
+test-slow: install ## The long tests that make test leaves out
+	@$(BIN)/python -m pytest -n auto -m 'slow and not browser' $(ARGS)
+
+test-browser: install ## The pages in a real Chromium: CHROMIUM=... or on the path
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+lint: install ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: install ## The benchmarks, printed as tables
+	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+wheel: install ## Build the wheel into dist/
+	@$(BIN)/python -m build --wheel --outdir dist .
+
+wheel-check: wheel ## Install the wheel into an empty environment and run the demo from it
+	@rm -rf dist/check && $(PYTHON) -m venv dist/check
+	@dist/check/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	@cd dist && check/bin/matokit demo --days 14 --events-per-day 100 --no-open --home check/demo
+
+constraints: ## Pin what is installed now (versions only)
+	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/ @ .*//' | grep -E '^[A-Za-z0-9._-]+==' | sort -f > constraints.txt
+
+clean: ## Remove what was made here
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
