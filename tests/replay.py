@@ -105,7 +105,9 @@ class Replay:
             return self.sites
         if method == "Events.getCategory":
             first, _, last = params["date"].partition(",")
-            return _json({day: self.reports.get(day, []) for day in _days(first, last)} if last else self.reports[first])
+            return _json(
+                {day: self.reports.get(day, []) for day in _days(first, last)} if last else self.reports[first]
+            )
         if method == "Live.getLastVisitsDetails":
             return _json(self.page(params))
         return verbatim("error.unknown-method")

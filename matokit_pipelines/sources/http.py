@@ -20,7 +20,7 @@ from matokit_pipelines.clock import Clock
 from matokit_pipelines.errors import MatokitError, PageTooLarge, SourceError, SourceUnavailable
 
 CHUNK_BYTES = 1 << 16
-TRANSIENT_STATUS = frozenset({502, 503, 504})
+TRANSIENT_STATUS = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class HttpSession:
             raise SourceError(self._certificate(error)) from error
         except (failures.ConnectTimeout, failures.ReadTimeout) as error:
             raise self._timed_out(error) from error
-        except failures.ChunkedEncodingError as error:
+        except (failures.ChunkedEncodingError, failures.ContentDecodingError) as error:
             raise _TryAgain(self._unavailable("it broke off in the middle of an answer")) from error
         except failures.ConnectionError as error:
             if "Read timed out" in str(error):
@@ -135,6 +135,13 @@ class HttpSession:
         except (failures.InvalidURL, failures.InvalidSchema, failures.MissingSchema) as error:
             raise SourceError(
                 f'"{self.base_url}" is not a web address; correct the url of source {self.name}.'
+            ) from error
+        except OSError as error:  # what requests says when the file of REQUESTS_CA_BUNDLE is not there
+            if "CA certificate bundle" not in str(error):
+                raise
+            raise SourceError(
+                f"Source {self.name} cannot check the certificate of {self.host}: REQUESTS_CA_BUNDLE names a file that "
+                "is not there; correct it."
             ) from error
         if 300 <= answer.status < 400:
             raise SourceError(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,14 @@ VISIT_COLUMNS = (
 _TAG = re.compile(r"<[^>]+>")
 
 Page = list[Any]
+
+
+class _RefusedInWords(AnswerNotUnderstood):
+    """A refusal that came with status 200; `said` is the server's message."""
+
+    def __init__(self, sentence: str, said: str) -> None:
+        super().__init__(sentence)
+        self.said = said
 
 
 @dataclass(frozen=True)
@@ -91,10 +100,10 @@ class MatomoClient:
         except CredentialsRefused:
             self._explain_refusal()
             raise
-        except AnswerNotUnderstood as error:
+        except _RefusedInWords as error:
             raise SourceMissing(
-                f"Source {self._session.name}: {self._session.host} has no site {self._site_id}; "
-                f"correct its site_id ({error.args[0] if error.args else ''})"
+                f"Source {self._session.name}: {self._session.host} does not give site {self._site_id}"
+                f"{_quoted(error.said)}; correct its site_id."
             ) from error
         if not isinstance(found, dict) or not found.get("timezone"):
             raise AnswerNotUnderstood(
@@ -165,8 +174,9 @@ class MatomoClient:
             yield page
             if len(page) < limit:
                 return
-            last = _last_action(page[-1])
-            if last is None or last < cursor:
+            ends = [_last_action(visit) for visit in page]
+            last = ends[-1]
+            if last is None or last < cursor or not _ascending(ends):
                 raise self._odd("a page of its visit log is not sorted by last action")
             if last > cursor:
                 cursor, limit = last, min(limit, self._page_size)
@@ -214,35 +224,33 @@ class MatomoClient:
 
     def _refusal(self, method: str, answer: Answer) -> MatokitError:
         """What an answer that is not good means. Branches on status, not on words: those are translated."""
-        said = _message(answer)
+        said, host, name = _message(answer), self._session.host, self._session.name
         if answer.status == 401:
             return CredentialsRefused(
-                f"{self._session.host} refuses the token of source {self._session.name}; put a valid one (view access "
-                f"is enough) into {_variable(self._session.name)}."
+                f"{host} refuses the token of source {name}; put a valid one (view access is enough) into "
+                f"{_variable(name)}."
             )
-        if answer.status == 500 and "failed logins" in said:
+        if answer.status == 500 and "failed logins" in answer.text:
             return LockedOut(
-                f"{self._session.host} answers nobody from this address after too many failed log-ins "
-                f"(source {self._session.name}); wait an hour and check the token meanwhile."
+                f"{host} answers nobody from this address after too many failed log-ins (source {name}); wait an hour "
+                "and check the token meanwhile."
             )
-        if answer.status == 500 and "Allowed memory size" in said:
+        if answer.status == 500 and "Allowed memory size" in answer.text:
             return PageTooLarge(
-                f"{self._session.host} runs out of memory even for a single visit (source {self._session.name}); "
-                "raise memory_limit in its PHP settings."
+                f"{host} runs out of memory even for a single visit (source {name}); raise memory_limit in its PHP "
+                "settings."
             )
         if answer.status != 200:
             return SourceError(
-                f"{self._session.host} answered {answer.status} to {method} (source {self._session.name})"
-                f"{_quoted(said)}; check that the url is the folder of a Matomo."
+                f"{host} answered {answer.status} to {method} (source {name}){_quoted(said)}; check that the url is "
+                "the folder of a Matomo, and its log."
             )
         if answer.kind != "application/json":
             return AnswerNotUnderstood(
-                f"{self._session.host} answered {method} with a page instead of data (source {self._session.name}); "
-                "check that the url is the folder of a Matomo."
+                f"{host} answered {method} with a page instead of data (source {name}); check that the url is the "
+                "folder of a Matomo."
             )
-        return AnswerNotUnderstood(
-            f"{self._session.host} refused {method} (source {self._session.name}){_quoted(said)}."
-        )
+        return _RefusedInWords(f"{host} refused {method} (source {name}){_quoted(said)}.", said)
 
     def _explain_refusal(self) -> None:
         """Tell a refused token from one without rights for this site. One more call: each failure counts against us."""
@@ -279,15 +287,13 @@ def _is_refusal(found: Any) -> bool:
 
 
 def _message(answer: Answer) -> str:
-    """What the server said, as plain text."""
-    text = answer.text
-    if answer.kind == "application/json":
-        try:
-            found = json.loads(text)
-            text = str(found.get("message", "")) if isinstance(found, dict) else ""
-        except ValueError:
-            pass
-    return html.unescape(_TAG.sub(" ", text)).strip()
+    """What the server said, as plain text; nothing of a page made for a browser."""
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return ""
+    said = str(found.get("message") or "") if isinstance(found, dict) else ""
+    return html.unescape(_TAG.sub(" ", said)).strip()
 
 
 def _quoted(said: str) -> str:
@@ -304,6 +310,12 @@ def _last_action(visit: Any) -> int | None:
         return int(visit["lastActionTimestamp"])
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _ascending(ends: Sequence[int | None]) -> bool:
+    """Whether a full page can be gone on from: in another order its last visit says nothing about what is missing."""
+    known = [end for end in ends if end is not None]
+    return all(sooner <= later for sooner, later in pairwise(known))
 
 
 def _count(row: Any) -> int:

@@ -54,7 +54,10 @@ class Step:
 
 @dataclass(frozen=True)
 class PassResult:
-    """What one pass over one source did. `error`: why it ended early; everything landed before it is kept."""
+    """What one pass over one source did. `error`: why it ended early; everything landed before it is kept.
+
+    `truncated`: withheld actions that no pass before knew of.
+    """
 
     source: str
     windows: int = 0
@@ -158,8 +161,9 @@ class MatomoPass:
             steps = self._steps(zone, since, days)
             for number, step in enumerate(steps):
                 self._progress(step.label, number, len(steps))
+                started = self._clock.now()
                 self._read(step, zone, hidden)
-                self._advance(zone, since)
+                self._advance(zone, since, started)
             self._reconcile(zone, hidden, since, days)
             self._progress("", len(steps), len(steps))
         except SourceError as error:
@@ -257,11 +261,12 @@ class MatomoPass:
         """In which window a stored row that was not received is gone; or why nothing can be said of it."""
         if step.window.start < now - timedelta(days=self._source.retention_days):
             return None, None
-        if step.day and reading.received == 0:
-            stored, _ = ledger.extracted_on(self._connection, self._key, step.window, step.day)
-            if stored:
-                return None, "the server gives no visits of this day any more; what was landed is kept"
-        return step.window, None
+        if reading.received:
+            return step.window, None
+        if not step.day:
+            return None, None  # nothing at all is no proof that what was landed is gone
+        stored, _ = ledger.extracted_on(self._connection, self._key, step.window, step.day)
+        return None, "the server gives no visits of this day any more; what was landed is kept" if stored else None
 
     def _add(self, landed: Landed) -> None:
         r = self._result
@@ -269,14 +274,14 @@ class MatomoPass:
             r, windows=r.windows + 1, received=r.received + landed.received, landed=r.landed + landed.landed,
             inserted=r.inserted + landed.inserted, changed=r.changed + landed.changed,
             vanished=r.vanished + landed.vanished, quarantined=r.quarantined + landed.quarantined,
-            truncated=r.truncated + landed.truncated,
+            truncated=r.truncated + landed.newly_truncated,
         )  # fmt: skip
 
-    def _advance(self, zone: ZoneInfo, since: datetime) -> None:
-        now = self._clock.now()
-        final = start_of_day(local_date(now, zone) - RECONCILED_DAYS * ONE_DAY, zone)
+    def _advance(self, zone: ZoneInfo, since: datetime, started: datetime) -> None:
+        """Move the watermark. `started`: when the last reading began; what came during it may be in it or not."""
+        final = start_of_day(local_date(started, zone) - RECONCILED_DAYS * ONE_DAY, zone)
         with transaction(self._connection):
-            ledger.advance(self._connection, self._source.name, since=since, read_at=now, final_before=final)
+            ledger.advance(self._connection, self._source.name, since=since, read_at=started, final_before=final)
 
     def _note(self, error: SourceError) -> None:
         self._result = replace(self._result, error=error)

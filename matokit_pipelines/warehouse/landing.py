@@ -8,7 +8,7 @@ source between passes (ledger.py).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,7 +16,7 @@ from datetime import date, datetime
 import duckdb
 import polars as pl
 
-from matokit_pipelines.sources.matomo_visits import DIMENSION_COLUMNS, Reading
+from matokit_pipelines.sources.matomo_visits import DIMENSION_COLUMNS, Reading, TruncatedVisit
 from matokit_pipelines.windows import Window
 
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -92,7 +92,10 @@ class SourceKey:
 
 @dataclass(frozen=True)
 class Landed:
-    """What a landing did. `received = duplicates + quarantined + landed`; the next three say what was written."""
+    """What a landing did. `received = duplicates + quarantined + landed`; the next three say what was written.
+
+    `truncated`: actions that the server withholds in the visits read; `newly_truncated`: those nobody knew of yet.
+    """
 
     received: int
     duplicates: int
@@ -102,6 +105,7 @@ class Landed:
     changed: int
     vanished: int
     truncated: int
+    newly_truncated: int
 
 
 @contextmanager
@@ -145,7 +149,7 @@ def land(
     if inserted or changed or vanished:
         _write(connection, names, project_zone, now)
     _quarantine(connection, key, reading, now)
-    _note_truncated(connection, key, reading, site_zone, now)
+    cut_off = {visit.visit_id: visit for visit in reading.truncated}
     return Landed(
         received=reading.received,
         duplicates=len(reading.rows) - landed,
@@ -154,7 +158,8 @@ def land(
         inserted=inserted,
         changed=changed,
         vanished=vanished,
-        truncated=sum(visit.missing for visit in {v.visit_id: v for v in reading.truncated}.values()),
+        truncated=sum(visit.missing for visit in cut_off.values()),
+        newly_truncated=_note_truncated(connection, key, cut_off.values(), site_zone, now),
     )
 
 
@@ -210,14 +215,33 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, key: SourceKey, reading: 
 
 
 def _note_truncated(
-    connection: duckdb.DuckDBPyConnection, key: SourceKey, reading: Reading, site_zone: str, now: datetime
-) -> None:
-    for visit in {v.visit_id: v for v in reading.truncated}.values():
+    connection: duckdb.DuckDBPyConnection,
+    key: SourceKey,
+    visits: Iterable[TruncatedVisit],
+    site_zone: str,
+    now: datetime,
+) -> int:
+    """Keep which visits are cut off; gives how many actions are missing that were not known to be.
+
+    A visit that comes back whole (the server's limit was raised) is forgotten. The temp table `received` is read.
+    """
+    visits = list(visits)
+    connection.execute(
+        "delete from ledger.truncated_visits where source = ? and site_id = ? "
+        "and visit_id in (select visit_id from received) and not list_contains(?::bigint[], visit_id)",
+        [key.source, key.site_id, [visit.visit_id for visit in visits]],
+    )
+    new = 0
+    for visit in visits:
         values = [key.source, key.site_id, visit.visit_id]
-        connection.execute(
-            "delete from ledger.truncated_visits where source = ? and site_id = ? and visit_id = ?", values
-        )
+        mine = "source = ? and site_id = ? and visit_id = ?"
+        known = connection.execute(f"select truncated from ledger.truncated_visits where {mine}", values).fetchall()
+        if known == [(visit.missing,)]:
+            continue
+        new += max(0, visit.missing - (known[0][0] if known else 0))
+        connection.execute(f"delete from ledger.truncated_visits where {mine}", values)
         connection.execute(
             "insert into ledger.truncated_visits values (?, ?, ?, cast(timezone(?, ?::timestamptz) as date), ?, ?)",
             [*values, site_zone, visit.last_action, visit.missing, now],
         )
+    return new

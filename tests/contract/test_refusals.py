@@ -1,0 +1,226 @@
+"""Recorded refusals of a real Matomo: which error, one sentence, its exit code, and how often the server was asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from matokit_pipelines.errors import (
+    REFUSED,
+    AccessRefused,
+    AnswerNotUnderstood,
+    CredentialsRefused,
+    LockedOut,
+    MatokitError,
+    PageTooLarge,
+    SourceError,
+    SourceMissing,
+    SourceUnavailable,
+)
+from matokit_pipelines.warehouse import refresh
+from matokit_pipelines.warehouse.extraction import PassResult
+from tests.replay import TOKEN, Replay, fixture_day, home_at, rows_of, utc, verbatim
+
+NOW = utc(2026, 11, 15, 12)
+ATTEMPTS = 4
+PATIENCE = f"[http]\nattempts = {ATTEMPTS}"
+LIVE = "Live.getLastVisitsDetails"
+BAD_TOKEN = verbatim("diagnose.SitesManager.getSitesIdWithAtLeastViewAccess.bad-token")
+NO_SITE = verbatim("diagnose.SitesManager.getSitesIdWithAtLeastViewAccess.noaccess")
+VIEWER = verbatim("diagnose.SitesManager.getSitesIdWithAtLeastViewAccess.viewer")
+
+# recording -> error, requests in all, when every call is answered so
+EVERYTHING: dict[str, tuple[type[MatokitError], int]] = {
+    **dict.fromkeys(
+        (
+            "error.bad-token.post-token-query-params", "error.bad-token", "error.bad-token.get", "error.expired-token",
+            "error.malformed-token", "error.no-token", "error.empty-token", "error.anonymous-token",
+            "error.token-in-authorization-header", "error.post-only-token-by-get", "only-secure-tokens.get",
+            "diagnose.API.getMatomoVersion.noaccess",
+        ),
+        (CredentialsRefused, 2),
+    ),
+    **dict.fromkeys(
+        ("brute-force-lock.bad-token", "brute-force-lock.good-token.post-token-query-params"), (LockedOut, 1)
+    ),
+    "brute-force-lock.good-token": (SourceError, 1),
+    "db-down.post-token-query-params": (SourceUnavailable, ATTEMPTS),
+    "db-down.VisitsSummary.get": (SourceError, 1),
+    "maintenance.post-token-query-params": (SourceUnavailable, ATTEMPTS),
+    "maintenance.VisitsSummary.get": (SourceUnavailable, ATTEMPTS),
+    "error.format-unknown": (AnswerNotUnderstood, 1),
+    "error.format-xml": (AnswerNotUnderstood, 1),
+    "error.unknown-method": (SourceError, 1),
+    **dict.fromkeys(
+        (
+            "error.unknown-site", "error.idSite-zero", "error.idSite-text", "error.idSite-missing",
+            "error.unknown-module", "error.method-missing", "error.malformed-method",
+        ),
+        (SourceMissing, 1),
+    ),
+}  # fmt: skip
+
+# the site and its dimensions answer, the visit log does not: two requests before it
+VISIT_LOG: dict[str, tuple[type[MatokitError], int]] = {
+    **dict.fromkeys(
+        (
+            "disabled.visitor-log", "error.invalid-date-live", "error.invalid-segment-live",
+            "error.idSite-missing-live",
+            "error.segment-unknown-dimension", "error.invalid-date",
+            "error.invalid-date-number", "error.invalid-period",
+            "error.invalid-range", "error.reversed-range", "error.date-missing", "error.period-missing",
+            "error.invalid-segment", "error.invalid-segment-syntax",
+        ),
+        (AnswerNotUnderstood, 3),
+    ),
+    "error.no-access-live": (CredentialsRefused, 3),
+    "server.memory-exhausted": (PageTooLarge, 2 + 9),  # 500, 250, ... 1
+    "maintenance.post-token-query-params": (SourceUnavailable, 2 + ATTEMPTS),
+    "db-down.post-token-query-params": (SourceUnavailable, 2 + ATTEMPTS),
+    "brute-force-lock.good-token.post-token-query-params": (LockedOut, 3),
+}  # fmt: skip
+
+
+def is_one_sentence(said: str, server: Replay) -> None:
+    """What a person may be told."""
+    assert "\n" not in said
+    assert said.endswith(".")
+    assert not said.endswith("..")
+    assert "installers" in said
+    assert server.url.removeprefix("http://") in said
+    assert TOKEN not in said
+    assert "<" not in said
+
+
+def refused(folder: Path, server: Replay, site: str = "1") -> PassResult:
+    with server.serving():
+        [result] = refresh.extract(home_at(folder, server.url, now=NOW, site=site, settings=PATIENCE))
+    assert result.error is not None
+    is_one_sentence(str(result.error), server)
+    assert result.error.exit_code == REFUSED
+    assert result.requests == len(server.asked)
+    return result
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_refusal_of_everything(tmp_path: Path, name: str) -> None:
+    error, requests = EVERYTHING[name]
+    answer = verbatim(name)
+    sites = BAD_TOKEN if answer[0] == 401 else answer
+    server = Replay(instead=lambda method, params: sites if "getSitesId" in method else answer)
+    result = refused(tmp_path, server)
+    assert type(result.error) is error
+    assert result.requests == requests
+
+
+@pytest.mark.parametrize("name", VISIT_LOG)
+def test_refusal_of_the_visit_log(tmp_path: Path, name: str) -> None:
+    error, requests = VISIT_LOG[name]
+    answer = verbatim(name)
+    server = Replay(instead=lambda method, params: answer if method == LIVE else None)
+    result = refused(tmp_path, server)
+    assert isinstance(result.error, error)
+    assert result.requests == requests
+    assert result.landed == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "sites", "site", "words"),
+    [
+        ("error.no-access-to-site", VIEWER, "2", "only sites 1"),
+        ("error.unknown-site.view-token", VIEWER, "99", "only sites 1"),
+        ("error.idSite-mixed.view-token", VIEWER, "2", "only sites 1"),
+        ("error.no-access-at-all", NO_SITE, "1", "no site at all"),
+    ],
+)
+def test_good_token_without_rights_is_told_from_a_bad_one(
+    tmp_path: Path, name: str, sites: tuple[int, str, bytes], site: str, words: str
+) -> None:
+    answer = verbatim(name)
+    server = Replay(sites=sites, instead=lambda method, params: answer if method.endswith("getSiteFromId") else None)
+    result = refused(tmp_path, server, site)
+    assert type(result.error) is AccessRefused
+    assert words in str(result.error)
+    assert result.requests == 2
+
+
+def test_refused_token_is_not_tried_again_within_the_hour_but_another_is(tmp_path: Path) -> None:
+    server = Replay(instead=lambda method, params: BAD_TOKEN)
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW)
+        refresh.extract(home)
+        assert len(server.asked) == 2
+        [again] = refresh.extract(home)
+        assert isinstance(again.error, CredentialsRefused)
+        assert str(again.error).endswith(".")
+        assert len(server.asked) == 2, "about 20 failed log-ins lock the address out"
+        other = home_at(tmp_path, server.url, now=NOW, environ={"MATOKIT_INSTALLERS_TOKEN": "another"})
+        refresh.extract(other)
+        assert len(server.asked) == 4
+        refresh.extract(home_at(tmp_path, server.url, now=utc(2026, 11, 15, 13, 1), environ={
+            "MATOKIT_INSTALLERS_TOKEN": "another"}))  # fmt: skip
+    assert len(server.asked) == 6
+
+
+def test_memory_that_runs_out_halves_the_page_until_everything_is_read(tmp_path: Path) -> None:
+    exhausted = verbatim("server.memory-exhausted")
+    server = fixture_day(
+        instead=lambda method, params: exhausted if method == LIVE and int(params["filter_limit"]) > 9 else None
+    )
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW, source="page_size = 500")
+        [result] = refresh.extract(home)
+    assert result.error is None
+    assert rows_of(home, "select count(*) from raw.matomo_events") == [(194,)]
+    limits = [int(params["filter_limit"]) for method, params in server.asked if method == LIVE]
+    assert limits[:8] == [500, 250, 125, 62, 31, 15, 7, 7]
+
+
+def test_failure_that_passes_is_retried_and_leaves_no_trace(tmp_path: Path) -> None:
+    failures = [verbatim("db-down.post-token-query-params"), verbatim("maintenance.post-token-query-params")] * 2
+    server = fixture_day()
+    server.instead = lambda method, params: failures.pop() if len(server.asked) % 2 and failures else None
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW)
+        [result] = refresh.extract(home)
+    assert result.error is None
+    assert failures == []
+    assert rows_of(home, "select count(*) from raw.matomo_events") == [(194,)]
+
+
+def test_what_a_broken_reading_gave_is_kept_and_the_next_pass_ends_it(tmp_path: Path) -> None:
+    disabled = verbatim("disabled.visitor-log")
+    server = fixture_day()
+    server.instead = lambda method, params: disabled if method == LIVE and server.methods().count(LIVE) == 3 else None
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW, source="page_size = 20")
+        [broken] = refresh.extract(home)
+        assert isinstance(broken.error, AnswerNotUnderstood)
+        assert 0 < broken.landed < 194
+        assert broken.watermark is None
+        assert rows_of(home, "select status, proof from ledger.windows") == [("incomplete", "none")]
+        [good] = refresh.extract(home)
+    assert good.error is None
+    assert rows_of(home, "select count(*) from raw.matomo_events") == [(194,)]
+    assert good.vanished == 0
+    assert rows_of(home, "select last_error from ledger.sources") == [(None,)]
+
+
+def test_half_an_answer_is_asked_for_again(tmp_path: Path) -> None:
+    halves = [b'[{"idVisit": 1, "actionDetails": [']
+    server = fixture_day(
+        instead=lambda method, params: (200, "application/json", halves.pop()) if method == LIVE and halves else None
+    )
+    with server.serving():
+        [result] = refresh.extract(home_at(tmp_path, server.url, now=NOW))
+    assert result.error is None
+    assert result.landed >= 194
+
+
+def test_page_instead_of_data_is_told_and_not_repeated(tmp_path: Path) -> None:
+    server = Replay(instead=lambda method, params: (200, "text/html", b"<html><h1>Welcome to nginx</h1></html>"))
+    result = refused(tmp_path, server)
+    assert type(result.error) is AnswerNotUnderstood
+    assert "url" in str(result.error)
+    assert result.requests == 1
