@@ -53,7 +53,7 @@ class ModelFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     description: str = Field(min_length=10)
-    grain: str = Field(min_length=3)
+    grain: str = Field(min_length=2)
     materialisation: Materialisation
     reads: tuple[str, ...] = ()
     columns: tuple[Column, ...] = Field(min_length=1)

@@ -1,15 +1,15 @@
 -- grain: environment, os_family, os_release; systems that have counted events
 with sightings as (
     select
-        cube.environment,
-        cube.os_family,
-        cube.os_release,
-        min(cube.first_ts) as first_seen,
-        min(cube.event_date) as first_date,
-        sum(cube.events) as events
-    from staging.events_daily as cube
-    where cube.counted
-    group by cube.environment, cube.os_family, cube.os_release
+        daily.environment,
+        daily.os_family,
+        daily.os_release,
+        min(daily.first_ts) as first_seen,
+        min(daily.event_date) as first_date,
+        sum(daily.events) as events
+    from staging.events_daily as daily
+    where daily.counted
+    group by daily.environment, daily.os_family, daily.os_release
 ),
 
 machine_counts as (
