@@ -75,7 +75,7 @@ def demo(
     frame.say(f"{days} days of simulated installations, read over HTTP from a Matomo that misbehaves.")
     frame.say()
     truth = generate(days=days, events_per_day=events_per_day, seed=seed, end=clock.now(), zone=ZONE)
-    trouble = Faults(seed=seed, dropped=0.06, half=0.06, sqlstate=0.04, memory_visits=300)
+    trouble = Faults(seed=seed, dropped=0.06, half=0.06, sqlstate=0.04, memory_visits=60)
     killer = _Killer()
     with MatomoSimulator(truth, now=clock.now, faults=trouble, on_request=killer.on_request) as server:
         used = _home(folder, server, truth)

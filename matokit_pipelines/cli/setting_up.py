@@ -5,7 +5,6 @@ Not here: what the settings are (settings.py).
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,7 @@ def init(
     force: bool = typer.Option(False, help="Overwrite an existing file."),
 ) -> None:
     """Write matokit.toml, every line explained, and .env.example."""
+    from matokit_pipelines import resources
     from matokit_pipelines.errors import SettingsError
     from matokit_pipelines.settings import FILE_NAME, ProjectSettings, SourceSettings, load, made
 
@@ -52,7 +52,7 @@ def init(
     Path(".env.example").write_text(
         f"# Copy to .env and fill in; a token with view access is enough.\n{source.token_variable}=\n", encoding="utf-8"
     )
-    frame.say(f"Wrote {target.name} and .env.example; {put_dagster_settings(load(target).home)}.")
+    frame.say(f"Wrote {target.name} and .env.example; {resources.put_dagster_settings(load(target).home)}.")
     frame.say(f"Next: put a token with view access into {source.token_variable} (or .env), then `matokit doctor`.")
 
 
@@ -129,16 +129,3 @@ def doctor(context: typer.Context, as_json: bool = AsJson) -> None:
     failed = [finding for finding in findings if finding.state == "failed"]
     if failed:
         raise typer.Exit(failed[0].exit_code)
-
-
-def put_dagster_settings(home: Path) -> str:
-    """Put dagster.yaml into the home's DAGSTER_HOME; says so when there is another one already."""
-    from matokit_pipelines import resources
-
-    ours, theirs = resources.path("dagster.yaml"), home / "dagster" / "dagster.yaml"
-    if not theirs.exists():
-        theirs.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ours, theirs)
-        return f"{theirs} is new"
-    same = theirs.read_text(encoding="utf-8") == ours.read_text(encoding="utf-8")
-    return f"{theirs} is as delivered" if same else f"{theirs} differs from the one delivered and was left as it is"

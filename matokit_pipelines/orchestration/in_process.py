@@ -102,11 +102,9 @@ def _week_is_due(home: Home, monday: date) -> bool:
 
 @contextmanager
 def instance_of(home: Path) -> Iterator[DagsterInstance]:
-    """The Dagster instance of a home; made with the delivered dagster.yaml when it is new."""
-    folder = home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "dagster.yaml").exists():
-        (folder / "dagster.yaml").write_bytes(resources.path("dagster.yaml").read_bytes())
+    """The Dagster instance of a home; made with the delivered settings when it is new."""
+    resources.put_dagster_settings(home)
+    folder = resources.dagster_home(home)
     os.environ["DAGSTER_HOME"] = str(folder)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with DagsterInstance.from_config(str(folder)) as instance:
