@@ -1,7 +1,7 @@
 """Asking Matomo: its visit log page by page, its daily event counts, its site, and what its refusals mean.
 
 The facts behind each choice are in docs/sources/matomo.md. Not here: reading rows out of visits
-(matomo_visits.py), when to ask for what (warehouse/extraction.py).
+(matomo_visits.py), when to ask for what (warehouse/planning.py).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class MatomoClient:
         try:
             found = self._call("SitesManager.getSiteFromId", idSite=self._site_id)
         except CredentialsRefused:
-            self._explain_refusal()
+            self.check_access()
             raise
         except _RefusedInWords as error:
             raise SourceMissing(
@@ -252,8 +252,11 @@ class MatomoClient:
             )
         return _RefusedInWords(f"{host} refused {method} (source {name}){_quoted(said)}.", said)
 
-    def _explain_refusal(self) -> None:
-        """Tell a refused token from one without rights for this site. One more call: each failure counts against us."""
+    def check_access(self) -> None:
+        """AccessRefused when the token is good but may not view the site, CredentialsRefused when it is not good.
+
+        For a good token this is no failed log-in, so it may be asked as often as one likes.
+        """
         allowed = self.sites()
         if self._site_id in {str(site) for site in allowed}:
             return

@@ -1,8 +1,6 @@
-"""One pass over one source: which windows are due, reading them, landing them, holding closed days against reports.
+"""One pass over one source: reading the windows that are due, landing them, holding closed days against reports.
 
-Three tiers, or a big site re-reads itself to death: each pass what is new with an hour's overlap, nightly the last
-48 hours (the visit log takes late events without moving anything a cursor would see) and the reports of the last
-seven days, and history day by day once. Interrupted anywhere, the next pass goes on. Not here: how a source is asked.
+Interrupted anywhere, the next pass goes on. Not here: which windows are due (planning.py), how a source is asked.
 """
 
 from __future__ import annotations
@@ -16,40 +14,27 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from matokit_pipelines.clock import Clock
-from matokit_pipelines.errors import CredentialsRefused, MatokitError, SourceError, SourceMissing
+from matokit_pipelines.errors import (
+    AccessRefused,
+    CredentialsRefused,
+    MatokitError,
+    SourceError,
+    SourceMissing,
+)
 from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.sources.matomo import Dimension, MatomoClient, Page
 from matokit_pipelines.sources.matomo_visits import Reading, read_visits
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.landing import Landed, SourceKey, land, transaction
-from matokit_pipelines.warehouse.ledger import Reconciled, Tier
-from matokit_pipelines.windows import ONE_DAY, Window, day_window, each_day, gap_free_end, local_date, start_of_day
+from matokit_pipelines.warehouse.ledger import Reconciled
+from matokit_pipelines.warehouse.planning import RECONCILED_DAYS, Step, asked, days_to_reconcile, plan, verdict_of
+from matokit_pipelines.windows import ONE_DAY, Window, day_window, local_date, start_of_day
 
-OVERLAP = timedelta(hours=1)
-LOOK_BACK = timedelta(hours=48)  # covers every event that a client may date back without a token (24 h)
-RECONCILED_DAYS = 7
-RECHECK_AFTER = timedelta(hours=1)
-READS_OF_A_DIFFERING_DAY = 5
-NIGHTLY_HOUR = 3
 REPORT_DAYS_AT_ONCE = 31
 WAIT_AFTER_REFUSAL = timedelta(hours=1)
 DEFAULT_HISTORY_DAYS = 90
-OPEN_VERDICTS = frozenset({"not_archived", "differs"})
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One window to read. With a `day` the visits of that closed site-day, else all visits since `window.start`."""
-
-    tier: Tier
-    window: Window
-    day: date | None = None
-
-    @property
-    def label(self) -> str:
-        return self.day.isoformat() if self.day else f"since {self.window.start:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True)
@@ -84,47 +69,9 @@ def fingerprint(token: str) -> str:
     return hashlib.sha256(f"matokit:{token}".encode()).hexdigest()[:12]
 
 
-def plan(
-    covered: Sequence[Window],
-    *,
-    since: datetime,
-    now: datetime,
-    zone: ZoneInfo,
-    looked_back_at: datetime | None,
-) -> list[Step]:
-    """The windows a pass at `now` should read, in order: closed days that nothing covers, then what is new.
-
-    `covered`: windows read whole so far; `looked_back_at`: when the last 48 hours were last read again.
-    """
-    today = local_date(now, zone)
-    steps = [
-        Step("history", day_window(day, zone), day)
-        for day in each_day(local_date(since, zone), today - ONE_DAY)
-        if gap_free_end(covered, day_window(day, zone).start) < day_window(day, zone).end
-    ]
-    midnight = start_of_day(today, zone)
-    reached = gap_free_end([*covered, *(step.window for step in steps)], since)
-    if covered and looked_back_at and looked_back_at < latest_night(now, zone):
-        cursor = min(now - LOOK_BACK, reached - OVERLAP)
-        return [*steps, Step("look_back", Window(cursor, now))]
-    cursor = min(max(reached, midnight) if steps else reached, now) - OVERLAP
-    return [*steps, Step("recent", Window(cursor, now))]
-
-
-def latest_night(now: datetime, zone: ZoneInfo) -> datetime:
-    """The most recent 03:00 in `zone`, when the nightly work is due."""
-    today = local_date(now, zone)
-    tonight = start_of_day(today, zone) + timedelta(hours=NIGHTLY_HOUR)
-    return tonight if tonight <= now else start_of_day(today - ONE_DAY, zone) + timedelta(hours=NIGHTLY_HOUR)
-
-
-def asked(first: date, last: date, *, now: datetime, zone: ZoneInfo) -> list[Step]:
-    """Whole site-days `first` to `last`, read again whatever is known; today by cursor."""
-    today = local_date(now, zone)
-    steps = [Step("asked", day_window(day, zone), day) for day in each_day(first, min(last, today - ONE_DAY))]
-    if last >= today:
-        steps.append(Step("asked", Window(max(start_of_day(first, zone), start_of_day(today, zone) - OVERLAP), now)))
-    return steps
+def _without_access(credentials: str) -> str:
+    """How the ledger keeps a good token that may not view the site."""
+    return f"access:{credentials}"
 
 
 class MatomoPass:
@@ -175,6 +122,8 @@ class MatomoPass:
 
     def _hold_back_refused(self) -> None:
         known = ledger.state(self._connection, self._source.name)
+        if known and known.refused_credentials == _without_access(self._credentials):
+            self._client.check_access()  # asking for the site itself would be one more failed log-in each pass
         if not known or not known.refused_at or known.refused_credentials != self._credentials:
             return
         again = known.refused_at + WAIT_AFTER_REFUSAL
@@ -190,15 +139,21 @@ class MatomoPass:
         try:
             site = self._client.site()
         except CredentialsRefused:
-            with transaction(self._connection):
-                if ledger.state(self._connection, self._source.name) is None:
-                    ledger.introduce(self._connection, self._key, self._source.kind, "UTC", self._source.url)
-                ledger.note_refusal(self._connection, self._source.name, self._credentials, self._clock.now())
+            self._note_refused(self._credentials)
+            raise
+        except AccessRefused:
+            self._note_refused(_without_access(self._credentials))
             raise
         hidden = check_dimensions(self._source, self._client.dimensions())
         with transaction(self._connection):
             ledger.introduce(self._connection, self._key, self._source.kind, site.zone.key, self._source.url)
         return site.zone, hidden
+
+    def _note_refused(self, credentials: str) -> None:
+        with transaction(self._connection):
+            if ledger.state(self._connection, self._source.name) is None:
+                ledger.introduce(self._connection, self._key, self._source.kind, "UTC", self._source.url)
+            ledger.note_refusal(self._connection, self._source.name, credentials, self._clock.now())
 
     def _since(self, zone: ZoneInfo) -> datetime:
         """From when on the source is read: its start_date, else 90 days before its first pass."""
@@ -213,13 +168,14 @@ class MatomoPass:
         now = self._clock.now()
         if days:
             return asked(*days, now=now, zone=zone)
+        name = self._source.name
         return plan(
-            ledger.proven_windows(self._connection, self._source.name),
+            [*ledger.proven_windows(self._connection, name), *ledger.given_up_windows(self._connection, name, now)],
             since=since,
             now=now,
             zone=zone,
-            looked_back_at=ledger.last_reading(self._connection, self._source.name, ("look_back",))
-            or ledger.first_reading(self._connection, self._source.name),
+            looked_back_at=ledger.last_reading(self._connection, name, ("look_back",))
+            or ledger.first_reading(self._connection, name),
         )
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -335,51 +291,3 @@ def check_dimensions(source: SourceSettings, configured: Sequence[Dimension]) ->
             )
     unwanted = sorted(set(active) - set(source.dimensions.values()))
     return ",".join([f"dimension{number}" for number in unwanted] + ["url", "title", "subtitle", "icon", "iconSVG"])
-
-
-def verdict_of(reported: int, extracted: int, truncated: int) -> str:
-    """What the source's count of a day says about ours.
-
-    `equal`; `truncated` (the difference is what the server does not give); `not_archived` (a zero report beside
-    events is no report); `report_behind` (we have more: a late event, the report is not made anew yet); `differs`
-    (the report knows events that we do not have).
-    """
-    if reported == extracted:
-        return "equal"
-    if reported == 0:
-        return "not_archived"
-    if reported < extracted:
-        return "report_behind"
-    return "truncated" if reported - extracted <= truncated else "differs"
-
-
-def days_to_reconcile(
-    known: dict[date, Reconciled],
-    *,
-    since: datetime,
-    now: datetime,
-    zone: ZoneInfo,
-    asked_days: tuple[date, date] | None = None,
-) -> list[date]:
-    """Closed days to compare now, in order: never compared, the last seven once a night, open ones once an hour."""
-    yesterday = local_date(now, zone) - ONE_DAY
-    first = local_date(since, zone)
-    if asked_days:
-        return list(each_day(asked_days[0], min(asked_days[1], yesterday)))
-    night = latest_night(now, zone)
-    due = []
-    for day in each_day(first, yesterday):
-        entry = known.get(day)
-        recent = day > yesterday - RECONCILED_DAYS * ONE_DAY
-        if (
-            entry is None
-            or (recent and entry.checked_at < night)
-            or (
-                entry.verdict in OPEN_VERDICTS
-                and recent
-                and entry.reads < READS_OF_A_DIFFERING_DAY
-                and entry.checked_at < now - RECHECK_AFTER
-            )
-        ):
-            due.append(day)
-    return due

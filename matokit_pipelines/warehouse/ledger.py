@@ -21,6 +21,8 @@ Tier = Literal["recent", "history", "look_back", "reconcile", "asked"]
 Proof = Literal["drained", "none"]
 Status = Literal["complete", "complete_with_loss", "incomplete"]
 MATOMO_LAG = timedelta(minutes=10)  # an event may reach Matomo's log some minutes after it happened
+GIVE_UP_AFTER_READS = 5
+GIVE_UP_AFTER = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ def introduce(connection: duckdb.DuckDBPyConnection, key: SourceKey, kind: str, 
         connection.execute(
             "insert into ledger.sources (source, kind, site_id, zone, url) values (?, ?, ?, ?, ?)",
             [key.source, kind, key.site_id, zone, url],
+        )
+        return
+    if first_reading(connection, key.source) is None:  # refused until now, so its zone was not known
+        connection.execute(
+            "update ledger.sources set site_id = ?, zone = ?, url = ? where source = ?",
+            [key.site_id, zone, url, key.source],
         )
         return
     for what, before, after in (("site", known.site_id, key.site_id), ("time zone", known.zone, zone)):
@@ -127,6 +135,20 @@ def proven_windows(connection: duckdb.DuckDBPyConnection, name: str) -> list[Win
     return joined(Window(start, end) for start, end in rows)
 
 
+def given_up_windows(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> list[Window]:
+    """Closed days that were read in vain five times, or for six hours: marked incomplete, and passed by.
+
+    One bad day must not silence everything after it.
+    """
+    rows = connection.execute(
+        "select window_start, window_end from ledger.windows where source = ? and tier in ('history', 'asked') "
+        "group by all having count(*) filter (status <> 'incomplete') = 0 and (count(*) >= ? or min(started_at) <= ?) "
+        "order by 1, 2",
+        [name, GIVE_UP_AFTER_READS, now - GIVE_UP_AFTER],
+    ).fetchall()
+    return [Window(start, end) for start, end in rows]
+
+
 def last_reading(connection: duckdb.DuckDBPyConnection, name: str, tiers: Sequence[Tier]) -> datetime | None:
     """When a whole reading of one of the tiers last began."""
     rows = connection.execute(
@@ -147,7 +169,8 @@ def advance(
     connection: duckdb.DuckDBPyConnection, name: str, *, since: datetime, read_at: datetime, final_before: datetime
 ) -> None:
     """Move the watermark to min(end of the gap-free range since `since`, `read_at` - lag)."""
-    proven_to = gap_free_end(proven_windows(connection, name), since)
+    passed = [*proven_windows(connection, name), *given_up_windows(connection, name, read_at)]
+    proven_to = gap_free_end(passed, since)
     watermark = min(proven_to, read_at - MATOMO_LAG)
     connection.execute(
         "update ledger.sources set proven_from = $since, proven_to = $proven, "

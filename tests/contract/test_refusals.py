@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.errors import (
     REFUSED,
     AccessRefused,
@@ -224,3 +227,69 @@ def test_page_instead_of_data_is_told_and_not_repeated(tmp_path: Path) -> None:
     assert type(result.error) is AnswerNotUnderstood
     assert "url" in str(result.error)
     assert result.requests == 1
+
+
+def test_wrong_token_at_first_does_not_spoil_the_home(tmp_path: Path) -> None:
+    server = fixture_day()
+    server.instead = lambda method, params: BAD_TOKEN if server.tokens == {"wrong"} else None
+    with server.serving():
+        [bad] = refresh.extract(home_at(tmp_path, server.url, now=NOW, environ={"MATOKIT_INSTALLERS_TOKEN": "wrong"}))
+        assert isinstance(bad.error, CredentialsRefused)
+        home = home_at(tmp_path, server.url, now=NOW)
+        [good] = refresh.extract(home)
+    assert good.error is None
+    assert rows_of(home, "select zone, refused_credentials from ledger.sources") == [("Europe/Copenhagen", None)]
+
+
+def test_token_without_rights_fails_to_log_in_once_only(tmp_path: Path) -> None:
+    answer = verbatim("error.no-access-to-site")
+    server = Replay(instead=lambda method, params: answer if method.endswith("getSiteFromId") else None)
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW, site="2")
+        for _ in range(3):
+            [result] = refresh.extract(home)
+            assert type(result.error) is AccessRefused
+        assert server.methods().count("SitesManager.getSiteFromId") == 1
+        server.sites = verbatim("diagnose.SitesManager.getSitesIdWithAtLeastViewAccess.admin")
+        server.instead = lambda method, params: None
+        [result] = refresh.extract(home)
+    assert result.error is None, "access given meanwhile is seen at once"
+
+
+def test_day_that_cannot_be_read_does_not_hold_the_rest_for_ever(tmp_path: Path) -> None:
+    exhausted = verbatim("server.memory-exhausted")
+    poison = "2026-11-13"
+    server = fixture_day(instead=lambda method, params: exhausted if params.get("date") == poison else None)
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW, start=date(2026, 11, 13), settings=PATIENCE)
+        results = [refresh.extract(home)[0] for _ in range(6)]
+    assert [type(result.error) for result in results[:5]] == [PageTooLarge] * 5
+    assert results[4].watermark is None
+    assert results[5].error is None
+    assert results[5].watermark == utc(2026, 11, 15, 11, 50)
+    assert rows_of(home, "select count(*) from raw.matomo_events") == [(194,)]
+    assert rows_of(home, "select count(*) from ledger.windows where status = 'incomplete'") == [(5,)]
+
+
+def test_watermark_counts_from_the_start_of_a_slow_read(tmp_path: Path) -> None:
+    clock = FixedClock(NOW)
+
+    def slow(method: str, params: dict[str, str]) -> None:
+        clock.advance(timedelta(minutes=15))
+
+    server = fixture_day(instead=slow)
+    with server.serving():
+        [result] = refresh.extract(home_at(tmp_path, server.url, now=clock, start=date(2026, 11, 15)))
+    # site and dimensions took half an hour, so the read began and ended its window at 12:30
+    assert result.watermark == utc(2026, 11, 15, 12, 20)
+
+
+def test_log_in_another_order_is_not_believed(tmp_path: Path) -> None:
+    server = fixture_day()
+    backwards = json.dumps(server.page({"filter_sort_order": "desc", "filter_limit": "20"})).encode()
+    server.instead = lambda method, params: (200, "application/json", backwards) if method == LIVE else None
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW, source="page_size = 20")
+        [result] = refresh.extract(home)
+    assert isinstance(result.error, AnswerNotUnderstood)
+    assert rows_of(home, "select status from ledger.windows") == [("incomplete",)]
