@@ -64,6 +64,7 @@ class Source:
     """What the ledger says of one source."""
 
     watermark: datetime | None = datetime(2026, 11, 16, 6, 15, tzinfo=UTC)
+    proven_from: datetime | None = datetime(2026, 1, 1, tzinfo=UTC)
     name: str = "installers"
     last_error: str | None = None
     windows: Sequence[tuple[str, int]] = field(default_factory=tuple)  # (status, truncated)
@@ -122,9 +123,9 @@ def _frame(events: Iterable[Event]) -> pl.DataFrame:
 def _ledger(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> None:
     for source in sources:
         con.execute(
-            "insert into ledger.sources (source, kind, site_id, zone, url, watermark, last_error) "
-            "values (?, 'matomo', '1', 'Europe/Copenhagen', 'https://matomo.example.org', ?, ?)",
-            [source.name, source.watermark, source.last_error],
+            "insert into ledger.sources (source, kind, site_id, zone, url, proven_from, watermark, last_error) "
+            "values (?, 'matomo', '1', 'Europe/Copenhagen', 'https://matomo.example.org', ?, ?, ?)",
+            [source.name, source.proven_from, source.watermark, source.last_error],
         )
         for status, truncated in source.windows:
             con.execute(

@@ -20,6 +20,7 @@ from matokit_pipelines.statistics import (
 )
 
 ALPHA = 0.01
+FALSE_MARKS = 0.05  # share of the marked rows of a table that may be marked by chance
 SMALL_NUMBER = 10  # events below which a rate is grey, never first and never a headline
 LOW_RATE = 0.75  # the line drawn in charts and named in sentences
 LARGEST_MACHINE_SHARE = 0.3
@@ -87,8 +88,8 @@ def verdicts_of_rows(
 ) -> dict[str, tuple[Verdict, float | None]]:
     """A verdict for each part against the same part before.
 
-    Many rows are judged at once, so a mark also has to stand after Benjamini and Hochberg (1995): of the rows marked,
-    about one in a hundred is marked by chance.
+    Many rows are judged at once, so a row is marked only if its chance is below ALPHA and it also stands after
+    Benjamini and Hochberg (1995), which holds the share of marks that are chance at one in twenty.
     """
     found: dict[str, tuple[Verdict, float | None]] = {}
     for name, tally in now.items():
@@ -125,6 +126,7 @@ def is_new_failing(now: Tally, week_before: Tally, four_weeks_before: Tally, *, 
 
 
 def _limit(chances: Sequence[float]) -> float:
-    """The largest chance that is marked, with the share of false marks held at ALPHA; -1 when none is."""
+    """The largest chance that is marked; -1 when none is."""
     ranked = enumerate(sorted(chances), 1)
-    return max((value for rank, value in ranked if value < ALPHA * rank / len(chances)), default=-1.0)
+    stands = (value for rank, value in ranked if value <= FALSE_MARKS * rank / len(chances) and value < ALPHA)
+    return max(stands, default=-1.0)

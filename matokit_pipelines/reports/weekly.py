@@ -193,11 +193,15 @@ def _failing(snapshot: Snapshot, weeks: Weeks, monday: date, shared: bool) -> Fa
 
 
 def _new_failing(weeks: Weeks, monday: date, shared: bool) -> tuple[NewFailing, ...]:
+    earlier = [weeks.get(monday - 7 * n * ONE_DAY, {}) for n in range(1, BASELINE_WEEKS + 1)]
+    if not any(earlier):
+        return ()  # records begin with this week: nothing was seen failing before, nor working
     found = []
     for name, week in _components(weeks, monday).items():
-        history = [weeks.get(monday - 7 * n * ONE_DAY, {}).get(name, NO_WEEK).tally for n in range(1, 5)]
+        history = [one.get(name, NO_WEEK).tally for one in earlier]
         if is_new_failing(week.tally, history[0], sum(history, start=Tally()), shared_keys=shared):
-            found.append(NewFailing(name, week.rates.failures, week.rates.events, week.tally.machines_failing))
+            counts = (week.rates.failures, week.rates.events, week.tally.machines_failing, history[0].events)
+            found.append(NewFailing(name, *counts))
     return tuple(sorted(found, key=lambda row: (-row.failures, row.component)))
 
 

@@ -227,7 +227,7 @@ def source_states(snapshot: Queryable) -> tuple[SourceState, ...]:
     """What is known of each source that provides installer events, by name."""
     rows = snapshot.query(
         """
-        select source, watermark, windows_incomplete, truncated, quarantined, open_differences, last_error
+        select source, watermark, proven_from, windows_incomplete, truncated, quarantined, open_differences, last_error
         from extraction_status
         order by source
         """

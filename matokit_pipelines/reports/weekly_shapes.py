@@ -121,12 +121,16 @@ class Failing:
 
 @dataclass(frozen=True)
 class NewFailing:
-    """A component that did not fail in the week before and now does, by more than chance."""
+    """A component that did not fail in the week before and now does, by more than chance.
+
+    `events_before`: how often it ran in the week before.
+    """
 
     component: str
     failures: int
     events: int
     machines_failing: int
+    events_before: int
 
 
 @dataclass(frozen=True)
@@ -198,10 +202,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class SourceState:
-    """What is known of one source's completeness, now; `last_error` only while nothing was read since."""
+    """What is known of one source's completeness, now; all but `proven_from` and `watermark` over all readings.
+
+    `open_differences`: closed days on which the events read differ from the source's own report.
+    """
 
     source: str
     watermark: datetime | None
+    proven_from: datetime | None
     windows_incomplete: int
     truncated: int
     quarantined: int

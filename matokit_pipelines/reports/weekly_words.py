@@ -77,9 +77,12 @@ def _success_change(numbers: WeeklyNumbers) -> str:
 def _began_to_fail(row: int, numbers: WeeklyNumbers) -> str:
     at = f"new_failing.{row}"
     machines = _many(numbers.new_failing[row].machines_failing, "machine", "machines")
+    before = "it did not run the week before"
+    if numbers.new_failing[row].events_before:
+        before = f"none of {{{at}.events_before|count}} failed the week before"
     return (
         f"{{{at}.component|text}} began to fail: {{{at}.failures|count}} of {{{at}.events|count}} events, "
-        f"on {{{at}.machines_failing|count}} {machines}; none failed the week before."
+        f"on {{{at}.machines_failing|count}} {machines}; {before}."
     )
 
 
@@ -103,7 +106,7 @@ def _details(numbers: WeeklyNumbers, kind: str) -> Iterator[str]:
     judged = [row for row, commit in enumerate(numbers.commits) if commit.is_new and commit.verdict in _CHANGED]
     for row in judged[:NAMED]:
         yield _commit_changed(row, numbers.commits[row])
-    if 0 < len(numbers.new_os) <= NAMED:
+    if 0 < len(numbers.new_os) <= NAMED and kind != "first_week":
         for row, version in enumerate(numbers.new_os):
             machines = _many(version.machines, "machine", "machines")
             at = f"new_os.{row}"
@@ -146,8 +149,11 @@ def _incomplete(numbers: WeeklyNumbers) -> Iterator[str]:
         yield "data to {watermark|instant_of_year}."
     for row, source in enumerate(numbers.quality.sources):
         at = f"quality.sources.{row}"
+        if source.proven_from is None or source.proven_from > numbers.period.start:
+            yield f"data of {{{at}.source|text}} begin {{{at}.proven_from|instant_of_year}}."
+        if source.watermark != numbers.watermark and (source.watermark or numbers.now) < numbers.period.end:
+            yield f"data of {{{at}.source|text}} to {{{at}.watermark|instant_of_year}}."
         for field, one, many in (
-            ("windows_incomplete", "window of {} was not read completely", "windows of {} were not read completely"),
             ("truncated", "event of {} was cut off at the source", "events of {} were cut off at the source"),
             ("open_differences", "day of {} differs from its own report", "days of {} differ from their own report"),
         ):
@@ -171,6 +177,8 @@ def _trend_title(numbers: WeeklyNumbers) -> str:
 def _failing_title(numbers: WeeklyNumbers) -> str:
     if not numbers.failing.rows:
         return "No component failed this week"
+    if numbers.failing.rows[0].this_week.small:
+        return "Only components with fewer than 10 events failed"
     noun = _many(numbers.failing.rows[0].this_week.failures, "failure", "failures")
     return (
         f"{{failing.rows.0.component|text}} fails most: {{failing.rows.0.this_week.failures|count}} {noun}, "

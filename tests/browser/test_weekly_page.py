@@ -71,7 +71,8 @@ def browser():
 def hostile() -> list[Event]:
     """Names as long and as odd as a sender can make them, all of them failing, and a hole in the data."""
     names = [HOSTILE, "a" * 150, "Visual Studio Code installation with a very long readable name " * 2]
-    return [
+    before = [Event(at(MONDAY, 8 - 24 * 3), "safe", machine_key=f"m{n}") for n in range(12)]
+    return before + [
         Event(at(MONDAY, 8 + n / 10), name, "failure", f"m{n}", error_type=name, os_release=name, architecture=name)
         for name in names
         for n in range(12)

@@ -116,11 +116,30 @@ def test_a_component_that_began_to_fail_makes_the_headline_only_when_enough_mach
     assert numbers.new_failing[0].machines_failing == 6
 
 
+def test_a_component_that_did_not_run_before_is_not_said_to_have_worked(numbers_of):
+    numbers = numbers_of(
+        [*tries(EARLIER, "safe", 500, 0), *tries(MONDAY, "conda", 10, 10), *tries(MONDAY, "safe", 500, 0)]
+    )
+    said = findings(numbers)
+    assert "did not run the week before" in said.headline + " ".join(said.details)
+
+
+def test_in_the_first_week_of_all_nothing_is_new(numbers_of):
+    numbers = numbers_of(tries(MONDAY, "conda", 10, 10))
+    assert numbers.new_failing == ()
+    assert findings(numbers).headline_kind == "first_week"
+    assert findings(numbers).details == ()
+
+
 def test_a_small_number_never_stands_first(numbers_of):
     numbers = numbers_of([*tries(MONDAY, "rare", 0, 9), *tries(MONDAY, "usual", 98, 2, start=100)])
     assert [row.component for row in numbers.failing.rows] == ["usual", "rare"]
     assert numbers.failing.rows[1].this_week.small
     assert numbers.new_failing == ()
+
+
+def test_failures_of_small_numbers_make_no_chart_title(numbers_of):
+    assert findings(numbers_of(tries(MONDAY, "rare", 0, 9))).failing_title.startswith("Only components with fewer")
 
 
 def test_components_with_as_many_failures_stand_by_name_and_are_not_padded(numbers_of):
@@ -225,6 +244,8 @@ def test_weeks_of_clock_changes_hold_their_hours(numbers_of, monday, hours):
         (Source(watermark=datetime(2026, 11, 15, 20, tzinfo=UTC)), "data to"),
         (Source(watermark=None), "not known"),
         (Source(differing_days=(MONDAY,)), "differs from its own report"),
+        (Source(windows=[("complete_with_loss", 3)]), "were cut off at the source"),
+        (Source(proven_from=at(MONDAY, 1)), "begin"),
     ],
 )
 def test_incomplete_data_are_named(numbers_of, source, says):
