@@ -53,7 +53,7 @@ def _log_beta(a: float, b: float) -> float:
 
 
 def _tail(f: int, n: int, a: float, b: float) -> float:
-    """P(F >= f) for F ~ BetaBinomial(n, a, b), summed from the shorter side."""
+    """P(F >= f) for F ~ BetaBinomial(n, a, b), summed over the side that is small: 1 - x has no digits near 0."""
     if f <= 0:
         return 1.0
     whole = _log_beta(a, b)
@@ -61,7 +61,7 @@ def _tail(f: int, n: int, a: float, b: float) -> float:
     def mass(ks: Iterable[int]) -> float:
         return sum(exp(_log_choose(n, k) + _log_beta(k + a, n - k + b) - whole) for k in ks)
 
-    tail = mass(range(f, n + 1)) if n - f < f else 1.0 - mass(range(f))
+    tail = mass(range(f, n + 1)) if f * (a + b) > n * a else 1.0 - mass(range(f))
     return min(1.0, max(0.0, tail))
 
 
