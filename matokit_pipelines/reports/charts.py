@@ -143,9 +143,9 @@ def _deployment_marks(
     for one in deployments:
         local = one.first_seen.astimezone(zone).replace(tzinfo=None)
         hours = (local - first).total_seconds() / 3600
-        fits = hours >= named_until
-        named_until = hours + room if fits else named_until
-        late = hours > 24 * len(days) - room
+        late = hours > 24 * len(days) - room  # its name goes to the left of the line
+        fits = (hours - room if late else hours) >= named_until
+        named_until = (hours if late else hours + room) if fits else named_until
         rows.append(
             {"t": local.isoformat() + "Z", "name": one.commit_sha if fits else "", "align": "right" if late else "left"}
         )

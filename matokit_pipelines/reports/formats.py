@@ -61,9 +61,9 @@ def weekday(value: date) -> str:
     return f"{_DAYS[value.weekday()]}{SPACE}{day(value)}"
 
 
-def day_of_year(value: date) -> str:
-    """`9 Nov 2026`."""
-    return f"{day(value)}{SPACE}{value.year}"
+def weekday_of_year(value: date) -> str:
+    """`Mon 9 Nov 2026`."""
+    return f"{weekday(value)}{SPACE}{value.year}"
 
 
 def instant(value: datetime, zone: ZoneInfo) -> str:
@@ -102,7 +102,7 @@ def _forms(zone: ZoneInfo) -> Mapping[str, Callable[..., str]]:
         "text": lambda value: plain(str(value)),
         "day": lambda value: day(date.fromisoformat(value)),
         "weekday": lambda value: weekday(date.fromisoformat(value)),
-        "day_of_year": lambda value: day_of_year(date.fromisoformat(value)),
+        "weekday_of_year": lambda value: weekday_of_year(date.fromisoformat(value)),
         "instant": lambda value: instant(datetime.fromisoformat(value), zone),
         "instant_of_year": lambda value: instant_of_year(datetime.fromisoformat(value), zone),
     }

@@ -15,6 +15,7 @@ from matokit_pipelines.reports.weekly_shapes import Commit, Findings, WeeklyNumb
 NAMED = 3  # as many of a kind are named before the reader has to look into the tables
 _SUCCESS = "{totals.this_week.rates.success_rate|percent}"
 _BEFORE = "{totals.week_before.rates.success_rate|percent}"
+_NOT_OVERALL = "No notable change overall, but single components got worse"
 _EVENTS = "{totals.this_week.rates.events|count}"
 
 
@@ -52,7 +53,8 @@ def _headline(numbers: WeeklyNumbers) -> tuple[str, str]:
     if totals.verdict == "too few":
         return "too_few", f"{_SUCCESS} of {_EVENTS} events succeeded; too few machines to compare with the week before."
     low = (totals.this_week.rates.success_rate or 0.0) < LOW_RATE
-    start = "No notable change, still below 75\u00a0%" if low else "No notable change"
+    start = "No notable change" if all(row.verdict != "worse" for row in numbers.failing.rows) else _NOT_OVERALL
+    start += ", still below 75\u00a0%" if low else ""
     return "steady", f"{start}: {_SUCCESS} of {_EVENTS} events succeeded ({_BEFORE} the week before)."
 
 

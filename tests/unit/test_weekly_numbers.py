@@ -98,6 +98,18 @@ def test_another_mix_of_components_is_no_change(numbers_of):
     assert numbers.totals.verdict == "could be chance"
 
 
+def test_a_calm_whole_does_not_hide_a_component_that_got_worse(numbers_of):
+    safe = [*tries(EARLIER, "safe", 3000, 60), *tries(MONDAY, "safe", 3000, 50)]
+    numbers = numbers_of(
+        [*safe, *tries(EARLIER, "conda", 55, 5, start=5000), *tries(MONDAY, "conda", 40, 20, start=5000)]
+    )
+    said = findings(numbers)
+    assert (numbers.failing.rows[1].component, numbers.failing.rows[1].verdict) == ("conda", "worse")
+    assert said.headline_kind == "steady"
+    assert said.headline.startswith("No notable change overall, but single components got worse")
+    assert "failing.rows.1.component" in said.details[0]
+
+
 def test_keys_that_are_no_machines_are_not_compared_as_machines(numbers_of):
     shared = [replace(event, machine_key="campus") for event in tries(EARLIER, "python_install", 190, 10)] + [
         replace(event, machine_key="campus") for event in tries(MONDAY, "python_install", 120, 80)
