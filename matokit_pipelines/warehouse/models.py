@@ -141,8 +141,8 @@ def run_model(
 ) -> int:
     """Derive `model` again and return the rows written; 0 for a view, which is (re)made.
 
-    Incremental: the days of `run` are replaced, or the whole table by the rows of the run when `first_day` to
-    `last_day` covers everything. Full: the table is replaced and `run` is not used. The caller holds the transaction.
+    Incremental: the days of `run` are replaced. Full: the table is replaced, and `run` is not used. `parameters` may
+    hold more than the query asks for (`run_parameters`). The caller holds the transaction.
     """
     if model.file.materialisation == "view":
         con.execute(f"create or replace view {model.name} as {model.query}")
