@@ -192,14 +192,18 @@ def _burst(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Look:
     return bool(seen) and now > 2 * max(seen), f"{now:,} events, {max(seen, default=0):,} a week before"
 
 
+_LONGEST_GAP = """
+with production as (
+    select event_ts, lag(event_ts) over (order by event_ts, event_id) as before
+    from staging.installer_events
+    where environment = 'production' and left_out_reason is distinct from 'out_of_scope'
+)
+select max(date_diff('second', before, event_ts)) as gap from production where event_ts >= $start and before <= $finish
+"""
+
+
 def _silence(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Look:
-    gap = select(
-        connection,
-        "select max(date_diff('second', before, event_ts)) as gap from (select event_ts, lag(event_ts) over (order by event_ts) as before "
-        "from staging.installer_events where environment = 'production' and left_out_reason is distinct from "
-        "'out_of_scope') where event_ts >= $start and before <= $finish",
-        {"start": incident.start, "finish": incident.end},
-    )["gap"].item()
+    gap = select(connection, _LONGEST_GAP, {"start": incident.start, "finish": incident.end})["gap"].item()
     hours = gap / 3600 if gap else 0.0
     return hours >= (incident.end - incident.start).total_seconds() / 3600, f"{hours:.0f} hours without an event"
 
