@@ -34,7 +34,7 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "visit_last_ts": pl.Datetime("us", "UTC"),
 }
 _COLUMNS = ", ".join(_SCHEMA)
-# A live visit moves its own end all the time; that alone is no change of its events.
+# A live visit moves its own end all the time; that alone is no change of its events, and no day is touched by it.
 _CONTENT = [column for column in _SCHEMA if column not in ("event_id", "visit_first_ts", "visit_last_ts")]
 
 _RECEIVED = f"""
@@ -62,6 +62,13 @@ where source = $source and site_id = $site_id and vanished_at is null
   and visit_last_ts >= $gone_start and visit_last_ts < $gone_end
   and event_id not in (select event_id from received)
   and visit_id not in (select unnest($truncated_visits::bigint[]))
+"""
+# The bounds are kept true all the same: by the visit's end it is known in which windows it must be received.
+_MOVED = """
+create or replace temp table moved as
+select r.event_id, r.visit_first_ts, r.visit_last_ts from received r join stored s using (event_id)
+where (r.visit_first_ts <> s.visit_first_ts or r.visit_last_ts <> s.visit_last_ts)
+  and r.event_id not in (select event_id from changed)
 """
 _FRESH = "select event_id from received where event_id not in (select event_id from stored)"
 _TOUCH = f"""
@@ -139,6 +146,7 @@ def land(
     _receive(connection, reading)
     connection.execute(_STORED, names)
     connection.execute(_CHANGED)
+    connection.execute(_MOVED)
     span = (gone.start, gone.end) if gone else (now, now)
     cut = [visit.visit_id for visit in reading.truncated]
     connection.execute(_VANISHED, names | {"gone_start": span[0], "gone_end": span[1], "truncated_visits": cut})
@@ -148,6 +156,11 @@ def land(
     ).fetchall()[0]
     if inserted or changed or vanished:
         _write(connection, names, project_zone, now)
+    connection.execute(
+        "update raw.matomo_events set visit_first_ts = moved.visit_first_ts, visit_last_ts = moved.visit_last_ts "
+        "from moved where source = $source and site_id = $site_id and matomo_events.event_id = moved.event_id",
+        names,
+    )
     _quarantine(connection, key, reading, now)
     cut_off = {visit.visit_id: visit for visit in reading.truncated}
     return Landed(
