@@ -1,0 +1,31 @@
+"""The demo, small: everything that was sent is found, and a folder that is not its own is left alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from matokit_pipelines.cli import main
+
+
+def test_the_demo_finds_everything_and_can_be_asked_afterwards(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("MATOKIT_", "MATOMO_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+    monkeypatch.chdir(tmp_path)
+    code = main.run(["demo", "--days", "30", "--events-per-day", "150", "--no-open"])
+    out, err = capfd.readouterr()
+    assert (code, err) == (0, ""), out
+    assert "each once, exact to the second" in out
+    assert "1 kill" in out
+    assert "8 of 8 planted incidents" in out
+    pages = list((tmp_path / ".matokit-demo" / "reports" / "weekly").glob("*.html"))
+    assert len(pages) == 1
+    assert main.run(["--config", ".matokit-demo/matokit.toml", "status"]) == 0
+    assert "Snapshot" in capfd.readouterr().out
+    assert main.run(["demo", "--days", "3", "--events-per-day", "20", "--no-open"]) == 0

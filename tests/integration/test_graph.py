@@ -1,0 +1,155 @@
+"""The Dagster graph: loads without settings, shows every table, runs in process and is seen there as a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from matokit_pipelines import resources
+from matokit_pipelines.errors import CheckFailed, DataIncomplete, SourceError
+from matokit_pipelines.orchestration import in_process
+from matokit_pipelines.orchestration.assets.models import MODELS, asset_key
+from matokit_pipelines.orchestration.definitions import build_definitions, defs
+from matokit_pipelines.simulator.faults import Faults
+from matokit_pipelines.simulator.matomo_server import MatomoSimulator
+from matokit_pipelines.simulator.truth import Truth, generate
+from matokit_pipelines.warehouse.refresh import Home
+from tests.replay import home_at
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)  # a Wednesday
+
+
+@pytest.fixture(scope="module")
+def truth() -> Truth:
+    return generate(days=12, events_per_day=50, seed=3, end=NOW)
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+
+
+@pytest.fixture
+def server(truth: Truth, quiet: None) -> Iterator[MatomoSimulator]:
+    with MatomoSimulator(truth, now=lambda: NOW) as running:
+        yield running
+
+
+def home_for(server: MatomoSimulator, truth: Truth, folder: Path, token: str = "") -> Home:
+    environ = {"MATOKIT_INSTALLERS_TOKEN": token or server.token}
+    return home_at(folder, server.url, now=NOW, start=truth.start.date(), environ=environ)
+
+
+def test_the_definitions_load_in_an_empty_folder_without_settings(tmp_path: Path) -> None:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("MATOKIT_", "MATOMO_", "DAGSTER_"))}
+    environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    workspace = str(resources.path("workspace.yaml"))
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", workspace],
+        cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful" in done.stdout + done.stderr
+
+
+def test_every_table_is_an_asset_with_description_columns_lineage_and_checks() -> None:
+    dg.Definitions.validate_loadable(defs)
+    graph = defs.resolve_asset_graph()
+    for name, model in MODELS.items():
+        spec = graph.get(asset_key(name))
+        assert model.file.description in (spec.description or "")
+        assert spec.group_name == name.split(".")[0]
+        columns = spec.metadata["dagster/column_schema"].columns
+        assert [column.name for column in columns] == [column.name for column in model.file.columns]
+        assert all(column.description for column in columns)
+        expected = {asset_key(read) for read in model.file.reads if not read.startswith(("seeds.", "ledger."))}
+        assert spec.parent_keys == expected
+        assert {check.asset_key for check in graph.get_check_keys_for_assets({asset_key(name)})} == {asset_key(name)}
+    # one way, from the wire to the page
+    raw, page = dg.AssetKey(["raw", "matomo_events"]), dg.AssetKey(["reports", "weekly_summary"])
+    assert not graph.get(raw).parent_keys
+    assert graph.get_ancestor_asset_keys(page) >= {raw, asset_key("marts.component_weekly")}
+
+
+def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
+    server: MatomoSimulator, truth: Truth, tmp_path: Path
+) -> None:
+    home = home_for(server, truth, tmp_path)
+    outcome = in_process.refresh(home)
+    assert outcome.trouble is None
+    sent = truth.events.filter(truth.events["category"].is_not_null()).height
+    assert outcome.lines[0].startswith(f"installers: {sent:,} new events")
+    assert in_process.weekly_page(home).is_file()
+    assert in_process.weekly_page(home).stem == "2026-W46"
+    with in_process.instance_of(home.loaded.home) as instance:
+        runs = {run.job_name: run.status for run in instance.get_runs()}
+        assert runs == {"refresh": dg.DagsterRunStatus.SUCCESS, "weekly_report": dg.DagsterRunStatus.SUCCESS}
+        done = instance.get_latest_materialization_event(asset_key("staging.installer_events"))
+        assert done
+        assert done.asset_materialization
+        assert done.asset_materialization.metadata["rows_written"].value == sent
+    again = in_process.refresh(home)
+    assert again.lines[0].startswith("installers: 0 new events")
+    assert not any(line.startswith("Weekly page") for line in again.lines)
+
+
+def test_a_page_made_before_its_week_was_complete_is_made_again(
+    server: MatomoSimulator, truth: Truth, tmp_path: Path
+) -> None:
+    home = home_for(server, truth, tmp_path)
+    in_process.refresh(home)
+    page = in_process.weekly_page(home)
+    numbers = page.with_suffix(".json")
+    early = numbers.read_text(encoding="utf-8").replace(NOW.date().isoformat(), "2026-11-14")
+    numbers.write_text(early, encoding="utf-8")
+    page.unlink()
+    assert any(line.startswith("Weekly page") for line in in_process.refresh(home).lines)
+    assert page.is_file()
+
+
+def test_a_source_that_refuses_fails_its_check_and_nothing_else(
+    server: MatomoSimulator, truth: Truth, tmp_path: Path
+) -> None:
+    in_process.refresh(home_for(server, truth, tmp_path))
+    outcome = in_process.refresh(home_for(server, truth, tmp_path, token="0" * 32))
+    assert isinstance(outcome.trouble, SourceError)
+    assert "MATOKIT_INSTALLERS_TOKEN" in str(outcome.trouble)
+    assert any(line.startswith("Published snapshot") for line in outcome.lines)
+
+
+def test_a_report_that_knows_more_is_named_and_the_rest_goes_on(truth: Truth, tmp_path: Path, quiet: None) -> None:
+    lying = Faults(lies={NOW.date() - timedelta(days=2): 5})
+    with MatomoSimulator(truth, now=lambda: NOW, faults=lying) as server:
+        outcome = in_process.refresh(home_for(server, truth, tmp_path))
+    assert isinstance(outcome.trouble, DataIncomplete)
+    assert "2026-11-16" in str(outcome.trouble)
+    assert any(line.startswith("Published snapshot") for line in outcome.lines)
+
+
+def test_a_blocking_check_ends_the_run_with_its_sentence_and_keeps_the_snapshot(
+    server: MatomoSimulator, truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = home_for(server, truth, tmp_path)
+    in_process.refresh(home)
+    current = (home.loaded.home / "serving" / "CURRENT").read_text(encoding="utf-8")
+    with home.warehouse.writer() as connection:
+        connection.execute("update ledger.windows set received = received + 1")
+    with pytest.raises(CheckFailed) as caught:
+        in_process.refresh(home)
+    assert str(caught.value).count("\n") == 0
+    assert (home.loaded.home / "serving" / "CURRENT").read_text(encoding="utf-8") == current
+
+
+def test_weeks_are_partitions_that_start_on_mondays() -> None:
+    keys = build_definitions().resolve_asset_graph().get(dg.AssetKey(["reports", "weekly_summary"])).partitions_def
+    assert keys is not None
+    for key in keys.get_partition_keys()[:3]:
+        assert date.fromisoformat(key).weekday() == 0
