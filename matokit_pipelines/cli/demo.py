@@ -90,7 +90,7 @@ def demo(
     _where_to_look(frame, home, page)
     if not no_open and sys.stdout.isatty():
         webbrowser.open(page.resolve().as_uri())
-    if not board.is_perfect:
+    if not board.is_whole:
         raise CheckFailed("The demo did not find everything that was sent; that is a defect of matokit, report it.")
 
 
@@ -165,12 +165,12 @@ def _show(frame: Frame, board: Scoreboard, struck: Counter[str], kills: int) -> 
     frame.say(f"Read        {board.exact:,} of {board.sent:,} events, each once, exact to the second")
     if board.landed != board.exact:
         frame.say(f"            and {board.landed - board.exact:,} that were never sent like that")
-    frame.say(f"            through {', '.join(faults)}, {kills} kill")
+    frame.say(f"            through {', '.join([*faults, f'{kills} kill'])}")
     frame.say(f"Understood  {board.understood:,} of {board.meant:,} installer events, as they were meant")
     found = sum(sighting.found for sighting in board.sightings)
     frame.say(f"Found       {found} of {len(board.sightings)} planted incidents")
     for sighting in board.sightings:
-        mark = "✓" if sighting.found else "✗"
+        mark = "✓" if sighting.found else "–"
         day = _day(sighting.incident.start)
         frame.say(f"            {mark} {day}  {sighting.incident.name}: {sighting.shown}")
 

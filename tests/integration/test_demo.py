@@ -18,7 +18,7 @@ def test_the_demo_finds_everything_and_can_be_asked_afterwards(
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     monkeypatch.chdir(tmp_path)
-    code = main.run(["demo", "--days", "30", "--events-per-day", "150", "--no-open"])
+    code = main.run(["demo", "--days", "40", "--no-open"])
     out, err = capfd.readouterr()
     assert (code, err) == (0, ""), out
     assert "each once, exact to the second" in out
@@ -29,3 +29,4 @@ def test_the_demo_finds_everything_and_can_be_asked_afterwards(
     assert main.run(["--config", ".matokit-demo/matokit.toml", "status"]) == 0
     assert "Snapshot" in capfd.readouterr().out
     assert main.run(["demo", "--days", "3", "--events-per-day", "20", "--no-open"]) == 0
+    assert "could be chance" in capfd.readouterr().out  # a change in a few events is not claimed as found
