@@ -55,9 +55,7 @@ class Snapshot:
         return rows_of(self._connection, sql)
 
 
-def select(
-    connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, object] | None = None
-) -> pl.DataFrame:
+def select(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
     """The rows of one select on any connection, as a frame. Not `pl.DataFrame(relation)`: that leaks at exit."""
     relation = connection.sql(sql, params=dict(params) if params else None)
     frame: pl.DataFrame = relation.pl()
@@ -99,14 +97,20 @@ def publish(warehouse: Warehouse, *, code_version: str, rule_version: str, proje
 
 @contextmanager
 def open_current(home: Path) -> Iterator[Snapshot]:
-    """The newest snapshot of a home, read-only. NothingPublished when there is none."""
+    """The newest snapshot of a home, read-only. NothingPublished when there is none.
+
+    Attached to a database of its own in memory: opened as the database itself, one process could not open it twice,
+    since the settings would be locked for all at the first time.
+    """
     path = current_file(home)
     with translated(path):
-        connection = duckdb.connect(path, read_only=True)
+        connection = duckdb.connect()
         try:
+            file = str(path).replace("'", "''")  # ATTACH takes no parameters; the path is ours
             for statement in (
                 "set timezone = 'UTC'",
-                "set search_path = 'marts,main'",
+                f"attach '{file}' as snapshot (read_only)",
+                "set search_path = 'snapshot.marts,snapshot.main'",
                 "set enable_external_access = false",
                 "set lock_configuration = true",
             ):
@@ -170,7 +174,7 @@ def _build(
 
 def _read_manifest(connection: duckdb.DuckDBPyConnection) -> Manifest:
     columns = "generation, published_at, code_version, rule_version, project_zone, watermark, rows"
-    row = connection.execute(f"select {columns} from main.manifest").fetchall()[0]
+    row = connection.execute(f"select {columns} from snapshot.main.manifest").fetchall()[0]
     published, mark = row[1].astimezone(UTC), row[5].astimezone(UTC) if row[5] else None
     return Manifest(row[0], published, row[2], row[3], row[4], mark, json.loads(row[6]))
 
