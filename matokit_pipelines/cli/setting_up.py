@@ -90,6 +90,25 @@ def settings_text(project: BaseModel, source: BaseModel) -> str:
     )
 
 
+def settings_document() -> str:
+    """docs/settings.md: every setting, its default and what it does."""
+    from matokit_pipelines.settings import SECTIONS, SourceSettings
+
+    parts = [
+        "# Settings\n\nIn `matokit.toml`, or as a variable `MATOKIT_<SECTION>_<KEY>`; for a source the section is its "
+        "name. Looked for in this order: `--config`, `MATOKIT_CONFIG`, `./matokit.toml`, `$MATOKIT_HOME/matokit.toml`. "
+        "Unknown keys are errors. Tokens never stand in the file: `MATOKIT_<NAME>_TOKEN`, or the name of a file in "
+        "`MATOKIT_<NAME>_TOKEN_FILE`, which is read again each time. A `.env` beside the file is read as well.\n"
+    ]
+    for title, model in ({"[[sources]]": SourceSettings} | {f"[{name}]": m for name, m in SECTIONS.items()}).items():
+        rows = []
+        for key, field in model.model_fields.items():
+            default = "required" if field.is_required() else f"`{_toml(field.get_default(call_default_factory=True))}`"
+            rows.append(f"| `{key}` | {'–' if default == '`2026-01-31`' else default} | {field.description} |")
+        parts.append("\n".join([f"## {title}\n", "| key | default | |", "|---|---|---|", *rows]) + "\n")
+    return "\n".join(parts)
+
+
 def _lines(section: BaseModel, *, given: bool) -> list[str]:
     lines = []
     for key, field in type(section).model_fields.items():
@@ -129,3 +148,7 @@ def doctor(context: typer.Context, as_json: bool = AsJson) -> None:
     failed = [finding for finding in findings if finding.state == "failed"]
     if failed:
         raise typer.Exit(failed[0].exit_code)
+
+
+if __name__ == "__main__":
+    typer.echo(settings_document(), nl=False)
