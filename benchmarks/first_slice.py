@@ -15,8 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+import duckdb
 import requests
 
 from matokit_pipelines.clock import SystemClock
@@ -66,6 +68,11 @@ def fetch_only(server: MatomoSimulator, truth: Truth) -> int:
     return visits
 
 
+def scan(connection: duckdb.DuckDBPyConnection) -> None:
+    """The floor of a derivation: one grouped look at the raw table."""
+    connection.execute(SCAN).fetchall()
+
+
 def row(name: str, ours: list[float], floor: list[float]) -> None:
     """One line of the table."""
     mine, least = statistics.median(ours), statistics.median(floor)
@@ -90,20 +97,17 @@ def main() -> None:
         for _ in range(chosen.rounds):
             with tempfile.TemporaryDirectory() as folder:
                 home = home_in(Path(folder), server, truth)
-                floors.append(seconds(lambda: fetch_only(server, truth)))
-                pulls.append(seconds(lambda home=home: extract(home)))  # type: ignore[misc]
+                floors.append(seconds(partial(fetch_only, server, truth)))
+                pulls.append(seconds(partial(extract, home)))
                 with home.warehouse.reader() as connection:
-                    scans.append(seconds(lambda con=connection: con.execute(SCAN).fetchall()))  # type: ignore[misc]
-                fulls.append(seconds(lambda home=home: derive(home)))  # type: ignore[misc]
+                    scans.append(seconds(partial(scan, connection)))
+                fulls.append(seconds(partial(derive, home)))
                 with home.warehouse.writer() as connection:
                     day = truth.end.date() - timedelta(days=2)
-                    days.append(
-                        seconds(
-                            lambda con=connection: build(  # type: ignore[misc]
-                                con, options=build_options(home.loaded), now=datetime.now(UTC), days=[day]
-                            )
-                        )
+                    one_day = partial(
+                        build, connection, options=build_options(home.loaded), now=datetime.now(UTC), days=[day]
                     )
+                    days.append(seconds(one_day))
     print(f"{truth.events.height:,} rows of log in {chosen.days} days, medians of {chosen.rounds} rounds\n")
     print(f"{'':<34}{'ours':>11}{'floor':>11}{'ratio':>10}")
     row("extract, beside fetch and parse", pulls, floors)
