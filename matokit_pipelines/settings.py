@@ -335,7 +335,8 @@ def _checked(values: dict[str, Any], file: Path | None) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is told before the one that is missing because of it.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         raise SettingsError(_sentence(first, values, file.name if file else "The environment")) from error
 
 
