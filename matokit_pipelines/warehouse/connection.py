@@ -78,7 +78,8 @@ class Warehouse:
     def writer(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The file opened for writing, migrated, in UTC. Uncommitted work is rolled back on the way out."""
         with self.exclusive(), translated(self.path):
-            self.home.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists():
+                self._make_file()
             connection = duckdb.connect(self.path, config={"temp_directory": str(self.home / "tmp")})
             try:
                 prepare(connection, self.clock.now())
@@ -99,6 +100,25 @@ class Warehouse:
                 yield connection
             finally:
                 connection.close()
+
+    def _make_file(self) -> None:
+        """Make the file under another name first: a crash or a full disk would leave one that cannot be opened."""
+        building = self.home / ".new-warehouse.duckdb"
+        for leftover in (building, building.with_name(building.name + ".wal")):
+            leftover.unlink(missing_ok=True)
+        connection = duckdb.connect(building)
+        try:
+            prepare(connection, self.clock.now())
+            connection.execute("checkpoint")
+        except BaseException:
+            with suppress(duckdb.Error):
+                connection.close()
+            raise
+        connection.close()
+        journal = self.path.with_name(self.path.name + ".wal")
+        if journal.exists():  # of a file that somebody moved away without it; it would be applied to the new one
+            journal.replace(journal.with_name(journal.name + ".orphan"))
+        building.rename(self.path)
 
     def _write_holder(self) -> None:
         since: datetime = self.clock.now()

@@ -1,0 +1,40 @@
+"""A home of every earlier state of the tables still opens, migrates, and says the same."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from matokit_pipelines.reports.rendering import write_weekly
+from matokit_pipelines.warehouse.refresh import build_and_publish
+from matokit_pipelines.warehouse.snapshots import open_current
+from matokit_pipelines.windows import last_complete_week
+from tests.homes import HOMES, NOW, facts, open_home
+
+PACKED = sorted(HOMES.glob("*.tar.gz"))
+
+
+def test_there_is_a_home_of_this_version_and_each_is_small() -> None:
+    assert PACKED
+    assert all(home.stat().st_size <= 1 << 20 for home in PACKED)
+
+
+@pytest.mark.parametrize("packed", PACKED, ids=lambda path: path.name)
+def test_an_old_home_is_read_migrated_and_says_the_same(packed: Path, tmp_path: Path) -> None:
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path, filter="data")
+    known = json.loads(packed.with_name(packed.name.replace(".tar.gz", ".json")).read_text(encoding="utf-8"))
+    with open_current(tmp_path) as snapshot:
+        assert snapshot.manifest.generation == 1
+    home = open_home(tmp_path)
+    build_and_publish(home)
+    assert json.loads(json.dumps(facts(home))) == known
+    again = build_and_publish(home, full=True)
+    assert json.loads(json.dumps(facts(home))) == known
+    assert again.manifest
+    with open_current(tmp_path) as snapshot:
+        monday = last_complete_week(NOW, home.loaded.settings.project.zone)
+        assert write_weekly(snapshot, monday, NOW, tmp_path / "reports").html.is_file()
