@@ -77,6 +77,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "verdict": "equal",
         "checked_at": LANDED,
     },
+    "ledger.truncated_visits": {"source": "installers", "site_id": "1", "truncated": 0, "seen_at": LANDED},
 }
 
 
