@@ -6,7 +6,7 @@ Events are given as they stand in `staging.installer_events`; everything after t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -32,10 +32,12 @@ MARTS = (
     "os_first_seen",
     "os_daily",
     "architecture_daily",
+    "commit_daily",
     "commit_performance",
     "component_commit",
     "data_quality_daily",
     "extraction_status",
+    "extraction_days",
 )
 
 
@@ -67,7 +69,8 @@ class Source:
     proven_from: datetime | None = datetime(2026, 1, 1, tzinfo=UTC)
     name: str = "installers"
     last_error: str | None = None
-    windows: Sequence[tuple[str, int]] = field(default_factory=tuple)  # (status, truncated)
+    zone: str = str(ZONE)
+    truncated: Sequence[tuple[date, int]] = ()  # (day of a visit's last action, actions withheld)
     differing_days: Sequence[date] = ()
 
 
@@ -124,16 +127,13 @@ def _ledger(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> None:
     for source in sources:
         con.execute(
             "insert into ledger.sources (source, kind, site_id, zone, url, proven_from, watermark, last_error) "
-            "values (?, 'matomo', '1', 'Europe/Copenhagen', 'https://matomo.example.org', ?, ?, ?)",
-            [source.name, source.proven_from, source.watermark, source.last_error],
+            "values (?, 'matomo', '1', ?, 'https://matomo.example.org', ?, ?, ?)",
+            [source.name, source.zone, source.proven_from, source.watermark, source.last_error],
         )
-        for status, truncated in source.windows:
+        for visit, (day, truncated) in enumerate(source.truncated, start=1):
             con.execute(
-                "insert into ledger.windows (source, site_id, tier, window_start, window_end, zone, received, "
-                "duplicates, quarantined, landed, inserted, changed, vanished, truncated, proof, status, started_at, "
-                "finished_at) values (?, '1', 'recent', ?, ?, 'Europe/Copenhagen', 0, 0, 0, 0, 0, 0, 0, ?, 'drained', "
-                "?, ?, ?)",
-                [source.name, at(MONDAY), at(MONDAY, 13), truncated, status, NOW, NOW],
+                "insert into ledger.truncated_visits values (?, '1', ?, ?, ?, ?)",
+                [source.name, visit, day, truncated, NOW],
             )
         for day in source.differing_days:
             con.execute(

@@ -13,6 +13,7 @@ from matokit_pipelines.reports import weekly_queries as queries
 from matokit_pipelines.reports.comparison import (
     LOW_RATE,
     Tally,
+    counted,
     is_new_failing,
     keys_are_shared,
     verdict,
@@ -68,7 +69,8 @@ def weekly_numbers(snapshot: Snapshot, monday: date, now: datetime) -> WeeklyNum
     weeks = queries.component_weeks(snapshot, monday, BASELINE_WEEKS + 1)
     whole = weeks.get(monday, {}).get(ALL, NO_WEEK)
     shared = keys_are_shared(whole.largest_machine_events, whole.tally.events)
-    commits = queries.commits_until(snapshot, period.end)
+    lives = queries.commits_until(snapshot, period.end)
+    commits = queries.commits_on(snapshot, monday, last)
     days = _days(snapshot, earlier, last, manifest.watermark)
     return WeeklyNumbers(
         period=period,
@@ -84,14 +86,16 @@ def weekly_numbers(snapshot: Snapshot, monday: date, now: datetime) -> WeeklyNum
         days=days,
         trend=_trend(days),
         deployments=tuple(
-            Deployment(life.commit_sha, life.first_seen) for life in commits.values() if life.first_seen >= before.start
+            Deployment(life.commit_sha, life.first_seen) for life in lives.values() if life.first_seen >= before.start
         ),
         failing=_failing(snapshot, weeks, monday, shared),
         new_failing=_new_failing(weeks, monday, shared),
         new_os=_new_os(snapshot, monday, last),
-        commits=_commits(commits, period, shared),
+        commits=_commits(commits, lives, period, shared),
+        events_without_commit=sum(day.rates.events for day in days if day.day >= monday)
+        - sum(rates.events for rates in commits.values()),
         adoption=_adoption(snapshot, monday),
-        quality=_quality(snapshot, period, whole, shared),
+        quality=_quality(snapshot, period, before, whole, shared),
     )
 
 
@@ -218,12 +222,12 @@ def _new_os(snapshot: Snapshot, first: date, last: date) -> tuple[NewOs, ...]:
     )
 
 
-def _commits(lives: Mapping[str, CommitLife], period: Period, shared: bool) -> tuple[Commit, ...]:
-    """Commits with production events in the week, the newest first."""
+def _commits(
+    seen: Mapping[str, Rates], lives: Mapping[str, CommitLife], period: Period, shared: bool
+) -> tuple[Commit, ...]:
+    """The commits seen in the week, the newest first, each over its life against those before it."""
     rows = []
-    for life in sorted(lives.values(), key=lambda life: (life.first_seen, life.commit_sha), reverse=True):
-        if life.last_seen < period.start:
-            continue
+    for life in sorted((lives[name] for name in seen), key=lambda one: (one.first_seen, one.commit_sha), reverse=True):
         against = _predecessors(life, lives)
         baseline: dict[str, Tally] = {}
         for other in against:
@@ -237,16 +241,23 @@ def _commits(lives: Mapping[str, CommitLife], period: Period, shared: bool) -> t
                 life.commit_sha,
                 life.first_seen,
                 life.first_seen >= period.start,
+                seen[life.commit_sha],
                 life.rates,
                 life.machines,
+                _units(life.components, shared),
                 tuple(other.commit_sha for other in against),
                 pooled,
+                _units(baseline, shared),
                 _difference(life.rates.success_rate, pooled.success_rate),
                 word,
                 how_likely,
             )
         )
     return tuple(rows)
+
+
+def _units(components: Mapping[str, Tally], shared: bool) -> int:
+    return sum(counted(tally, shared_keys=shared).units for tally in components.values())
 
 
 def _columns(rates: list[Rates]) -> tuple[list[int], list[int], list[int]]:
@@ -293,7 +304,7 @@ def _adoption(snapshot: Snapshot, monday: date) -> Adoption:
     return Adoption(tuple(AdoptionWeek(week, totals[week]) for week in mondays), tuple(rows))
 
 
-def _quality(snapshot: Snapshot, period: Period, whole: ComponentWeek, shared: bool) -> Quality:
+def _quality(snapshot: Snapshot, period: Period, before: Period, whole: ComponentWeek, shared: bool) -> Quality:
     days = queries.success_days(snapshot, period.first_day, period.last_day)
     inferred = sum(row["inferred_events"] for row in days.values())
     ambiguous = sum(row["ambiguous_events"] for row in days.values())
@@ -310,5 +321,5 @@ def _quality(snapshot: Snapshot, period: Period, whole: ComponentWeek, shared: b
         largest_machine_events=whole.largest_machine_events,
         largest_machine=rate(whole.largest_machine_events, whole.tally.events),
         shared_keys=shared,
-        sources=queries.source_states(snapshot),
+        sources=queries.source_states(snapshot, period, before),
     )

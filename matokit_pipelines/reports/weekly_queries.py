@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import polars as pl
 
 from matokit_pipelines.reports.comparison import SMALL_NUMBER, Tally
-from matokit_pipelines.reports.weekly_shapes import LeftOut, Rates, SourceState
+from matokit_pipelines.reports.weekly_shapes import KnownLoss, LeftOut, Period, Rates, SourceState
 from matokit_pipelines.statistics import rate, wilson
-from matokit_pipelines.windows import ONE_DAY
+from matokit_pipelines.windows import ONE_DAY, day_window, zone_named
 
 ENVIRONMENT = "production"
 ALL = "all"
@@ -190,6 +190,23 @@ def commits_until(snapshot: Queryable, end: datetime) -> dict[str, CommitLife]:
     }
 
 
+def commits_on(snapshot: Queryable, first: date, last: date) -> dict[str, Rates]:
+    """The commits that production events of these days name, by name, with what they counted on these days."""
+    rows = snapshot.query(
+        """
+        select commit_sha, cast(sum(events) as bigint) as events, cast(sum(successes) as bigint) as successes,
+               cast(sum(failures) as bigint) as failures
+        from commit_daily
+        where environment = $environment
+          and event_date between $first and $last
+        group by commit_sha
+        order by commit_sha
+        """,
+        {"environment": ENVIRONMENT, "first": first, "last": last},
+    )
+    return {name: rates_of(events, successes, failures) for name, events, successes, failures in rows.iter_rows()}
+
+
 def installations_by_architecture(snapshot: Queryable, first: date, last: date) -> list[tuple[date, str, int]]:
     """`(monday, architecture, installations)` of production, ordered."""
     rows = snapshot.query(
@@ -223,8 +240,9 @@ def landed_rows(snapshot: Queryable, first: date, last: date) -> tuple[int, tupl
     return counted, tuple(LeftOut(reason, landed) for reason, landed in rows.iter_rows() if reason is not None)
 
 
-def source_states(snapshot: Queryable) -> tuple[SourceState, ...]:
+def source_states(snapshot: Queryable, week: Period, week_before: Period) -> tuple[SourceState, ...]:
     """What is known of each source that provides installer events, by name."""
+    losses, losses_before = known_losses(snapshot, week), known_losses(snapshot, week_before)
     rows = snapshot.query(
         """
         select source, watermark, proven_from, windows_incomplete, truncated, quarantined, open_differences, last_error
@@ -232,4 +250,42 @@ def source_states(snapshot: Queryable) -> tuple[SourceState, ...]:
         order by source
         """
     )
-    return tuple(SourceState(**row) for row in rows.iter_rows(named=True))
+    return tuple(
+        SourceState(
+            row["source"],
+            row["watermark"],
+            row["proven_from"],
+            losses.get(row["source"], KnownLoss()),
+            losses_before.get(row["source"], KnownLoss()),
+            KnownLoss(row["truncated"], row["open_differences"]),
+            row["windows_incomplete"],
+            row["quarantined"],
+            row["last_error"],
+        )
+        for row in rows.iter_rows(named=True)
+    )
+
+
+def known_losses(snapshot: Queryable, period: Period) -> dict[str, KnownLoss]:
+    """What is missing of each source on those days of its site that the period touches; sources without loss lack.
+
+    A site may cut its days in another zone than the project, so its first and last day can reach out of the period.
+    """
+    rows = snapshot.query(
+        """
+        select days.source, status.zone, days.site_date, days.truncated,
+               coalesce(days.verdict = 'differs', false) as differs
+        from extraction_days as days
+        inner join extraction_status as status on status.source = days.source
+        where days.site_date between $first and $last
+        order by days.source, days.site_date
+        """,
+        {"first": period.first_day - ONE_DAY, "last": period.last_day + ONE_DAY},
+    )
+    found: dict[str, KnownLoss] = {}
+    for source, zone, day, truncated, differs in rows.iter_rows():
+        window = day_window(day, zone_named(zone))
+        if window.start < period.end and window.end > period.start and (truncated or differs):
+            known = found.get(source, KnownLoss())
+            found[source] = KnownLoss(known.truncated + truncated, known.open_differences + differs)
+    return found

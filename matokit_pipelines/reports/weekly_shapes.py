@@ -146,19 +146,25 @@ class NewOs:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit with production events in the week: its rates since its first event, against its predecessors.
+    """A commit with production events in the week.
 
-    `against` names the commits of the baseline, the direct predecessor first; `success_rate` is the difference to
-    them, None without a baseline.
+    `this_week` is of the week alone. Everything else is of whole lives, from the first production event to the end
+    of the data, so a later snapshot may say more: `life` and `machines` of this commit; `against`, the commits it is
+    compared with, the direct predecessor first; `baseline`, their rates together; `success_rate`, the difference of
+    both, None without a baseline; `units` and `baseline_units`, the first tries that the verdict compares (half the
+    events where `Quality.shared_keys`).
     """
 
     commit_sha: str
     first_seen: datetime
     is_new: bool
-    rates: Rates
+    this_week: Rates
+    life: Rates
     machines: int
+    units: int
     against: tuple[str, ...]
     baseline: Rates
+    baseline_units: int
     success_rate: float | None
     verdict: Verdict
     chance: float | None
@@ -201,19 +207,29 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class SourceState:
-    """What is known of one source's completeness, now; all but `proven_from` and `watermark` over all readings.
+class KnownLoss:
+    """What is known to be missing of a source: events cut off there, and closed days that differ from its report."""
 
-    `open_differences`: closed days on which the events read differ from the source's own report.
+    truncated: int = 0
+    open_differences: int = 0
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """What is known of one source's completeness, now.
+
+    `this_week` and `week_before` are of the site's days that these weeks touch; `ever`, `windows_incomplete` and
+    `quarantined` of all that was read.
     """
 
     source: str
     watermark: datetime | None
     proven_from: datetime | None
+    this_week: KnownLoss
+    week_before: KnownLoss
+    ever: KnownLoss
     windows_incomplete: int
-    truncated: int
     quarantined: int
-    open_differences: int
     last_error: str | None
 
 
@@ -268,5 +284,6 @@ class WeeklyNumbers:
     new_failing: tuple[NewFailing, ...]
     new_os: tuple[NewOs, ...]
     commits: tuple[Commit, ...]
+    events_without_commit: int
     adoption: Adoption
     quality: Quality

@@ -139,8 +139,23 @@ def _commit_changed(row: int, commit: Commit) -> str:
     others = "its predecessors" if len(commit.against) > 1 else f"{{{at}.against.0|text}}"
     return (
         f"Commit {{{at}.commit_sha|text}}, first seen {{{at}.first_seen|instant}}, is {commit.verdict} than {others}, "
-        f"more than chance: {{{at}.rates.success_rate|percent}} success against {{{at}.baseline.success_rate|percent}}."
+        f"more than chance: {{{at}.life.success_rate|percent}} success since then against "
+        f"{{{at}.baseline.success_rate|percent}}."
     )
+
+
+_WEEKS_COMPARED = (
+    ("this_week", "this week"),
+    ("week_before", "in the week before, with which this one is compared"),
+)
+_LOSSES = (
+    ("truncated", "event of {} was cut off at the source", "events of {} were cut off at the source"),
+    (
+        "open_differences",
+        "day of {} differs from the source's own report",
+        "days of {} differ from the source's own report",
+    ),
+)
 
 
 def _incomplete(numbers: WeeklyNumbers) -> Iterator[str]:
@@ -155,14 +170,12 @@ def _incomplete(numbers: WeeklyNumbers) -> Iterator[str]:
             yield f"data of {{{at}.source|text}} begin {{{at}.proven_from|instant_of_year}}."
         if source.watermark != numbers.watermark and (source.watermark or numbers.now) < numbers.period.end:
             yield f"data of {{{at}.source|text}} to {{{at}.watermark|instant_of_year}}."
-        for field, one, many in (
-            ("truncated", "event of {} was cut off at the source", "events of {} were cut off at the source"),
-            ("open_differences", "day of {} differs from its own report", "days of {} differ from their own report"),
-        ):
-            found = getattr(source, field)
-            if found:
-                words = _many(found, one, many).replace("{}", f"{{{at}.source|text}}")
-                yield f"{{{at}.{field}|count}} {words}."
+        for week, when in _WEEKS_COMPARED:
+            for field, one, many in _LOSSES:
+                found = getattr(getattr(source, week), field)
+                if found:
+                    words = _many(found, one, many).replace("{}", f"{{{at}.source|text}}")
+                    yield f"{{{at}.{week}.{field}|count}} {words} {when}."
 
 
 def _trend_title(numbers: WeeklyNumbers) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -68,6 +69,14 @@ def browser():
         chromium.close()
 
 
+HOLES = {
+    "watermark": at(MONDAY, 20),
+    "last_error": HOSTILE * 20,
+    "truncated": [(MONDAY, 1234), (MONDAY - timedelta(days=1), 1)],
+    "differing_days": (MONDAY - timedelta(days=2),),
+}
+
+
 def hostile() -> list[Event]:
     """Names as long and as odd as a sender can make them, all of them failing, and a hole in the data."""
     names = [HOSTILE, "a" * 150, "Visual Studio Code installation with a very long readable name " * 2]
@@ -86,7 +95,7 @@ def pages(tmp_path_factory):
         "broken": (seeded_weeks(runs_a_day=25, broken="vscode_extensions_install"), Source()),
         "calm": (seeded_weeks(runs_a_day=4, days=30), Source()),
         "empty": ([], Source(watermark=None)),
-        "hostile": (hostile(), Source(watermark=at(MONDAY, 20), last_error=HOSTILE * 20)),
+        "hostile": (hostile(), Source(**HOLES)),
     }
     found = {}
     for name, (events, source) in weeks.items():
@@ -170,4 +179,37 @@ def test_hostile_names_are_text(opened):
 
 
 def test_the_first_line_of_an_incomplete_page_says_so(opened):
-    assert opened("hostile", 360).inner_text("main").startswith("Incomplete:")
+    said = opened("hostile", 360).inner_text(".notice").replace("\u202f", " ").replace("\u00a0", " ")
+    assert said == (
+        "Incomplete: data to Mon 9 Nov 2026 20:00. 1 234 events of installers were cut off at the source this week. "
+        "1 event of installers was cut off at the source in the week before, with which this one is compared. "
+        "1 day of installers differs from the source's own report in the week before, with which this one is compared."
+    )
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_each_figure_of_a_commit_stands_under_its_span(opened, width):
+    """Above the column on a wide screen, beside the value on a narrow one."""
+    page = opened("broken", width)
+    table = page.locator("section", has=page.get_by_role("heading", name="Commits in production")).locator("table")
+    if width == 360:
+        labels = (
+            table.locator("tbody tr")
+            .first.locator("td[data-label]")
+            .evaluate_all("cells => cells.map(c => getComputedStyle(c, '::before').content.slice(1, -1))")
+        )
+        assert labels == [
+            "Events, this week", "Success, this week", "Success, over its life", "Commits before it, over theirs",
+            "Difference, over life",
+        ]  # fmt: skip
+        return
+    spans = table.locator("th.span").evaluate_all(
+        "heads => heads.map(h => [h.innerText, h.getBoundingClientRect().left, h.getBoundingClientRect().right])"
+    )
+    cells = (
+        table.locator("tbody tr")
+        .first.locator("td")
+        .evaluate_all("cells => cells.map(c => [c.getBoundingClientRect().left, c.getBoundingClientRect().right])")
+    )
+    assert [said for said, *_ in spans] == ["This week", "Over its life, to the end of the data"]
+    assert [spans[0][1:], spans[1][1:]] == [[cells[1][0], cells[2][1]], [cells[3][0], cells[5][1]]]

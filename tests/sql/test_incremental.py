@@ -174,6 +174,30 @@ def test_a_moved_watermark_moves_the_windows_and_nothing_else(con, land, now):
     assert result.changed
 
 
+def test_what_is_found_missing_later_reaches_its_day_without_a_touched_one(con, land, now):
+    land(con, "raw.matomo_events", [{"event_id": "1", "event_ts": START}])
+    land(con, "ledger.sources", [{}])
+    build(con, options=BuildOptions(), now=now)
+    known = "select site_date, truncated, verdict from marts.extraction_days"
+
+    land(con, "ledger.truncated_visits", [{"visit_id": 1, "site_date": START.date(), "truncated": 2}])
+    cut_off = build(con, options=BuildOptions(), now=now)
+    assert con.execute(known).fetchall() == [(START.date(), 2, None)]
+    assert set(cut_off.rows) == {"marts.extraction_status", "marts.extraction_days"}
+
+    land(con, "ledger.reconciliation", [{"site_date": START.date(), "verdict": "truncated"}])
+    compared = build(con, options=BuildOptions(), now=now)
+    assert con.execute(known).fetchall() == [(START.date(), 2, "truncated")]
+    assert set(compared.rows) == {"marts.extraction_days"}
+    assert cut_off.changed
+    assert compared.changed
+    assert not build(con, options=BuildOptions(), now=now).changed
+
+    con.execute("delete from ledger.truncated_visits")  # the server gives the visit whole again
+    build(con, options=BuildOptions(), now=now)
+    assert con.execute(known).fetchall() == [(START.date(), 0, "truncated")]
+
+
 def test_scattered_days_are_derived_in_one_run_and_equal_a_full_build(con, land, now):
     rows = [{"event_id": str(n), "event_ts": START + timedelta(days=2 * n)} for n in range(60)]
     land(con, "raw.matomo_events", rows)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from matokit_pipelines.reports.weekly import weekly_numbers
+from matokit_pipelines.reports.weekly_shapes import KnownLoss
 from matokit_pipelines.reports.weekly_words import findings
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.weekly_marts import MONDAY, NOW, Event, Source, at, publish_events, seeded_weeks
@@ -32,11 +33,12 @@ def tries(day, component, successes, failures, *, start=0, commit="a1b2c3d", **m
 
 @pytest.fixture
 def numbers_of(tmp_path):
-    """Publish events and count the reported week from them."""
+    """Publish events in a home of their own and count the reported week from them."""
 
     def count(events, sources=None, monday=MONDAY):
-        publish_events(tmp_path, events, sources or [Source()])
-        with open_current(tmp_path) as snapshot:
+        home = tmp_path / f"home-{len(list(tmp_path.iterdir()))}"
+        publish_events(home, events, sources or [Source()])
+        with open_current(home) as snapshot:
             return weekly_numbers(snapshot, monday, NOW)
 
     return count
@@ -215,6 +217,63 @@ def test_a_commit_without_events_in_the_week_is_not_listed(numbers_of):
     assert [one.commit_sha for one in numbers.deployments] == ["aaaaaaa", "bbbbbbb"]
 
 
+def test_a_commit_whose_life_spans_the_week_without_an_event_in_it_is_not_listed(numbers_of):
+    later = MONDAY + timedelta(days=8)
+    events = [
+        *tries(EARLIER, "x", 20, 0, commit="aaaaaaa"),
+        *tries(MONDAY, "x", 20, 0, commit="bbbbbbb"),
+        *tries(later, "x", 20, 0, commit="aaaaaaa"),
+    ]
+    assert [commit.commit_sha for commit in numbers_of(events).commits] == ["bbbbbbb"]
+
+
+def test_commits_of_the_week_and_events_without_one_add_up_to_the_tile(numbers_of):
+    numbers = numbers_of(seeded_weeks(days=20, runs_a_day=15))
+    listed = sum(commit.this_week.events for commit in numbers.commits)
+    assert numbers.events_without_commit > 0
+    assert listed + numbers.events_without_commit == numbers.totals.this_week.rates.events
+
+
+def test_an_old_week_made_again_from_more_data_keeps_what_it_says_of_the_week(numbers_of):
+    then = [
+        *tries(EARLIER, "x", 30, 0, commit="aaaaaaa"),
+        *tries(MONDAY, "x", 36, 4, commit="bbbbbbb"),
+    ]
+    later = MONDAY + timedelta(days=9)
+    since = [
+        *tries(later, "x", 20, 30, commit="bbbbbbb", start=100),
+        *tries(later, "x", 9, 1, commit="ccccccc", start=500),
+    ]
+    before, after = numbers_of(then), numbers_of([*then, *since])
+    for name in ("totals", "days", "deployments", "failing", "new_failing", "new_os", "adoption"):
+        assert getattr(after, name) == getattr(before, name), name
+    (old,), (new,) = before.commits, after.commits
+    assert (old.commit_sha, old.first_seen, old.is_new, old.this_week) == (
+        new.commit_sha, new.first_seen, new.is_new, new.this_week,
+    )  # fmt: skip
+    assert (new.this_week.events, new.this_week.failures) == (40, 4)
+    assert (old.life.events, new.life.events, new.units, new.baseline_units) == (40, 90, 90, 30)
+
+
+def test_a_week_of_25_hours_holds_the_commits_of_its_last_second(numbers_of):
+    monday = date(2026, 10, 19)
+    end = at(monday + timedelta(days=7), 0)
+    events = [
+        Event(end - timedelta(seconds=1), commit_sha="aaaaaaa"),
+        Event(end, commit_sha="bbbbbbb", machine_key="other"),
+    ]
+    (commit,) = numbers_of(events, monday=monday).commits
+    assert (commit.commit_sha, commit.this_week.events, commit.life.events) == ("aaaaaaa", 1, 1)
+
+
+def test_shared_keys_compare_half_the_events_of_lives(numbers_of):
+    shared = [replace(event, machine_key="campus") for event in tries(EARLIER, "x", 30, 1, commit="aaaaaaa")] + [
+        replace(event, machine_key="campus") for event in tries(MONDAY, "x", 40, 1, commit="bbbbbbb")
+    ]
+    (commit,) = numbers_of(shared).commits
+    assert (commit.units, commit.baseline_units) == (21, 16)
+
+
 def test_a_week_before_any_data_has_no_rate_and_says_so(numbers_of):
     numbers = numbers_of([], sources=(Source(watermark=None),))
     assert numbers.totals.this_week.rates.success_rate is None
@@ -255,14 +314,69 @@ def test_weeks_of_clock_changes_hold_their_hours(numbers_of, monday, hours):
     [
         (Source(watermark=datetime(2026, 11, 15, 20, tzinfo=UTC)), "data to"),
         (Source(watermark=None), "not known"),
-        (Source(differing_days=(MONDAY,)), "differs from its own report"),
-        (Source(windows=[("complete_with_loss", 3)]), "were cut off at the source"),
+        (
+            Source(differing_days=(MONDAY,)),
+            "{this_week.open_differences} day of {name} differs from the source's own report this week.",
+        ),
+        (
+            Source(differing_days=(EARLIER, MONDAY - timedelta(days=1))),
+            "{week_before.open_differences} days of {name} differ from the source's own report "
+            "in the week before, with which this one is compared.",
+        ),
+        (
+            Source(truncated=[(MONDAY + timedelta(days=6), 3)]),
+            "{this_week.truncated} events of {name} were cut off at the source this week.",
+        ),
+        (
+            Source(truncated=[(EARLIER, 1)]),
+            "{week_before.truncated} event of {name} was cut off at the source "
+            "in the week before, with which this one is compared.",
+        ),
         (Source(proven_from=at(MONDAY, 1)), "begin"),
     ],
 )
 def test_incomplete_data_are_named(numbers_of, source, says):
     said = findings(numbers_of(tries(MONDAY, "x", 20, 0), sources=(source,)))
-    assert says in " ".join(said.incomplete)
+    plain = " ".join(said.incomplete).replace("quality.sources.0.", "")
+    assert says in plain.replace("|count", "").replace("{source|text}", "{name}")
+
+
+def test_what_is_missing_of_other_weeks_marks_no_page(numbers_of):
+    outside = (EARLIER - timedelta(days=1), MONDAY + timedelta(days=7))
+    source = Source(truncated=[(day, 7) for day in outside], differing_days=outside)
+    numbers = numbers_of(tries(MONDAY, "x", 20, 0), sources=(source,))
+    assert findings(numbers).incomplete == ()
+    (state,) = numbers.quality.sources
+    assert state.this_week == state.week_before == KnownLoss()
+    assert state.ever == KnownLoss(14, 2)
+
+
+def test_what_is_missing_is_told_of_each_source(numbers_of):
+    sources = (
+        Source(truncated=[(MONDAY, 2), (MONDAY, 3), (EARLIER, 4)], differing_days=(MONDAY,)),
+        Source(name="other"),
+    )
+    first, other = numbers_of(tries(MONDAY, "x", 20, 0), sources=sources).quality.sources
+    assert (first.this_week, first.week_before, first.ever) == (KnownLoss(5, 1), KnownLoss(4), KnownLoss(9, 1))
+    assert other.this_week == other.week_before == other.ever == KnownLoss()
+
+
+@pytest.mark.parametrize(
+    ("day", "weeks"),
+    [
+        (EARLIER - timedelta(days=2), []),
+        (EARLIER - timedelta(days=1), ["week_before"]),
+        (MONDAY - timedelta(days=1), ["this_week", "week_before"]),
+        (MONDAY, ["this_week"]),
+        (MONDAY + timedelta(days=6), ["this_week"]),
+        (MONDAY + timedelta(days=7), []),
+    ],
+)
+def test_a_day_of_a_site_in_another_zone_belongs_to_the_weeks_it_touches(numbers_of, day, weeks):
+    """In November a day of New York lasts from 06:00 to 06:00 in Copenhagen."""
+    source = Source(zone="America/New_York", differing_days=(day,))
+    (state,) = numbers_of(tries(MONDAY, "x", 20, 0), sources=(source,)).quality.sources
+    assert [name for name in ("this_week", "week_before") if getattr(state, name).open_differences] == weeks
 
 
 def test_days_after_the_watermark_are_not_complete(numbers_of):

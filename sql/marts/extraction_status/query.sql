@@ -9,9 +9,18 @@ with readings as (
         sum(received) as received,
         sum(duplicates) as duplicates,
         sum(quarantined) as quarantined,
-        sum(landed) as landed,
-        sum(truncated) as truncated
+        sum(landed) as landed
     from ledger.windows
+    group by source, site_id
+),
+
+-- by visit, since every reading of a window that holds the visit counts it again
+cut_off as (
+    select
+        source,
+        site_id,
+        sum(truncated) as truncated
+    from ledger.truncated_visits
     group by source, site_id
 ),
 
@@ -41,10 +50,11 @@ select
     coalesce(readings.duplicates, 0) as duplicates,
     coalesce(readings.quarantined, 0) as quarantined,
     coalesce(readings.landed, 0) as landed,
-    coalesce(readings.truncated, 0) as truncated,
+    coalesce(cut_off.truncated, 0) as truncated,
     coalesce(differences.open_differences, 0) as open_differences,
     sources.last_error,
     sources.last_error_at
 from ledger.sources as sources
 left join readings on readings.source = sources.source and readings.site_id = sources.site_id
+left join cut_off on cut_off.source = sources.source and cut_off.site_id = sources.site_id
 left join differences on differences.source = sources.source and differences.site_id = sources.site_id
