@@ -73,10 +73,15 @@ class SourceSettings(_Section):
         {"os": 1, "architecture": 2, "commit": 3},
         description="Which custom dimension (its id) carries what; others are never read.",
     )
-    start_date: date | None = Field(None, description="First day to read; default: 90 days before the first pass.")
+    start_date: date | None = Field(
+        None, ge=date(2000, 1, 1), description="First day to read; default: 90 days before the first pass."
+    )
     page_size: int = Field(500, ge=1, le=10_000, description="Visits asked for at once; halved where too many.")
     retention_days: int = Field(
-        180, ge=1, description="For how long the server keeps raw visits; nothing older is taken for deleted."
+        180,
+        ge=1,
+        le=36_500,
+        description="Days the server keeps raw visits; nothing older is taken for deleted.",
     )
 
     @field_validator("name")
@@ -94,8 +99,10 @@ class SourceSettings(_Section):
     @field_validator("url")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        if not re.match(r"^https?://[^/\s?#@]+", value):
-            raise ValueError('must be a web address such as "https://matomo.example.org", without credentials in it')
+        if not re.match(r"^https?://[^/\s?#@]+(/[^\s?#@]*)?$", value):
+            raise ValueError(
+                'must be a web address such as "https://matomo.example.org", without credentials or "?" in it'
+            )
         return value.removesuffix("index.php").rstrip("/")
 
     @property
@@ -133,12 +140,12 @@ class EventSettings(_Section):
 class HttpSettings(_Section):
     """How patient to be with a server."""
 
-    connect_timeout: float = Field(10.0, gt=0, description="Seconds to wait for a connection.")
-    read_timeout: float = Field(90.0, gt=0, description="Seconds to wait for (the next part of) an answer.")
+    connect_timeout: float = Field(10.0, gt=0, le=3_600, description="Seconds to wait for a connection.")
+    read_timeout: float = Field(90.0, gt=0, le=3_600, description="Seconds to wait for (the next part of) an answer.")
     attempts: int = Field(6, ge=1, le=20, description="Tries for a failure that passes.")
-    first_wait: float = Field(0.5, ge=0, description="Seconds before the second try; grows, with jitter.")
-    longest_wait: float = Field(30.0, ge=0, description="Seconds between two tries at most.")
-    budget: float = Field(3600.0, gt=0, description="Seconds that one pass over one source may take.")
+    first_wait: float = Field(0.5, ge=0, le=3_600, description="Seconds before the second try; grows, with jitter.")
+    longest_wait: float = Field(30.0, ge=0, le=3_600, description="Seconds between two tries at most.")
+    budget: float = Field(3600.0, gt=0, le=604_800, description="Seconds that one pass over one source may take.")
 
 
 class Settings(_Section):

@@ -15,6 +15,7 @@ from matokit_pipelines.errors import SettingsError
 
 ONE_DAY = timedelta(days=1)
 WEEK_FORM = re.compile(r"^(\d{4})-W(\d{2})$")
+_YEARS = range(2000, 2200)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone yet
 
 
@@ -125,17 +126,20 @@ def instants_of_wall_clock(seconds: int, zone: ZoneInfo) -> tuple[datetime, ...]
 
 
 def parse_day(text: str) -> date:
-    """A day written `YYYY-MM-DD`; SettingsError otherwise."""
+    """A day of this or the coming century written `YYYY-MM-DD`; SettingsError otherwise."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise SettingsError(f'"{text}" is not a day; write it as 2026-11-20.') from error
+    if day.year not in _YEARS:
+        raise SettingsError(f'"{text}" is not a day of the years {_YEARS.start} to {_YEARS.stop - 1}; correct it.')
+    return day
 
 
 def parse_week(text: str) -> date:
     """The Monday of an ISO week written `2026-W46`; SettingsError otherwise."""
     match = WEEK_FORM.match(text)
-    if match:
+    if match and int(match[1]) in _YEARS:
         try:
             return date.fromisocalendar(int(match[1]), int(match[2]), 1)
         except ValueError:

@@ -136,15 +136,16 @@ def test_last_complete_week_ends_with_the_zones_sunday() -> None:
     assert last_complete_week(monday_morning, ZoneInfo("UTC")) == date(2026, 11, 2)
 
 
-@pytest.mark.parametrize("text", ["2026-W54", "2026-W00", "2026W01", "week 3", ""])
+@pytest.mark.parametrize("text", ["2026-W54", "2026-W00", "0000-W01", "9999-W52", "2026W01", "week 3", ""])
 def test_weeks_that_are_none(text: str) -> None:
     with pytest.raises(SettingsError, match=r"is not a week; .*\.$"):
         parse_week(text)
 
 
 def test_days_and_zones_that_are_none() -> None:
-    with pytest.raises(SettingsError, match="is not a day"):
-        parse_day("20.11.2026")
+    for day in ("20.11.2026", "0001-01-01", "9999-12-31", "2026-02-30", ""):
+        with pytest.raises(SettingsError, match=r"is not a day.*\.$"):
+            parse_day(day)
     for name in ("Europe/Kopenhagen", "", "../etc", "Europe"):
         with pytest.raises(SettingsError, match="is not a time zone"):
             zone_named(name)
