@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
@@ -52,6 +53,13 @@ class ProjectSettings(_Section):
     def _is_zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError('is not an IANA time zone such as "Europe/Copenhagen"')
+        return value
+
+    @field_validator("repository_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if value and not re.match(r"^https?://[^/\s?#@]+", value):
+            raise ValueError('must be a web address such as "https://github.com/example/install-scripts"')
         return value
 
     @property
@@ -99,7 +107,7 @@ class SourceSettings(_Section):
     @field_validator("url")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        if not re.match(r"^https?://[^/\s?#@]+(/[^\s?#@]*)?$", value):
+        if not re.match(r"^https?://[^/\s?#@]+(/[^\s?#@]*)?$", value) or not _has_host(value):
             raise ValueError(
                 'must be a web address such as "https://matomo.example.org", without credentials or "?" in it'
             )
@@ -109,6 +117,15 @@ class SourceSettings(_Section):
     def token_variable(self) -> str:
         """The variable that holds the source's token."""
         return f"{PREFIX}{self.name.upper()}_TOKEN"
+
+
+def _has_host(url: str) -> bool:
+    """Whether an address can be taken apart: brackets closed, the port a number in range."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 class CodeMeaning(_Section):

@@ -132,7 +132,7 @@ class HttpSession:
             if "Read timed out" in str(error):
                 raise self._timed_out(error) from error
             raise _TryAgain(self._unavailable(_why_no_connection(error))) from error
-        except (failures.InvalidURL, failures.InvalidSchema, failures.MissingSchema) as error:
+        except ValueError as error:  # InvalidURL and its kin, and what lies below requests says of impossible names
             raise SourceError(
                 f'"{self.base_url}" is not a web address; correct the url of source {self.name}.'
             ) from error

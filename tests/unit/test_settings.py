@@ -128,6 +128,8 @@ def test_variables_of_the_predecessor_work_without_a_file(tmp_path: Path) -> Non
         (SOURCE.replace("https://", "ftp://"), ("sources[installers].url", "web address")),
         (SOURCE.replace("https://", "https://me:secret@"), ("without credentials",)),
         (SOURCE.replace("example.org", "example.org/index.php?token_auth=secret"), ('"?"',)),
+        (SOURCE.replace("matomo.example.org", "[::1"), ("sources[installers].url",)),
+        (SOURCE.replace("example.org", "example.org:99999"), ("sources[installers].url",)),
         (SOURCE + "start_date = 0001-01-01", ("start_date",)),
         (SOURCE.replace("installers", "Installers!"), ("name", "lower-case")),
         (SOURCE + SOURCE, ("two sources", "installers")),

@@ -1,0 +1,213 @@
+"""One session: what is tried again and how often, within which time, and what a failure says."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.errors import MatokitError, PageTooLarge, SourceError, SourceUnavailable
+from matokit_pipelines.sources.http import Answer, HttpLimits, HttpSession
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SECRET = "0123456789abcdef0123456789abcdef"
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\n\r\n[]"
+
+
+class Waits(FixedClock):
+    """A clock that remembers how long it was asked to sleep."""
+
+    def __init__(self) -> None:
+        super().__init__(NOW)
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        super().sleep(seconds)
+
+
+@contextmanager
+def wire(*answers: bytes | Callable[[socket.socket], None]) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that gives raw answers in turn, the last one for ever; and what it was asked."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    asked: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                asked.append(connection.recv(1 << 16))
+                answer = answers[min(len(asked), len(answers)) - 1]
+                if callable(answer):
+                    answer(connection)
+                else:
+                    connection.sendall(answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(timeout=5)
+
+
+def ask(url: str, clock: FixedClock | None = None, **limits: float) -> tuple[HttpSession, Answer | MatokitError]:
+    """One POST; its answer or what it raised."""
+    patience = HttpLimits(**{"attempts": 4, "read_timeout": 2.0, **limits})  # type: ignore[arg-type]
+    session = HttpSession("installers", url, clock or FixedClock(NOW), patience)
+    try:
+        return session, session.post("index.php", {"method": "X.y"}, {"token_auth": SECRET}, lambda answer: None)
+    except MatokitError as error:
+        return session, error
+    finally:
+        session.close()
+
+
+def is_told(error: Answer | MatokitError, *words: str) -> None:
+    said = str(error)
+    assert isinstance(error, MatokitError)
+    assert "\n" not in said
+    assert said.endswith(".")
+    assert "installers" in said
+    assert SECRET not in said
+    assert all(word in said for word in words), said
+
+
+def test_answer_comes_whole_with_the_secret_in_the_body() -> None:
+    with wire(GOOD) as (url, asked):
+        session, answer = ask(url)
+    assert answer == Answer(200, "application/json", b"[]")
+    assert session.requests_made == 1
+    head, _, body = asked[0].partition(b"\r\n\r\n")
+    assert SECRET.encode() not in head
+    assert body in (b"", f"token_auth={SECRET}".encode())
+    assert b"User-Agent: matokit/" in head
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (b"", ("connection was lost",)),
+        (reset, ("connection was lost",)),
+        (GOOD.replace(b"Length: 2", b"Length: 99"), ("broke off",)),
+        (GOOD.replace(b"Content-Length: 2", b"Content-Encoding: gzip\r\nContent-Length: 2"), ("broke off",)),
+        (GOOD.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked").replace(b"[]", b"ff\r\n["), ("broke off",)),
+        (GOOD.replace(b"200 OK", b"503 Service Unavailable"), ("503",)),
+        (GOOD.replace(b"200 OK", b"429 Too Many Requests"), ("429",)),
+        (b"this is no HTTP\r\n\r\n", ("connection was lost",)),
+    ],
+)
+def test_what_passes_is_tried_again_and_then_told(
+    broken: bytes | Callable[[socket.socket], None], words: tuple[str, ...]
+) -> None:
+    with wire(broken, broken, GOOD) as (url, _):
+        session, answer = ask(url)
+    assert isinstance(answer, Answer)
+    assert session.requests_made == 3
+    with wire(broken) as (url, _):
+        session, error = ask(url)
+    assert type(error) is SourceUnavailable
+    assert session.requests_made == 4
+    is_told(error, "4 times", "127.0.0.1", *words)
+
+
+def test_waits_grow_with_jitter_and_stay_bounded() -> None:
+    clock = Waits()
+    with wire(b"") as (url, _):
+        ask(url, clock, attempts=12, first_wait=0.5, longest_wait=4.0)
+    assert len(clock.slept) == 11
+    assert all(0 <= wait <= 4.0 for wait in clock.slept)
+    assert all(wait <= 0.5 * 2**number for number, wait in enumerate(clock.slept))
+    assert len(set(clock.slept)) > 5
+
+
+@pytest.mark.parametrize("status", [b"400 Bad Request", b"401 Unauthorized", b"403 Forbidden", b"500 Oops", b"200 OK"])
+def test_other_answers_are_the_callers_business(status: bytes) -> None:
+    with wire(GOOD.replace(b"200 OK", status)) as (url, _):
+        session, answer = ask(url)
+    assert isinstance(answer, Answer)
+    assert answer.status == int(status.split()[0])
+    assert session.requests_made == 1
+
+
+def test_redirect_is_told_and_not_followed() -> None:
+    there = b"HTTP/1.1 301 Moved\r\nLocation: https://new.example.org/\r\nContent-Length: 0\r\n\r\n"
+    with wire(there) as (url, asked):
+        session, error = ask(url)
+    assert type(error) is SourceError
+    is_told(error, "https://new.example.org/", "url")
+    assert len(asked) == session.requests_made == 1
+
+
+def test_silence_is_told_as_a_page_too_large() -> None:
+    with wire(lambda connection: time.sleep(0.6)) as (url, _):
+        session, error = ask(url, read_timeout=0.2)
+    assert type(error) is PageTooLarge
+    is_told(error, "http.read_timeout")
+    assert session.requests_made == 1
+
+
+def test_answer_that_stops_in_the_middle_is_a_page_too_large() -> None:
+    def stall(connection: socket.socket) -> None:
+        connection.sendall(GOOD[:-1])
+        time.sleep(0.6)
+
+    with wire(stall) as (url, _):
+        _, error = ask(url, read_timeout=0.2)
+    assert type(error) is PageTooLarge
+
+
+def test_budget_ends_everything_and_says_so() -> None:
+    clock = Waits()
+    with wire(b"") as (url, _):
+        session, error = ask(url, clock, attempts=20, first_wait=10, longest_wait=60, budget=30)
+    assert type(error) is SourceUnavailable
+    is_told(error, "30 s", "kept")
+    assert session.requests_made < 20
+    assert clock.now() - NOW < timedelta(seconds=30 + 60)
+
+
+def test_host_that_is_none_and_port_that_is_closed() -> None:
+    _, nowhere = ask("http://matomo.invalid", attempts=1)
+    is_told(nowhere, "matomo.invalid", "no such host")
+    with wire(GOOD) as (url, _):
+        pass
+    _, closed = ask(url, attempts=1)
+    is_told(closed, "nothing listens")
+
+
+@pytest.mark.parametrize("url", ["http://", "http://a..b", "http://x:99999", "http://exa mple.org"])
+def test_addresses_that_are_none(url: str) -> None:
+    _, error = ask(url, attempts=1)
+    is_told(error, "url")
+
+
+def test_missing_authority_file_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    _, error = ask("https://127.0.0.1:1", attempts=1)
+    is_told(error, "REQUESTS_CA_BUNDLE")
+
+
+def test_compressed_answers_are_read() -> None:
+    packed = gzip.compress(b'["x"]')
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    with wire(head + packed) as (url, _):
+        _, answer = ask(url)
+    assert isinstance(answer, Answer)
+    assert answer.body == b'["x"]'
