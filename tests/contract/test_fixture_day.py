@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from matokit_pipelines.sources.matomo_visits import Reading, read_visits
 from matokit_pipelines.warehouse import refresh
-from tests.replay import FIXTURE_DAY, TOKEN, fixture_day, home_at, recording, rows_of, utc
+from tests.replay import COPENHAGEN, FIXTURE_DAY, TOKEN, fixture_day, home_at, recording, rows_of, utc, visits_in
 
 SENT = recording("fixture.2026-11-14.sent")["events"]
 DURING = utc(2026, 11, 14, 22, 59, 30)  # the site's day is not over: read by cursor
@@ -82,3 +83,15 @@ def test_event_read_in_two_pages_is_counted_as_a_duplicate_and_kept_once(tmp_pat
     assert windows[0][1] > 0, "neighbouring pages share a visit"
     assert all(received == duplicates + quarantined + landed for received, duplicates, quarantined, landed in windows)
     assert windows[0][3] == 194
+
+
+def test_day_read_by_offset_holds_the_same_events() -> None:
+    """The recordings were taken in two ways; a reader of either must find the same."""
+    found = []
+    for way in ("keyset", "offset"):
+        reading = Reading()
+        pages = [f"fixture.2026-11-14.{way}.{page}" for page in range(3)]
+        read_visits(visits_in(*pages), COPENHAGEN, {"os": 1, "architecture": 2, "commit": 3}, reading)
+        found.append(sorted((row["event_id"], row["event_ts"], row["name"] or "") for row in reading.rows))
+    assert found[0] == found[1]
+    assert len(found[0]) == 194
