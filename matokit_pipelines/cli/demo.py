@@ -182,8 +182,15 @@ def _day(instant: datetime) -> str:
 
 
 def _where_to_look(frame: Frame, home: Path, page: Path) -> None:
-    config = home / "matokit.toml"
+    command = f"{_this_command()} --config {home / 'matokit.toml'}"
     frame.say()
     frame.say(f"Look at     {os.path.relpath(page)}")
-    frame.say(f"Ask         matokit --config {config} status")
-    frame.say(f'            matokit --config {config} query "from component_daily order by failures desc limit 5"')
+    frame.say(f"Ask         {command} status")
+    frame.say(f'            {command} query "from component_daily order by failures desc limit 5"')
+
+
+def _this_command() -> str:
+    """What to type to run this very installation again."""
+    beside = Path(sys.executable).parent / "matokit"
+    found = shutil.which("matokit")
+    return "matokit" if found and Path(found).parent == beside.parent else os.path.relpath(beside)

@@ -20,10 +20,11 @@ def weekly(
     frame = frame_of(context)
     home = frame.home()
     now = home.clock.now()
+    repository_url = home.loaded.settings.project.repository_url
     with open_current(home.loaded.home) as snapshot:
         zone = zone_named(snapshot.manifest.project_zone)
         monday = parse_week(period) if period else last_complete_week(now, zone)
-        files = write_weekly(snapshot, monday, now, home.loaded.home / "reports")
+        files = write_weekly(snapshot, monday, now, home.loaded.home / "reports", repository_url)
     if as_json:
         frame.rows([{"html": str(files.html), "text": str(files.text), "json": str(files.json)}], as_json=True)
         return

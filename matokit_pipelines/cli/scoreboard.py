@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -104,7 +104,7 @@ from {table} where environment = 'production' and event_date between $first and 
 """
 _TABLES = {
     "component": ("marts.component_daily", "component = $subject"),
-    "outage": ("marts.success_rate_daily", "$subject is not null"),
+    "all": ("marts.success_rate_daily", "$subject is not null"),
     "architecture": ("marts.architecture_daily", "architecture = $subject"),
     "rest": ("marts.architecture_daily", "architecture <> $subject"),
 }
@@ -141,10 +141,20 @@ def _component(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Loo
     return _judged(_rates(connection, "component", first, last, incident.subject), before)
 
 
+_HOURS = """
+select count(*) as events, count(*) filter (outcome = 'failure') as failures
+from staging.installer_events
+where environment = 'production' and counted and event_ts >= $start and event_ts < $finish
+"""
+
+
 def _outage(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Look:
-    first, last = _days(incident)
-    before = _rates(connection, "outage", first - timedelta(days=14), first - timedelta(days=1), "")
-    return _judged(_rates(connection, "outage", first, last, ""), before)
+    def between(start: datetime, finish: datetime) -> Counted:
+        rows = select(connection, _HOURS, {"start": start, "finish": finish})
+        return Counted(rows["failures"].item(), rows["events"].item())
+
+    before = between(incident.start - timedelta(days=3), incident.start)
+    return _judged(between(incident.start, incident.end), before)
 
 
 def _architecture(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Look:
@@ -186,10 +196,8 @@ def _rollback(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Look
 
 def _burst(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Look:
     day, _ = _days(incident)
-    now = _rates(connection, "outage", day, day, "").units
-    usual = [
-        _rates(connection, "outage", day - timedelta(weeks=w), day - timedelta(weeks=w), "").units for w in (1, 2, 3)
-    ]
+    now = _rates(connection, "all", day, day, "").units
+    usual = [_rates(connection, "all", day - timedelta(weeks=w), day - timedelta(weeks=w), "").units for w in (1, 2, 3)]
     seen = [events for events in usual if events]
     return bool(seen) and now > 2 * max(seen), f"{now:,} events, {max(seen, default=0):,} a week before"
 

@@ -37,14 +37,16 @@ class WeeklyFiles:
     json: Path
 
 
-def write_weekly(snapshot: Snapshot, monday: date, now: datetime, out_dir: Path) -> WeeklyFiles:
+def write_weekly(
+    snapshot: Snapshot, monday: date, now: datetime, out_dir: Path, repository_url: str = ""
+) -> WeeklyFiles:
     """Write `weekly/2026-W46.html`, `.txt` and `.json` under `out_dir` for the ISO week of `monday`.
 
-    `now` is printed as the time of making. Each file is replaced atomically, the JSON last: where it stands, the
-    other two do. ValueError when `monday` is not a Monday.
+    `now` is printed as the time of making; with a `repository_url` each commit leads to its changes. Each file is
+    replaced atomically, the JSON last: where it stands, the other two do. ValueError when `monday` is not a Monday.
     """
     numbers = weekly_numbers(snapshot, monday, now)
-    html, text, document = render_weekly(numbers)
+    html, text, document = render_weekly(numbers, repository_url)
     folder = out_dir / "weekly"
     folder.mkdir(parents=True, exist_ok=True)
     week = numbers.period.week
@@ -54,7 +56,7 @@ def write_weekly(snapshot: Snapshot, monday: date, now: datetime, out_dir: Path)
     return files
 
 
-def render_weekly(numbers: WeeklyNumbers) -> tuple[str, str, str]:
+def render_weekly(numbers: WeeklyNumbers, repository_url: str = "") -> tuple[str, str, str]:
     """`(html, text, json)` of one week."""
     document, words = weekly_document(numbers), findings(numbers)
     zone = zone_named(numbers.zone)
@@ -64,7 +66,7 @@ def render_weekly(numbers: WeeklyNumbers) -> tuple[str, str, str]:
         _environment()
         .get_template("weekly.html")
         .render(
-            **_context(document, words, Marker(document, zone, html=True)),
+            **_context(document, words, Marker(document, zone, html=True), repository_url),
             alt=Marker(document, zone, html=False),
             trend={"wide": Markup(trend.wide), "narrow": Markup(trend.narrow)},  # noqa: S704 - drawn by us, escaped there
             failing=failing and {"wide": Markup(failing.wide), "narrow": Markup(failing.narrow)},  # noqa: S704
@@ -73,7 +75,7 @@ def render_weekly(numbers: WeeklyNumbers) -> tuple[str, str, str]:
     text = (
         _environment()
         .get_template("weekly.txt")
-        .render(**_context(document, words, Marker(document, zone, html=False)), aligned=aligned)
+        .render(**_context(document, words, Marker(document, zone, html=False), repository_url), aligned=aligned)
     )
     return page, text, json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
@@ -90,8 +92,23 @@ def weekly_document(numbers: WeeklyNumbers) -> dict[str, Any]:
     return document
 
 
-def _context(document: Mapping[str, Any], words: Findings, marker: Marker) -> dict[str, Any]:
-    return {"d": document, "words": words, "show": marker.show, "say": marker.say}
+def changes_link(repository_url: str, commit_sha: str, predecessor: str | None) -> str:
+    """Where the repository shows what came with a commit, in the form that GitHub, GitLab and Gitea share; "" without
+    a repository."""
+    if not repository_url:
+        return ""
+    base = repository_url.rstrip("/")
+    return f"{base}/compare/{predecessor}...{commit_sha}" if predecessor else f"{base}/commit/{commit_sha}"
+
+
+def _context(document: Mapping[str, Any], words: Findings, marker: Marker, repository_url: str) -> dict[str, Any]:
+    return {
+        "d": document,
+        "words": words,
+        "show": marker.show,
+        "say": marker.say,
+        "changes": lambda row: changes_link(repository_url, row["commit_sha"], next(iter(row["against"]), None)),
+    }
 
 
 def _environment() -> Environment:

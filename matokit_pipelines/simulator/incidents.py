@@ -56,10 +56,10 @@ _PLACES = (
     _Place("commit", -6, 7, 72),
     _Place("rollback", -3, 7, 17),
     _Place("new_os", 0, 0, 24),
-    _Place("outage", 1, 10, 4),
+    _Place("component", 1, 9, None),
     _Place("architecture", 2, 0, 24),
     _Place("silence", 3, 15, 18),
-    _Place("component", 4, 9, None),
+    _Place("outage", 4, 10, 4),
 )
 
 

@@ -106,7 +106,7 @@ def test_reports_lie_once_or_always() -> None:
 
 
 def test_late_rows_come_later_some_into_visits_already_read() -> None:
-    clock = [datetime(2026, 11, 19, 12, 0, tzinfo=UTC)]
+    clock = [datetime(2026, 11, 18, 12, 0, tzinfo=UTC)]
     sim = MatomoSimulator(truth(), now=lambda: clock[0], faults=Faults(late_share=0.4, late_seconds=7_200))
     with sim:
         before = {v["idVisit"]: v for v in ask(sim, "Live.getLastVisitsDetails", filter_limit=-1).json()}

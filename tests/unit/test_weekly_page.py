@@ -270,3 +270,16 @@ def test_a_failed_writing_leaves_the_old_files_whole(tmp_path, broken_week, monk
             write_weekly(snapshot, MONDAY, NOW + timedelta(hours=1), tmp_path)
     assert files.html.read_bytes() == before
     assert len(list(files.html.parent.iterdir())) == 3
+
+
+def test_a_commit_leads_to_its_changes_where_the_repository_is_known(tmp_path):
+    publish_events(tmp_path, seeded_weeks(runs_a_day=10))
+    with open_current(tmp_path) as snapshot:
+        plain = write_weekly(snapshot, MONDAY, NOW, tmp_path / "plain")
+        linked = write_weekly(snapshot, MONDAY, NOW, tmp_path / "linked", "https://code.example.org/scripts/")
+    assert "code.example.org" not in plain.html.read_text(encoding="utf-8") + plain.text.read_text(encoding="utf-8")
+    for file in (linked.html, linked.text):
+        assert re.search(
+            r"https://code\.example\.org/scripts/compare/[0-9a-f]{7}\.\.\.[0-9a-f]{7}", file.read_text("utf-8")
+        )
+    assert linked.json.read_bytes() == plain.json.read_bytes()

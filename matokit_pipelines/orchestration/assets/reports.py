@@ -27,5 +27,11 @@ def weekly_summary(context: dg.AssetExecutionContext, home: dg.ResourceParam[Hom
     used = home.home()
     monday = date.fromisoformat(context.partition_key)
     with open_current(used.loaded.home) as snapshot:
-        files = write_weekly(snapshot, monday, used.clock.now(), used.loaded.home / "reports")
+        files = write_weekly(
+            snapshot,
+            monday,
+            used.clock.now(),
+            used.loaded.home / "reports",
+            used.loaded.settings.project.repository_url,
+        )
     return dg.MaterializeResult(metadata={"week": week_label(monday), "page": dg.MetadataValue.path(str(files.html))})
