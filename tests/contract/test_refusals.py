@@ -293,3 +293,33 @@ def test_log_in_another_order_is_not_believed(tmp_path: Path) -> None:
         [result] = refresh.extract(home)
     assert isinstance(result.error, AnswerNotUnderstood)
     assert rows_of(home, "select status from ledger.windows") == [("incomplete",)]
+
+
+def test_reading_that_broke_off_takes_nothing_away(tmp_path: Path) -> None:
+    """What was not received is gone only if everything was received."""
+    server = fixture_day()
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW, source="page_size = 20")
+        refresh.extract(home)
+        before, disabled = server.methods().count(LIVE), verbatim("disabled.visitor-log")
+        server.instead = lambda method, params: (
+            disabled if method == LIVE and server.methods().count(LIVE) == before + 2 else None
+        )
+        [broken] = refresh.extract(home, days=(date(2026, 11, 14), date(2026, 11, 14)))
+    assert isinstance(broken.error, AnswerNotUnderstood)
+    assert 0 < broken.landed < 194
+    assert broken.vanished == 0
+    assert rows_of(home, "select count(*), count(vanished_at) from raw.matomo_events") == [(194, 0)]
+
+
+def test_event_that_the_server_no_longer_gives_is_marked_and_kept(tmp_path: Path) -> None:
+    server = fixture_day()
+    with server.serving():
+        home = home_at(tmp_path, server.url, now=NOW)
+        refresh.extract(home)
+        gone = server.visits[0]["actionDetails"].pop()
+        [result] = refresh.extract(home, days=(date(2026, 11, 14), date(2026, 11, 14)))
+    assert result.vanished == 1
+    found = rows_of(home, "select event_id from raw.matomo_events where vanished_at is not null")
+    assert found == [(str(gone["pageId"]),)]
+    assert rows_of(home, "select * from ledger.touched_days") != []

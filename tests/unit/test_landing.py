@@ -238,3 +238,21 @@ def test_change_of_time_touches_the_old_and_the_new_day() -> None:
     con.execute("delete from ledger.touched_days")
     put(con, read([(1, Visit(0, 40, {1: (40, "n", 1.0)}))], 0, 0))
     assert touched_days(con) == [date(2026, 10, 24), date(2026, 10, 26)]
+
+
+def test_rows_of_a_visit_that_is_cut_off_now_are_not_gone() -> None:
+    con = in_memory(START)
+    put(con, one_visit(3, e1=1.0, e2=1.0))
+    cut = Visit(0, 3, {1: (0, "n", 1.0), 2: (1, "n", 1.0)}, missing=1)
+    landed = put(con, read([(1, cut)], 0, 0), Window(hours(0), hours(9)))
+    assert (landed.landed, landed.vanished, landed.newly_truncated) == (1, 0, 1)
+
+
+def test_event_that_comes_back_counts_again() -> None:
+    con = in_memory(START)
+    put(con, one_visit(3, e1=1.0, e2=1.0))
+    assert put(con, one_visit(3, e1=1.0), Window(hours(0), hours(9))).vanished == 1
+    con.execute("delete from ledger.touched_days")
+    assert put(con, one_visit(3, e1=1.0, e2=1.0), Window(hours(0), hours(9))).changed == 1
+    assert con.execute("select count(*) from raw.matomo_events where vanished_at is not null").fetchall() == [(0,)]
+    assert touched_days(con) == [date(2026, 10, 24)]
