@@ -113,7 +113,7 @@ def staging_only(tmp_path_factory) -> Path:
 KINDLY = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 
 
-@settings(max_examples=100, **KINDLY)
+@settings(max_examples=30, **KINDLY)
 @given(history=short_histories)
 def test_staging_of_any_history_equals_a_full_build(land, now, staging_only, history):
     follow(land, now, history, staging_only)
@@ -122,6 +122,13 @@ def test_staging_of_any_history_equals_a_full_build(land, now, staging_only, his
 @settings(max_examples=5, **KINDLY)
 @given(history=long_histories)
 def test_all_tables_of_any_history_equal_a_full_build(land, now, history):
+    follow(land, now, history, SQL)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, **KINDLY)
+@given(history=long_histories)
+def test_all_tables_of_a_hundred_histories_equal_a_full_build(land, now, history):
     follow(land, now, history, SQL)
 
 
