@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 MARK = "made-by-matokit-demo"
 ZONE = "Europe/Copenhagen"
-KILL_AT_REQUEST = 25
 _SETTINGS = """# Settings of the demo. Its Matomo lives only while `matokit demo` runs.
 [project]
 timezone = "{zone}"
@@ -44,13 +43,10 @@ start_date = {start}
 first_wait = 0.05 # the simulated server recovers at once
 """
 _STRUCK = {
-    "dropped": "dropped connections",
-    "half": "broken answers",
-    "sqlstate": "database failures",
-    "memory": "pages too large for the server",
-    "not_archived": "reports not made yet",
-    "maintenance": "closed for maintenance",
-    "html": "pages instead of data",
+    "dropped": ("dropped connection", "dropped connections"),
+    "half": ("broken answer", "broken answers"),
+    "sqlstate": ("database failure", "database failures"),
+    "memory": ("page too large for the server", "pages too large for the server"),
 }
 
 
@@ -76,7 +72,7 @@ def demo(
     frame.say()
     truth = generate(days=days, events_per_day=events_per_day, seed=seed, end=clock.now(), zone=ZONE)
     trouble = Faults(seed=seed, dropped=0.06, half=0.06, sqlstate=0.04, memory_visits=60)
-    killer = _Killer()
+    killer = _Killer(at_request=2 + days // 2)
     with MatomoSimulator(truth, now=clock.now, faults=trouble, on_request=killer.on_request) as server:
         used = _home(folder, server, truth)
         killer.run_and_kill(folder, server.token)
@@ -97,12 +93,13 @@ def demo(
 class _Killer:
     """Starts a reader in a process of its own and kills it in the middle of its work."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_request: int) -> None:
         self.kills = 0
+        self._at_request = at_request
         self._victim: subprocess.Popen[bytes] | None = None
 
     def on_request(self, number: int, method: str) -> None:
-        if self._victim and number >= KILL_AT_REQUEST and not self.kills:
+        if self._victim and number >= self._at_request and not self.kills:
             self._victim.send_signal(signal.SIGKILL)
             self.kills = 1
 
@@ -161,7 +158,7 @@ def _whole_product(home: Home) -> Path:
 
 
 def _show(frame: Frame, board: Scoreboard, struck: Counter[str], kills: int) -> None:
-    faults = [f"{struck[name]} {words}" for name, words in _STRUCK.items() if struck[name]]
+    faults = [f"{struck[name]} {words[struck[name] > 1]}" for name, words in _STRUCK.items() if struck[name]]
     frame.say(f"Read        {board.exact:,} of {board.sent:,} events, each once, exact to the second")
     if board.landed != board.exact:
         frame.say(f"            and {board.landed - board.exact:,} that were never sent like that")

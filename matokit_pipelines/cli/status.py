@@ -16,6 +16,10 @@ with compared as (
     select source, count(*) as days, count(*) filter (verdict = 'differs') as differing,
            count(*) filter (verdict = 'not_archived') as unreported
     from ledger.reconciliation group by source
+),
+unproven as (
+    select source, window_start, window_end from ledger.windows where tier in ('history', 'asked', 'reconcile')
+    group by all having count(*) filter (status <> 'incomplete') = 0
 )
 select s.source, s.zone, s.watermark, s.last_read_at, s.last_error,
        (select count(*) from raw.matomo_events e where e.source = s.source and e.vanished_at is null) as events,
@@ -23,7 +27,9 @@ select s.source, s.zone, s.watermark, s.last_read_at, s.last_error,
        (select coalesce(sum(truncated), 0)::bigint from ledger.truncated_visits t where t.source = s.source)
            as withheld,
        coalesce(c.days, 0) as compared_days, coalesce(c.differing, 0) as differing_days,
-       coalesce(c.unreported, 0) as unreported_days
+       coalesce(c.unreported, 0) as unreported_days,
+       (select count(*) from unproven u where u.source = s.source) as unproven_days,
+       coalesce(s.watermark < (select watermark from ledger.product_watermark), false) as left_behind
 from ledger.sources s left join compared c using (source) order by s.source
 """
 SHORT_WAIT_SECONDS = 2.0
@@ -84,6 +90,10 @@ def _trouble(row: dict[str, Any]) -> list[str]:
     lines = []
     if row["last_error"]:
         lines.append(f"last pass failed: {row['last_error']}")
+    if row["left_behind"]:
+        lines.append("it is more than six hours behind the other sources, which go on without it.")
+    if row["unproven_days"]:
+        lines.append(f"{row['unproven_days']} days could not be read whole; see ledger.windows.")
     if row["withheld"]:
         lines.append(
             f"{row['withheld']:,} actions of very long visits are withheld by the server; its setting "

@@ -27,8 +27,16 @@ from matokit_pipelines.sources.matomo_visits import Reading, read_visits
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.landing import Landed, SourceKey, land, transaction
 from matokit_pipelines.warehouse.ledger import Reconciled
-from matokit_pipelines.warehouse.planning import RECONCILED_DAYS, Step, asked, days_to_reconcile, plan, verdict_of
-from matokit_pipelines.windows import ONE_DAY, Window, day_window, local_date, start_of_day
+from matokit_pipelines.warehouse.planning import (
+    RECONCILED_DAYS,
+    Step,
+    asked,
+    days_to_reconcile,
+    plan,
+    stretches,
+    verdict_of,
+)
+from matokit_pipelines.windows import ONE_DAY, Window, day_window, each_day, local_date, start_of_day
 
 REPORT_DAYS_AT_ONCE = 31
 WAIT_AFTER_REFUSAL = timedelta(hours=1)
@@ -253,10 +261,9 @@ class MatomoPass:
             since=since, now=self._clock.now(), zone=zone, asked_days=days,
         )  # fmt: skip
         differing = []
-        for start in range(0, len(due), REPORT_DAYS_AT_ONCE):
-            part = due[start : start + REPORT_DAYS_AT_ONCE]
-            reported = self._client.events_reported(part[0], part[-1])
-            for day in part:
+        for first, last in stretches(due, REPORT_DAYS_AT_ONCE):
+            reported = self._client.events_reported(first, last)
+            for day in each_day(first, last):
                 if self._compare(day, reported.get(day, 0), zone) == "differs":
                     self._read(Step("reconcile", day_window(day, zone), day), zone, hidden)
                     if self._compare(day, reported.get(day, 0), zone, again=True) == "differs":
@@ -272,6 +279,8 @@ class MatomoPass:
         )  # fmt: skip
         with transaction(self._connection):
             ledger.note_reconciled(self._connection, self._key, entry)
+            if entry.verdict == "equal":
+                ledger.confirm_window(self._connection, self._key, day_window(day, zone), reported)
         return entry.verdict
 
 

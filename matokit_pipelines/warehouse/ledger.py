@@ -221,6 +221,15 @@ def note_reconciled(connection: duckdb.DuckDBPyConnection, key: SourceKey, entry
     )  # fmt: skip
 
 
+def confirm_window(connection: duckdb.DuckDBPyConnection, key: SourceKey, window: Window, reported: int) -> None:
+    """Note that the source's own report confirms a closed day: the stronger proof beside a drained reading."""
+    connection.execute(
+        "update ledger.windows set expected = ?, proof = 'report' where source = ? and site_id = ? "
+        "and window_start = ? and window_end = ? and status <> 'incomplete' and proof <> 'report'",
+        [reported, key.source, key.site_id, window.start, window.end],
+    )
+
+
 def extracted_on(connection: duckdb.DuckDBPyConnection, key: SourceKey, window: Window, day: date) -> tuple[int, int]:
     """`(events landed with a time in `window`, actions known to be cut off on site-day `day`)`."""
     names = {"source": key.source, "site_id": key.site_id}

@@ -14,7 +14,16 @@ from zoneinfo import ZoneInfo
 
 from matokit_pipelines.errors import SettingsError
 from matokit_pipelines.warehouse.ledger import Reconciled, Tier
-from matokit_pipelines.windows import ONE_DAY, Window, day_window, each_day, gap_free_end, local_date, start_of_day
+from matokit_pipelines.windows import (
+    ONE_DAY,
+    Window,
+    day_window,
+    each_day,
+    gap_free_end,
+    local_date,
+    runs_of_days,
+    start_of_day,
+)
 
 OVERLAP = timedelta(hours=1)
 LOOK_BACK = timedelta(hours=48)  # covers every event that a client may date back without a token (24 h)
@@ -134,3 +143,14 @@ def days_to_reconcile(
         ):
             due.append(day)
     return due
+
+
+def stretches(days: Sequence[date], longest: int) -> list[tuple[date, date]]:
+    """Days as runs of at most `longest` neighbours, `(first, last)` both included: no other day is asked for."""
+    found = []
+    for first, last in runs_of_days(days):
+        while first <= last:
+            end = min(last, first + (longest - 1) * ONE_DAY)
+            found.append((first, end))
+            first = end + ONE_DAY
+    return found

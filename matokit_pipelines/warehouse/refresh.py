@@ -118,7 +118,7 @@ def publish_marts(home: Home, result: BuildResult | None = None) -> Manifest | N
     with home.warehouse.exclusive():
         with home.warehouse.reader() as connection:
             rules = rule_version(connection)
-            mark = connection.execute("select min(watermark) from ledger.sources").fetchall()[0][0]
+            mark = connection.execute("select watermark from ledger.product_watermark").fetchall()[0][0]
         if result is not None and not _worth_publishing(home, result, rules, mark):
             return None
         return publish(home.warehouse, code_version=__version__, rule_version=rules, project_zone=home.zone_name)

@@ -149,7 +149,7 @@ def _build(
             name = '"' + table.replace('"', '""') + '"'
             connection.execute(f"create table marts.{name} as select * from warehouse.marts.{name}")
             rows[table] = connection.execute(f"select count(*) from marts.{name}").fetchall()[0][0]
-        mark = connection.execute("select min(watermark) from warehouse.ledger.sources").fetchall()[0][0]
+        mark = connection.execute("select watermark from warehouse.ledger.product_watermark").fetchall()[0][0]
         manifest = Manifest(
             generation,
             warehouse.clock.now(),

@@ -22,6 +22,7 @@ from matokit_pipelines.warehouse.planning import (
     days_to_reconcile,
     latest_night,
     plan,
+    stretches,
     verdict_of,
 )
 from matokit_pipelines.windows import Window, day_window, gap_free_end, joined, local_date, start_of_day
@@ -168,3 +169,14 @@ def test_old_days_are_compared_once_and_the_last_seven_nightly() -> None:
     known = {day: Reconciled(day, 1, 1, 0, "equal", 0, NOW - timedelta(days=1)) for day in days}
     due = days_to_reconcile(known, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, zone=UTC_ZONE)
     assert due == days[-RECONCILED_DAYS:]
+
+
+def test_reports_are_asked_for_the_due_days_and_no_other() -> None:
+    due = [date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 3), date(2026, 11, 19)]
+    assert stretches(due, 31) == [(date(2026, 11, 1), date(2026, 11, 3)), (date(2026, 11, 19), date(2026, 11, 19))]
+    assert stretches(due, 2) == [
+        (date(2026, 11, 1), date(2026, 11, 2)),
+        (date(2026, 11, 3), date(2026, 11, 3)),
+        (date(2026, 11, 19), date(2026, 11, 19)),
+    ]
+    assert stretches([], 31) == []

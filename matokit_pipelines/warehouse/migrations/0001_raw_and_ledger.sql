@@ -89,6 +89,13 @@ create table ledger.sources (
     refused_at          timestamptz
 );
 
+-- one row: up to where the product may speak. A source that is more than six hours behind the others is left out, or
+-- one that stopped would silence all; pages and `status` name it.
+create view ledger.product_watermark as
+select min(watermark) as watermark
+from ledger.sources
+where watermark >= (select max(watermark) from ledger.sources) - interval 6 hours;
+
 -- grain: one visit of which the server gives only the first actions
 create table ledger.truncated_visits (
     source       varchar     not null,
