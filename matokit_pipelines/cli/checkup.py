@@ -73,7 +73,11 @@ def _source(home: Home, source: SourceSettings) -> Iterator[Finding]:
             carried = ", ".join(f"{m} = {n} ({names[n]})" for m, n in sorted(source.dimensions.items()))
             yield Finding("good", what, f"dimensions {carried}")
             newest = client.newest_visit()
-            yield Finding("good" if newest else "note", what, f"newest visit {newest or 'none yet'}")
+            yield Finding(
+                "good" if newest else "note",
+                what,
+                f"newest visit {newest:%Y-%m-%d %H:%M} UTC" if newest else "no visit yet",
+            )
         finally:
             client.close()
     except MatokitError as error:

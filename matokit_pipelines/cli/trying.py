@@ -20,26 +20,35 @@ if TYPE_CHECKING:
     from matokit_pipelines.sources.matomo import Dimension
 
 DAYS = 7
+MOST_NAMES = 20
 _NAMES = """
-select category_raw as category, name_raw as name, count(*) as events, any_value(form order by form) as form,
-       min(rule) as rule, any_value(component order by component) as component,
+select category_raw as category, name_raw as name, count(*) as events,
+       any_value(component order by component) as component,
        string_agg(distinct outcome, ', ' order by outcome) as outcomes,
-       count(*) filter (confidence = 'ambiguous') as ambiguous,
-       string_agg(distinct left_out_reason, ', ' order by left_out_reason) as left_out
+       string_agg(distinct form || ' ' || rule, ', ' order by form || ' ' || rule) as "form and rule",
+       count(*) filter (confidence = 'certain') / count(*)::double as certain,
+       count(*) filter (confidence = 'inferred') / count(*)::double as inferred,
+       count(*) filter (confidence = 'ambiguous') / count(*)::double as ambiguous,
+       string_agg(distinct left_out_reason, ', ' order by left_out_reason) as "left out"
 from staging.installer_events
 group by category_raw, name_raw
 order by events desc, category_raw, name_raw
 """
 _TOTAL = """
 select count(*) as landed, count(*) filter (counted) as counted,
-       count(*) filter (counted and outcome = 'success') as successes,
        count(*) filter (counted and confidence = 'ambiguous') as ambiguous
 from staging.installer_events
 """
-_WORST = """
-select component, count(*) as events, count(*) filter (outcome = 'failure') as failures
+_RATES = """
+select environment, count(*) as events, count(*) filter (outcome = 'success') as successes
 from staging.installer_events where counted
-group by component order by failures desc, events desc, component limit 1
+group by environment order by environment = 'production' desc, events desc, environment
+"""
+_WORST = """
+select environment, component, count(*) as events, count(*) filter (outcome = 'failure') as failures
+from staging.installer_events where counted
+group by environment, component
+order by environment = 'production' desc, failures desc, events desc, component limit 1
 """
 
 
@@ -135,20 +144,31 @@ def _show(frame: Frame, connection: duckdb.DuckDBPyConnection) -> None:
             "No custom event arrived in these days: do the scripts send to this site, with a category and action?"
         )
         return
+    names = _names(connection)
     frame.say()
-    frame.rows(_names(connection), as_json=False)
+    frame.rows([_in_words(row) for row in names[:MOST_NAMES]], as_json=False)
+    if len(names) > MOST_NAMES:
+        frame.say(f"... and {len(names) - MOST_NAMES} names more; --json prints all of them.")
     frame.say()
-    share = total["successes"] / total["counted"] if total["counted"] else None
     frame.say(
-        f"{total['landed']:,} events, {total['counted']:,} counted; success rate {points_of(share)} "
-        f"({total['successes']:,} of {total['counted']:,}); {total['ambiguous']:,} could be read in two ways."
+        f"{total['landed']:,} events, {total['counted']:,} counted; {total['ambiguous']:,} could be read in two ways."
     )
-    worst = select(connection, _WORST).to_dicts()
-    if worst and worst[0]["failures"]:
-        w = worst[0]
-        frame.say(f"Most failures: {w['component']}, {w['failures']:,} of {w['events']:,} events.")
-    for line in _mend(_names(connection)):
+    for row in select(connection, _RATES).to_dicts():
+        share = points_of(row["successes"] / row["events"])
+        frame.say(f"Success in {row['environment']}: {share} ({row['successes']:,} of {row['events']:,} events).")
+    for row in select(connection, _WORST).to_dicts():
+        if row["failures"]:
+            frame.say(
+                f"Most failures in {row['environment']}: {row['component']}, "
+                f"{row['failures']:,} of {row['events']:,} events."
+            )
+    for line in _mend(names):
         frame.say(f"To mend: {line}")
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+    shares = {key: points_of(row[key]) for key in ("certain", "inferred", "ambiguous")}
+    return row | shares
 
 
 def _mend(names: list[dict[str, Any]]) -> list[str]:
@@ -159,7 +179,13 @@ def _mend(names: list[dict[str, Any]]) -> list[str]:
             f"{', '.join(ambiguous[:5])}: value 0 may be a failure or a success of 0 s; "
             "always send an error suffix on failure, or set events.zero_value."
         )
-    unknown = [str(row["name"]) for row in names if "unknown_outcome" in str(row["left_out"])]
+    inferred = [str(row["name"]) for row in names if row["inferred"]]
+    if inferred:
+        lines.append(
+            f"{', '.join(inferred[:5])}{' and others' * (len(inferred) > 5)}: what value 0 means was inferred; "
+            "an error suffix on the name, such as _network_error, makes a failure certain and says why."
+        )
+    unknown = [str(row["name"]) for row in names if "unknown_outcome" in str(row["left out"])]
     if unknown:
         lines.append(f"{', '.join(unknown[:5])}: no outcome can be told; send value 1 for success and 0 for failure.")
     return lines

@@ -61,7 +61,7 @@ def test_the_walk_of_the_readme(
     code, out, err = matokit(capfd, "try", "--url", server.url, "--site", "1")
     assert (code, err) == (0, "")
     assert 'Site 1 is "Installer scripts", in Europe/Copenhagen' in out
-    assert "success rate" in out
+    assert "Success in production: " in out
     assert list(folder.iterdir()) == []
 
     code, out, _ = matokit(

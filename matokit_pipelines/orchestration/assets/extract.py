@@ -43,7 +43,7 @@ def matomo_events(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home
             f"{result.source}/changed": result.changed,
             f"{result.source}/vanished": result.vanished,
             f"{result.source}/requests": result.requests,
-            f"{result.source}/complete_to": str(result.watermark),
+            f"{result.source}/complete_to": f"{result.watermark:%Y-%m-%d %H:%M} UTC" if result.watermark else "nothing",
         }
     yield dg.MaterializeResult(asset_key=MATOMO_EVENTS, metadata=metadata)
     yield dg.AssetCheckResult(

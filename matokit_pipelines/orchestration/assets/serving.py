@@ -26,7 +26,7 @@ def snapshot(home: dg.ResourceParam[HomeFinder]) -> dg.MaterializeResult:  # typ
     return dg.MaterializeResult(
         metadata={
             "generation": manifest.generation,
-            "complete_to": str(manifest.watermark),
+            "complete_to": f"{manifest.watermark:%Y-%m-%d %H:%M} UTC" if manifest.watermark else "nothing",
             "rows": sum(manifest.rows.values()),
         }
     )
