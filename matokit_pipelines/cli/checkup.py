@@ -8,13 +8,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from matokit_pipelines.errors import FINE, MatokitError
 from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.extraction import check_dimensions
 from matokit_pipelines.warehouse.refresh import Home
+
+if TYPE_CHECKING:
+    import duckdb
 
 State = Literal["good", "note", "failed"]
 LITTLE_SPACE = 1 << 30
@@ -97,6 +100,7 @@ def _home(home: Home) -> Iterator[Finding]:
             events = connection.execute("select count(*) from raw.matomo_events").fetchall()[0][0]
             zone = connection.execute("select zone from ledger.project").fetchall()
             yield Finding("good", "warehouse", f"{events:,} events in {home.warehouse.path}")
+            yield from _unknown_environment(connection)
             if zone and zone[0][0] != home.zone_name:
                 yield Finding(
                     "failed", "project.timezone",
@@ -104,3 +108,21 @@ def _home(home: Home) -> Iterator[Finding]:
                 )  # fmt: skip
     except MatokitError as error:
         yield Finding("failed", "warehouse", str(error), error.exit_code)
+
+
+def _unknown_environment(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    """Events of categories that tell neither CI nor people are in no figure of production."""
+    known = connection.execute(
+        "select 1 from duckdb_tables() where schema_name = 'staging' and table_name = 'installer_events'"
+    ).fetchall()
+    if not known:
+        return
+    rows = connection.execute(
+        "select category_raw, count(*) from staging.installer_events "
+        "where counted and environment = 'unknown' group by 1 order by 2 desc, 1 limit 5"
+    ).fetchall()
+    if rows:
+        said = ", ".join(f"{category} ({events:,} events)" for category, events in rows)
+        yield Finding(
+            "note", "environment", f"unknown for {said}: in no figure of production; events.environments can name it"
+        )

@@ -90,12 +90,20 @@ class Warehouse:
 
     @contextmanager
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The file opened for reading only, under the lock: a reader refuses the writer as well."""
+        """The file opened for reading only, under the lock: a reader refuses the writer as well.
+
+        A file of an older version is brought up to date first.
+        """
         if not self.path.exists():
             raise WarehouseError(f"There is no warehouse at {self.path} yet; run `matokit extract` first.")
         with self.exclusive(), translated(self.path):
             connection = duckdb.connect(self.path, read_only=True)
             try:
+                if not migrations.is_current(connection):
+                    connection.close()
+                    with self.writer():
+                        pass
+                    connection = duckdb.connect(self.path, read_only=True)
                 connection.execute("set timezone = 'UTC'")
                 yield connection
             finally:

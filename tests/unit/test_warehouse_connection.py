@@ -176,3 +176,14 @@ def test_bad_day_is_passed_by_after_five_reads_or_six_hours(reads: int, hours: i
     note(connection, day)
     assert ledger.given_up_windows(connection, "installers", NOW) == []
     assert ledger.proven_windows(connection, "installers") == [day]
+
+
+def test_a_reader_brings_an_older_file_up_to_date_first(tmp_path: Path) -> None:
+    found = warehouse(tmp_path)
+    old = duckdb.connect(found.path)
+    old.execute("create table schema_version (version integer, name varchar, applied_at timestamptz)")
+    old.close()
+    with found.reader() as connection:
+        assert connection.execute("select count(*) from ledger.sources").fetchall() == [(0,)]
+        with pytest.raises(duckdb.Error):
+            connection.execute("create table not_here (a integer)")

@@ -21,6 +21,16 @@ def scripts() -> list[tuple[int, str, Path]]:
     return [(int(file.stem[:4]), file.stem[5:], file) for file in found]
 
 
+def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a file has the newest raw and ledger tables."""
+    rows = connection.execute(
+        "select 1 from duckdb_tables() where schema_name = 'main' and table_name = 'schema_version'"
+    ).fetchall()
+    if not rows:
+        return False
+    return bool(connection.execute("select max(version) from schema_version").fetchall()[0][0] == scripts()[-1][0])
+
+
 def migrate(connection: duckdb.DuckDBPyConnection, now: datetime) -> int:
     """Apply what is missing, each version in its own transaction; returns the version reached.
 
