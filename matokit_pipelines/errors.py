@@ -87,6 +87,10 @@ class DataIncomplete(MatokitError):
     exit_code = INCOMPLETE
 
 
+class SnapshotDamaged(WarehouseError):
+    """The published snapshot is not what it should be; the warehouse still is."""
+
+
 class CheckFailed(MatokitError):
     """A blocking check on the data failed; the last good snapshot stays in service."""
 

@@ -5,6 +5,7 @@ Not here: what a command does.
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from pathlib import Path
@@ -70,6 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command and give its exit code; every error is one sentence on stderr."""
     debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without UTF-8 gets a ? for what it cannot show
+            stream.reconfigure(errors="replace")
     try:
         result = app(arguments, standalone_mode=False)
         sys.stdout.flush()

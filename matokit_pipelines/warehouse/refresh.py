@@ -13,7 +13,7 @@ import duckdb
 
 from matokit_pipelines import __version__
 from matokit_pipelines.clock import Clock
-from matokit_pipelines.errors import MatokitError, NothingPublished, SettingsError
+from matokit_pipelines.errors import MatokitError, NothingPublished, SettingsError, SnapshotDamaged
 from matokit_pipelines.settings import Loaded, SourceSettings
 from matokit_pipelines.sources.http import HttpLimits, HttpSession
 from matokit_pipelines.sources.matomo import MatomoClient
@@ -183,7 +183,7 @@ def _worth_publishing(home: Home, result: BuildResult, rules: str, watermark: da
     try:
         with open_current(home.loaded.home) as snapshot:
             now = snapshot.manifest
-    except NothingPublished:
+    except (NothingPublished, SnapshotDamaged):
         return True
     return (now.watermark, now.rule_version, now.code_version, now.project_zone) != (
         watermark.astimezone(UTC) if watermark else None,

@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from matokit_pipelines.errors import NothingPublished
+from matokit_pipelines.errors import NothingPublished, SnapshotDamaged, WarehouseDamaged
 from matokit_pipelines.warehouse.connection import Warehouse, translated
 
 KEPT = 3
@@ -64,7 +64,9 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str,
 
 def rows_of(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, object]]:
     """The rows of any one statement as dicts, for printing: keeps types that a frame has no place for."""
-    cursor = connection.execute(sql)
+    cursor: duckdb.DuckDBPyConnection | None = connection.execute(sql)
+    if cursor is None:
+        return []  # nothing but blanks or comments
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -103,7 +105,7 @@ def open_current(home: Path) -> Iterator[Snapshot]:
     since the settings would be locked for all at the first time.
     """
     path = current_file(home)
-    with translated(path):
+    with _readable(path):
         connection = duckdb.connect()
         try:
             file = str(path).replace("'", "''")  # ATTACH takes no parameters; the path is ours
@@ -120,6 +122,17 @@ def open_current(home: Path) -> Iterator[Snapshot]:
             connection.close()
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        with translated(path):
+            yield
+    except WarehouseDamaged as error:
+        raise SnapshotDamaged(
+            f"The snapshot {path} is damaged; run `matokit build`, which publishes a new one from the warehouse."
+        ) from error
+
+
 def current_file(home: Path) -> Path:
     """The file that `serving/CURRENT` names; NothingPublished when nothing was published."""
     pointer = serving_folder(home) / "CURRENT"
@@ -127,8 +140,8 @@ def current_file(home: Path) -> Path:
         path = serving_folder(home) / pointer.read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
         raise NothingPublished(f"Nothing has been published in {home} yet; run `matokit run` first.") from error
-    if not path.is_file():
-        raise NothingPublished(f"{pointer} names {path.name}, which is gone; run `matokit build` to publish again.")
+    if not _NAME.match(path.name) or not path.is_file():
+        raise NothingPublished(f"{pointer} names no snapshot that is there; run `matokit build` to publish again.")
     return path
 
 
