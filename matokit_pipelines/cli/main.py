@@ -19,6 +19,8 @@ from matokit_pipelines.errors import DEFECT, FINE, REFUSED, USAGE, MatokitError
 
 INTERRUPTED = 130  # what shells give for Ctrl-C
 
+STOPPED = "Stopped; what was landed so far is kept."
+
 app = typer.Typer(
     name="matokit",
     help="Whether the software you hand out installs: events read from Matomo, derived, checked, shown.",
@@ -77,11 +79,14 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, standalone_mode=False)
         sys.stdout.flush()
-        return result if isinstance(result, int) else FINE
+        code = result if isinstance(result, int) else FINE
+        if code == INTERRUPTED:
+            typer.echo(STOPPED, err=True)
+        return code
     except typer.Exit as error:
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("Stopped; what was landed so far is kept.", err=True)
+        typer.echo(STOPPED, err=True)
         return INTERRUPTED
     except BrokenPipeError:
         quiet_pipe()

@@ -5,6 +5,7 @@ Not here: the graph.
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,18 +13,29 @@ from datetime import date, datetime
 from pathlib import Path
 
 import dagster as dg
-from dagster import DagsterInstance
+from dagster import DagsterExecutionInterruptedError, DagsterInstance, DagsterInvalidConfigError
+from sqlalchemy.exc import DBAPIError
+from yaml import YAMLError
 
 from matokit_pipelines import resources
-from matokit_pipelines.errors import DataIncomplete, MatokitError, SourceError
+from matokit_pipelines.errors import (
+    DataIncomplete,
+    MatokitError,
+    SettingsError,
+    SourceError,
+    WarehouseDamaged,
+    WarehouseError,
+)
 from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, NOTHING_IS_MISSING, SOURCES_ANSWER
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.definitions import build_definitions
 from matokit_pipelines.orchestration.resources import GivenHome
+from matokit_pipelines.warehouse.connection import disk_full, translated
 from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import ONE_DAY, last_complete_week, start_of_day, week_label
 
+PID_TAG, HOST_TAG = "matokit/pid", "matokit/host"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -41,16 +53,69 @@ def refresh(home: Home) -> Outcome:
     Raises what a step raised; a source that could not be read is in the outcome, since all else went on.
     """
     definitions = build_definitions(GivenHome(home))
-    with instance_of(home.loaded.home) as instance:
-        run = definitions.resolve_job_def("refresh").execute_in_process(instance=instance, run_config=_QUIET)
+    with _storage_in_words(home.loaded.home), instance_of(home.loaded.home) as instance:
+        end_dead_runs(instance)
+        run = definitions.resolve_job_def("refresh").execute_in_process(
+            instance=instance, run_config=_QUIET, tags=_my_tags()
+        )
         lines = [*_sentences(run)]
         monday = last_complete_week(home.clock.now(), home.loaded.settings.project.zone)
         if _week_is_due(home, monday):
             definitions.resolve_job_def("weekly_report").execute_in_process(
-                instance=instance, run_config=_QUIET, partition_key=monday.isoformat()
+                instance=instance, run_config=_QUIET, partition_key=monday.isoformat(), tags=_my_tags()
             )
             lines.append(f"Weekly page {_page(home, monday)}")
     return Outcome(tuple(lines), _trouble(run))
+
+
+def _my_tags() -> dict[str, str]:
+    return {PID_TAG: str(os.getpid()), HOST_TAG: socket.gethostname()}
+
+
+def end_dead_runs(instance: DagsterInstance) -> None:
+    """Mark runs as failed whose process was killed, so that none is shown as going on for ever."""
+    going_on = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(going_on):
+        pid = run.tags.get(PID_TAG)
+        if pid and run.tags.get(HOST_TAG) == socket.gethostname() and not _is_alive(int(pid)):
+            instance.report_run_failed(run, message="The process of this run was killed; the next run goes on from it.")
+
+
+def _is_alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # a number used again: our own run has not begun yet
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def _storage_in_words(home: Path) -> Iterator[None]:
+    """What goes wrong with Dagster's own files, told as what it is: none of the product's data lies there."""
+    folder = resources.dagster_home(home)
+    try:
+        with translated(folder / "dagster.yaml"):
+            yield
+    except DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error
+    except DBAPIError as error:
+        said = str(error).lower()
+        if "disk is full" in said or "disk i/o error" in said:
+            raise disk_full(folder / "storage") from error
+        if "readonly" in said or "unable to open" in said:
+            raise WarehouseError(f"{folder} may not be written to; give this user the right to.") from error
+        raise WarehouseDamaged(
+            f"Dagster's records of runs in {folder} cannot be used; move that folder aside and run the same command "
+            "again (it holds no event and no page)."
+        ) from error
+    except (DagsterInvalidConfigError, YAMLError) as error:
+        raise SettingsError(
+            f"{folder / 'dagster.yaml'} is not valid; correct it, or delete it to get the delivered one again."
+        ) from error
 
 
 def weekly_page(home: Home) -> Path:
@@ -95,8 +160,11 @@ def _week_is_due(home: Home, monday: date) -> bool:
     with open_current(home.loaded.home) as snapshot:
         complete = snapshot.manifest.watermark
     end = start_of_day(monday + 7 * ONE_DAY, home.loaded.settings.project.zone)
-    made = json.loads(numbers.read_text(encoding="utf-8")).get("watermark")
-    was_complete = made is not None and datetime.fromisoformat(made) >= end
+    try:
+        made = json.loads(numbers.read_text(encoding="utf-8")).get("watermark")
+        was_complete = made is not None and datetime.fromisoformat(made) >= end
+    except (ValueError, AttributeError, TypeError):
+        return True  # damaged: made again
     return not was_complete and complete is not None and (made is None or complete > datetime.fromisoformat(made))
 
 

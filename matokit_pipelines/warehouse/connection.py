@@ -104,7 +104,9 @@ class Warehouse:
                     with self.writer():
                         pass
                     connection = duckdb.connect(self.path, read_only=True)
-                connection.execute("set timezone = 'UTC'")
+                # read-only is about the file; without these a query could still write or read others
+                for setting in ("timezone = 'UTC'", "enable_external_access = false", "lock_configuration = true"):
+                    connection.execute(f"set {setting}")
                 yield connection
             finally:
                 connection.close()
@@ -164,7 +166,7 @@ def translated(path: Path) -> Iterator[None]:
         raise _in_words(path, error) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise _disk_full(path) from error
+            raise disk_full(path) from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
             raise WarehouseError(f"{path.parent} may not be written to; give this user the right to.") from error
         raise
@@ -173,7 +175,7 @@ def translated(path: Path) -> Iterator[None]:
 def _in_words(path: Path, error: duckdb.Error) -> Exception:
     said = str(error).lower()
     if any(mark in said for mark in _FULL):
-        return _disk_full(path)
+        return disk_full(path)
     if "could not set lock" in said or "conflicting lock" in said:
         return WarehouseLocked(f"Another program has {path} open; close it and try again.")
     if "permission denied" in said or "read-only file system" in said:
@@ -186,7 +188,8 @@ def _in_words(path: Path, error: duckdb.Error) -> Exception:
     return error
 
 
-def _disk_full(path: Path) -> DiskFull:
+def disk_full(path: Path) -> DiskFull:
+    """The error for a disk that takes no more, at `path`."""
     return DiskFull(
         f"The disk that holds {path.parent} takes no more data; free some space and run the same command again "
         "(nothing that was landed before is lost)."

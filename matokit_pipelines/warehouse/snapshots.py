@@ -137,7 +137,7 @@ def current_file(home: Path) -> Path:
     """The file that `serving/CURRENT` names; NothingPublished when nothing was published."""
     pointer = serving_folder(home) / "CURRENT"
     try:
-        path = serving_folder(home) / pointer.read_text(encoding="utf-8").strip()
+        path = serving_folder(home) / pointer.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError as error:
         raise NothingPublished(f"Nothing has been published in {home} yet; run `matokit run` first.") from error
     if not _NAME.match(path.name) or not path.is_file():
@@ -195,7 +195,7 @@ def _read_manifest(connection: duckdb.DuckDBPyConnection) -> Manifest:
 def _next_generation(folder: Path) -> int:
     numbers = [int(match[1]) for file in folder.iterdir() if (match := _NAME.match(file.name))]
     pointer = folder / "CURRENT"
-    if pointer.exists() and (match := _NAME.match(pointer.read_text(encoding="utf-8").strip())):
+    if pointer.exists() and (match := _NAME.match(pointer.read_text(encoding="utf-8", errors="replace").strip())):
         numbers.append(int(match[1]))
     return max(numbers, default=0) + 1
 

@@ -8,7 +8,6 @@ from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse import refresh
 
 MATOMO_EVENTS = dg.AssetKey(["raw", "matomo_events"])
-WAREHOUSE_WRITER = "warehouse_writer"
 SOURCES_ANSWER = "sources_answer"
 NOTHING_IS_MISSING = "nothing_is_missing"
 
@@ -27,7 +26,6 @@ NOTHING_IS_MISSING = "nothing_is_missing"
         dg.AssetCheckSpec(SOURCES_ANSWER, asset=MATOMO_EVENTS, description="Every source could be read."),
         dg.AssetCheckSpec(NOTHING_IS_MISSING, asset=MATOMO_EVENTS, description="No source withholds events it counts."),
     ],
-    pool=WAREHOUSE_WRITER,
 )
 def matomo_events(context: dg.AssetExecutionContext, home: dg.ResourceParam[HomeFinder]):  # type: ignore[no-untyped-def]
     """A source that cannot be read fails its check and leaves the others, and what was landed before, usable."""

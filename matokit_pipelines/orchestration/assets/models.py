@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import dagster as dg
 
 from matokit_pipelines import resources
-from matokit_pipelines.orchestration.assets.extract import WAREHOUSE_WRITER
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.build import BuildResult
@@ -50,7 +49,6 @@ def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:
     specs=[_spec(model) for model in MODELS.values()],
     check_specs=[spec for model in MODELS.values() for spec in _check_specs(model)],
     can_subset=True,
-    pool=WAREHOUSE_WRITER,
 )
 def tables(context: dg.AssetExecutionContext, home: dg.ResourceParam[HomeFinder]):  # type: ignore[no-untyped-def]
     """Derive what is touched, check it, commit. A selection of tables is reported, the build stays whole: tables

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from matokit_pipelines.orchestration.assets.extract import WAREHOUSE_WRITER
 from matokit_pipelines.orchestration.assets.models import MODELS, asset_key
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse import refresh
@@ -15,7 +14,6 @@ SNAPSHOT = dg.AssetKey(["serving", "snapshot"])
     group_name="serving",
     kinds={"duckdb"},
     deps=[asset_key(table) for table in MODELS if table.startswith("marts.")],
-    pool=WAREHOUSE_WRITER,
     description="An immutable copy of the marts under a name never used before; readers move to it by themselves.",
 )
 def snapshot(home: dg.ResourceParam[HomeFinder]) -> dg.MaterializeResult:  # type: ignore[type-arg]
