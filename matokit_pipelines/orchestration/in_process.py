@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError, DagsterInstance, DagsterInvalidConfigError
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from sqlalchemy.exc import DBAPIError
 from yaml import YAMLError
 
@@ -74,8 +75,8 @@ def _my_tags() -> dict[str, str]:
 
 def end_dead_runs(instance: DagsterInstance) -> None:
     """Mark runs as failed whose process was killed, so that none is shown as going on for ever."""
-    going_on = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    for run in instance.get_runs(going_on):
+    going_on = [status for status in dg.DagsterRunStatus if status not in FINISHED_STATUSES]
+    for run in instance.get_runs(dg.RunsFilter(statuses=going_on)):
         pid = run.tags.get(PID_TAG)
         if pid and run.tags.get(HOST_TAG) == socket.gethostname() and not _is_alive(int(pid)):
             instance.report_run_failed(run, message="The process of this run was killed; the next run goes on from it.")
