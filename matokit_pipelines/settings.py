@@ -222,6 +222,7 @@ class Loaded:
         token = self.secret(source.token_variable)
         if token is None and source.name == PREDECESSOR_NAME:
             token = self.environ.get("MATOMO_TOKEN")
+        token = token.strip() if token else token
         if not token:
             raise SettingsError(
                 f"Source {source.name} has no token; put one with view access into {source.token_variable} "

@@ -14,7 +14,8 @@ from matokit_pipelines.cli.frame import AsJson, frame_of
 _SOURCES = """
 with compared as (
     select source, count(*) as days, count(*) filter (verdict = 'differs') as differing,
-           count(*) filter (verdict = 'not_archived') as unreported
+           count(*) filter (verdict = 'not_archived') as unreported, count(*) filter (verdict = 'equal') as equal,
+           count(*) filter (verdict = 'report_behind') as surplus
     from ledger.reconciliation group by source
 ),
 unproven as (
@@ -27,7 +28,8 @@ select s.source, s.zone, s.watermark, s.last_read_at, s.last_error,
        (select coalesce(sum(truncated), 0)::bigint from ledger.truncated_visits t where t.source = s.source)
            as withheld,
        coalesce(c.days, 0) as compared_days, coalesce(c.differing, 0) as differing_days,
-       coalesce(c.unreported, 0) as unreported_days,
+       coalesce(c.unreported, 0) as unreported_days, coalesce(c.equal, 0) as equal_days,
+       coalesce(c.surplus, 0) as surplus_days,
        (select count(*) from unproven u where u.source = s.source) as unproven_days,
        coalesce(s.watermark < (select watermark from ledger.product_watermark), false) as left_behind
 from ledger.sources s left join compared c using (source) order by s.source
@@ -106,8 +108,13 @@ def _trouble(row: dict[str, Any]) -> list[str]:
             f"{row['unreported_days']} of {row['compared_days']} closed days have no report at the source yet, "
             "so nothing independent confirms them."
         )
-    elif row["compared_days"] and not row["differing_days"]:
-        lines.append(f"all {row['compared_days']} closed days agree with the source's own report.")
+    if row["surplus_days"]:
+        lines.append(
+            f"{row['surplus_days']} days hold more events than the source's report, which is late or counts less."
+        )
+    if row["equal_days"]:
+        every = "all" if row["equal_days"] == row["compared_days"] else f"{row['equal_days']} of"
+        lines.append(f"{every} {row['compared_days']} closed days agree with the source's own report.")
     if row["quarantined"]:
         lines.append(f"{row['quarantined']:,} pieces could not become rows; see raw.quarantine.")
     return lines

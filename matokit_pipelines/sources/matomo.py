@@ -23,6 +23,7 @@ from matokit_pipelines.errors import (
     LockedOut,
     MatokitError,
     PageTooLarge,
+    SettingsError,
     SourceError,
     SourceMissing,
 )
@@ -111,25 +112,34 @@ class MatomoClient:
                 "zone; check that the address is a Matomo."
             )
         created = _moment(found.get("ts_created"))
-        return Site(self._site_id, str(found.get("name", "")), zone_named(str(found["timezone"])), created)
+        return Site(self._site_id, str(found.get("name", "")), self._zone(str(found["timezone"])), created)
+
+    def _zone(self, name: str) -> ZoneInfo:
+        """The site's zone; a manual offset of whole hours ("UTC+1") is one as well."""
+        offset = re.fullmatch(r"UTC([+-])(\d{1,2})", name)
+        try:
+            return ZoneInfo(f"Etc/GMT{'-' if offset[1] == '+' else '+'}{offset[2]}") if offset else zone_named(name)
+        except (SettingsError, ValueError, KeyError, OSError) as error:
+            raise AnswerNotUnderstood(
+                f'Source {self._session.name}: site {self._site_id} at {self._session.host} is in the zone "{name}", '
+                "which has no rules to convert times by; choose a city's zone in Matomo's settings of the site."
+            ) from error
 
     def sites(self) -> list[int]:
         """Ids of the sites the token may view. CredentialsRefused for a token that is unknown or expired."""
         found = self._call("SitesManager.getSitesIdWithAtLeastViewAccess")
-        return [int(site) for site in found] if isinstance(found, list) else []
+        try:
+            return [int(site) for site in found] if isinstance(found, list) else []
+        except (TypeError, ValueError) as error:
+            raise self._odd("its list of sites comes in an unknown shape") from error
 
     def dimensions(self) -> list[Dimension]:
         """The custom dimensions configured for the site."""
         found = self._call("CustomDimensions.getConfiguredCustomDimensions", idSite=self._site_id)
-        return [
-            Dimension(
-                int(entry["idcustomdimension"]),
-                str(entry.get("name", "")),
-                entry.get("active") in (True, 1, "1"),
-                str(entry.get("scope", "")),
-            )
-            for entry in (found if isinstance(found, list) else [])
-        ]
+        try:
+            return [_dimension(entry) for entry in (found if isinstance(found, list) else [])]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._odd("its custom dimensions come in an unknown shape") from error
 
     def newest_visit(self) -> datetime | None:
         """When the newest visit's last action was, UTC; None for a site without visits."""
@@ -164,7 +174,10 @@ class MatomoClient:
         )
         if not isinstance(found, dict):
             raise self._odd("its daily event counts come in an unknown shape")
-        return {date.fromisoformat(day): sum(_count(row) for row in rows) for day, rows in found.items()}
+        try:
+            return {date.fromisoformat(day): sum(_count(row) for row in rows) for day, rows in found.items()}
+        except (OverflowError, TypeError, ValueError) as error:
+            raise self._odd("its daily event counts come in an unknown shape") from error
 
     def _pages(self, cursor: int, period: dict[str, str], hidden: str) -> Iterator[Page]:
         limit = self._page_size
@@ -268,7 +281,8 @@ class MatomoClient:
 
     def _odd(self, what: str) -> AnswerNotUnderstood:
         return AnswerNotUnderstood(
-            f"Source {self._session.name} at {self._session.host} cannot be read: {what}; nothing was stored of it."
+            f"Source {self._session.name} at {self._session.host} cannot be read: {what}; "
+            "what was landed before is kept."
         )
 
 
@@ -279,7 +293,7 @@ def _why_again(answer: Answer, parsed: list[Any]) -> str | None:
     if answer.status == 200 and answer.kind == "application/json":
         try:
             parsed.append(json.loads(answer.body))
-        except ValueError:
+        except (ValueError, RecursionError):
             return "it answered half a document"
     return None
 
@@ -306,6 +320,11 @@ def _quoted(said: str) -> str:
 
 def _variable(name: str) -> str:
     return f"MATOKIT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_TOKEN"
+
+
+def _dimension(entry: Any) -> Dimension:
+    active = entry.get("active") in (True, 1, "1")
+    return Dimension(int(entry["idcustomdimension"]), str(entry.get("name", "")), active, str(entry.get("scope", "")))
 
 
 def _last_action(visit: Any) -> int | None:

@@ -6,6 +6,7 @@ Interrupted anywhere, the next pass goes on. Not here: which windows are due (pl
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -18,6 +19,7 @@ from matokit_pipelines.errors import (
     AccessRefused,
     CredentialsRefused,
     MatokitError,
+    SettingsError,
     SourceError,
     SourceMissing,
 )
@@ -28,6 +30,7 @@ from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.landing import Landed, SourceKey, land, transaction
 from matokit_pipelines.warehouse.ledger import Reconciled
 from matokit_pipelines.warehouse.planning import (
+    READ_AGAIN,
     RECONCILED_DAYS,
     Step,
     asked,
@@ -101,6 +104,7 @@ class MatomoPass:
         self._source = source
         self._key = SourceKey(source.name, source.site_id)
         self._dimensions: dict[str, int] = {str(meaning): number for meaning, number in source.dimensions.items()}
+        self._mapping = json.dumps(self._dimensions, sort_keys=True)
         self._credentials = fingerprint(token)
         self._project_zone = project_zone
         self._clock = clock
@@ -119,9 +123,11 @@ class MatomoPass:
                 started = self._clock.now()
                 self._read(step, zone, hidden)
                 self._advance(zone, since, started)
+            if not days:
+                ledger.note_dimensions(self._connection, self._source.name, self._mapping)
             self._reconcile(zone, hidden, since, days)
             self._progress("", len(steps), len(steps))
-        except SourceError as error:
+        except (SourceError, SettingsError) as error:  # the other sources are still read
             self._note(error)
         state = ledger.state(self._connection, self._source.name)
         return replace(self._result, requests=self._client.requests_made, watermark=state.watermark if state else None)
@@ -167,7 +173,7 @@ class MatomoPass:
         """From when on the source is read: its start_date, else 90 days before its first pass."""
         if self._source.start_date:
             return start_of_day(self._source.start_date, zone)
-        known = ledger.proven_windows(self._connection, self._source.name)
+        known = ledger.proven_windows(self._connection, self._source.name, self._clock.now())
         if known:
             return start_of_day(local_date(min(window.start for window in known), zone), zone)
         return start_of_day(local_date(self._clock.now(), zone) - DEFAULT_HISTORY_DAYS * ONE_DAY, zone)
@@ -177,12 +183,17 @@ class MatomoPass:
         if days:
             return asked(*days, now=now, zone=zone)
         name = self._source.name
+        known = ledger.state(self._connection, name)
+        covered = []
+        if known and known.dimensions in (None, self._mapping):  # else all carries other meanings and is read again
+            covered += ledger.proven_windows(self._connection, name, now)
+            covered += ledger.given_up_windows(self._connection, name, now)
         return plan(
-            [*ledger.proven_windows(self._connection, name), *ledger.given_up_windows(self._connection, name, now)],
+            covered,
             since=since,
             now=now,
             zone=zone,
-            looked_back_at=ledger.last_reading(self._connection, name, ("look_back",))
+            looked_back_at=ledger.last_reading(self._connection, name, ("look_back",), now)
             or ledger.first_reading(self._connection, name),
         )
 
@@ -247,7 +258,7 @@ class MatomoPass:
         with transaction(self._connection):
             ledger.advance(self._connection, self._source.name, since=since, read_at=started, final_before=final)
 
-    def _note(self, error: SourceError) -> None:
+    def _note(self, error: MatokitError) -> None:
         self._result = replace(self._result, error=error)
         with transaction(self._connection):
             ledger.note_error(self._connection, self._source.name, str(error), self._clock.now())
@@ -264,7 +275,7 @@ class MatomoPass:
         for first, last in stretches(due, REPORT_DAYS_AT_ONCE):
             reported = self._client.events_reported(first, last)
             for day in each_day(first, last):
-                if self._compare(day, reported.get(day, 0), zone) == "differs":
+                if self._compare(day, reported.get(day, 0), zone) in READ_AGAIN:
                     self._read(Step("reconcile", day_window(day, zone), day), zone, hidden)
                     if self._compare(day, reported.get(day, 0), zone, again=True) == "differs":
                         differing.append(day)

@@ -35,6 +35,7 @@ class SourceState:
     watermark: datetime | None
     refused_credentials: str | None
     refused_at: datetime | None
+    dimensions: str | None
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ class Reconciled:
 def state(connection: duckdb.DuckDBPyConnection, name: str) -> SourceState | None:
     """What is known of the source, None before its first pass."""
     rows = connection.execute(
-        "select zone, url, site_id, watermark, refused_credentials, refused_at from ledger.sources where source = ?",
+        "select zone, url, site_id, watermark, refused_credentials, refused_at, dimensions "
+        "from ledger.sources where source = ?",
         [name],
     ).fetchall()
     if not rows:
         return None
-    zone, url, site_id, watermark, refused, refused_at = rows[0]
-    return SourceState(zone, url, site_id, _utc(watermark), refused, _utc(refused_at))
+    zone, url, site_id, watermark, refused, refused_at, dimensions = rows[0]
+    return SourceState(zone, url, site_id, _utc(watermark), refused, _utc(refused_at), dimensions)
 
 
 def introduce(connection: duckdb.DuckDBPyConnection, key: SourceKey, kind: str, zone: str, url: str) -> None:
@@ -126,11 +128,15 @@ def note_window(
     )  # fmt: skip
 
 
-def proven_windows(connection: duckdb.DuckDBPyConnection, name: str) -> list[Window]:
-    """The stretches of the source that were read whole, neighbours joined, by start."""
+def proven_windows(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> list[Window]:
+    """The stretches of the source that were read whole by `now`, neighbours joined, by start.
+
+    A reading dated later was made by a clock that ran ahead, and proves nothing.
+    """
     rows = connection.execute(
-        "select window_start, window_end from ledger.windows where source = ? and status <> 'incomplete' order by 1, 2",
-        [name],
+        "select window_start, window_end from ledger.windows where source = ? and status <> 'incomplete' "
+        "and started_at <= ? order by 1, 2",
+        [name, now],
     ).fetchall()
     return joined(Window(start, end) for start, end in rows)
 
@@ -149,12 +155,14 @@ def given_up_windows(connection: duckdb.DuckDBPyConnection, name: str, now: date
     return [Window(start, end) for start, end in rows]
 
 
-def last_reading(connection: duckdb.DuckDBPyConnection, name: str, tiers: Sequence[Tier]) -> datetime | None:
+def last_reading(
+    connection: duckdb.DuckDBPyConnection, name: str, tiers: Sequence[Tier], now: datetime
+) -> datetime | None:
     """When a whole reading of one of the tiers last began."""
     rows = connection.execute(
         "select max(started_at) from ledger.windows where source = ? and list_contains(?, tier) "
-        "and status <> 'incomplete'",
-        [name, list(tiers)],
+        "and status <> 'incomplete' and started_at <= ?",
+        [name, list(tiers), now],
     ).fetchall()
     return _utc(rows[0][0])
 
@@ -169,12 +177,13 @@ def advance(
     connection: duckdb.DuckDBPyConnection, name: str, *, since: datetime, read_at: datetime, final_before: datetime
 ) -> None:
     """Move the watermark to min(end of the gap-free range since `since`, `read_at` - lag)."""
-    passed = [*proven_windows(connection, name), *given_up_windows(connection, name, read_at)]
+    passed = [*proven_windows(connection, name, read_at), *given_up_windows(connection, name, read_at)]
     proven_to = gap_free_end(passed, since)
     watermark = min(proven_to, read_at - MATOMO_LAG)
     connection.execute(
         "update ledger.sources set proven_from = $since, proven_to = $proven, "
-        "watermark = greatest(watermark, $watermark), final_before = $final, last_read_at = $read, "
+        "watermark = case when watermark > $read then $watermark else greatest(watermark, $watermark) end, "
+        "final_before = $final, last_read_at = $read, "
         "last_error = null, last_error_at = null, refused_credentials = null, refused_at = null where source = $name",
         {"since": since, "proven": proven_to, "watermark": watermark, "final": min(final_before, watermark),
          "read": read_at, "name": name},
@@ -186,6 +195,11 @@ def note_error(connection: duckdb.DuckDBPyConnection, name: str, sentence: str, 
     connection.execute(
         "update ledger.sources set last_error = ?, last_error_at = ? where source = ?", [sentence, now, name]
     )
+
+
+def note_dimensions(connection: duckdb.DuckDBPyConnection, name: str, dimensions: str) -> None:
+    """Keep which dimension carried what, once everything that is landed was read like that."""
+    connection.execute("update ledger.sources set dimensions = ? where source = ?", [dimensions, name])
 
 
 def note_refusal(connection: duckdb.DuckDBPyConnection, name: str, credentials: str, now: datetime) -> None:

@@ -31,7 +31,8 @@ RECONCILED_DAYS = 7
 RECHECK_AFTER = timedelta(hours=1)
 READS_OF_A_DIFFERING_DAY = 5
 NIGHTLY_HOUR = 3
-OPEN_VERDICTS = frozenset({"not_archived", "differs"})
+READ_AGAIN = frozenset({"differs", "report_behind"})  # a surplus may be visits that were deleted at the source
+OPEN_VERDICTS = READ_AGAIN | {"not_archived"}
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def days_to_reconcile(
         if (
             entry is None
             or (recent and entry.checked_at < night)
+            or entry.checked_at > now  # by a clock that ran ahead
             or (
                 entry.verdict in OPEN_VERDICTS
                 and recent

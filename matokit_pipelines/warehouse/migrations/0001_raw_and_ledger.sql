@@ -78,6 +78,7 @@ create table ledger.sources (
     site_id             varchar     not null,
     zone                varchar     not null,
     url                 varchar     not null,
+    dimensions          varchar,       -- which dimension carried what in all that was read; null before the first pass
     proven_from         timestamptz,
     proven_to           timestamptz,   -- end of the gap-free proven range
     watermark           timestamptz,   -- min(proven_to, start of the last read - lag)
