@@ -101,6 +101,9 @@ def run(arguments: list[str]) -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # what the command line itself says of its usage
             error.show()
             return USAGE
+        if str(error) == "Query interrupted":  # DuckDB's word for a Ctrl-C that met it at work
+            typer.echo(STOPPED, err=True)
+            return INTERRUPTED
         _tell(
             f"This is a defect of matokit ({type(error).__name__}: {error}); run again with --debug and report it.",
             debug,

@@ -117,9 +117,14 @@ def open_current(home: Path) -> Iterator[Snapshot]:
                 "set lock_configuration = true",
             ):
                 connection.execute(statement)
-            yield Snapshot(connection, _read_manifest(connection), path)
-        finally:
+            manifest = _read_manifest(connection)
+        except BaseException:
             connection.close()
+            raise
+    try:
+        yield Snapshot(connection, manifest, path)
+    finally:
+        connection.close()
 
 
 @contextmanager
