@@ -6,9 +6,12 @@ Not here: what a command does.
 from __future__ import annotations
 
 import io
+import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -73,6 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command and give its exit code; every error is one sentence on stderr."""
     debug = "--debug" in arguments
+    presses = _count_interrupts()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without UTF-8 gets a ? for what it cannot show
             stream.reconfigure(errors="replace")
@@ -101,7 +105,7 @@ def run(arguments: list[str]) -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # what the command line itself says of its usage
             error.show()
             return USAGE
-        if str(error) == "Query interrupted":  # DuckDB's word for a Ctrl-C that met it at work
+        if presses:  # a Ctrl-C that met the database at work comes out as an error of its own
             typer.echo(STOPPED, err=True)
             return INTERRUPTED
         _tell(
@@ -109,6 +113,19 @@ def run(arguments: list[str]) -> int:
             debug,
         )
         return DEFECT
+
+
+def _count_interrupts() -> list[int]:
+    """A list that grows with each Ctrl-C, which goes on to interrupt as usual."""
+    presses: list[int] = []
+
+    def press(number: int, frame: FrameType | None) -> None:
+        presses.append(number)
+        signal.default_int_handler(number, frame)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, press)
+    return presses
 
 
 def _tell(sentence: str, debug: bool) -> None:
