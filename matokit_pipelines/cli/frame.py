@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -154,11 +154,6 @@ def day_range(first: str | None, last: str | None, today: date) -> tuple[date, d
     if end < start:
         raise SettingsError(f"--from {start} is after --to {end}; give them the other way round.")
     return start, end
-
-
-def bullet(lines: Iterable[str]) -> str:
-    """Lines under each other, each with a dash."""
-    return "\n".join(f"- {line}" for line in lines)
 
 
 def quiet_pipe() -> None:

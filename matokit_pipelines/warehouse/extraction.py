@@ -69,11 +69,6 @@ class PassResult:
     watermark: datetime | None = None
     error: MatokitError | None = None
 
-    @property
-    def has_loss(self) -> bool:
-        """Whether this pass found events that cannot be had, or a day on which the report counts more."""
-        return bool(self.truncated or self.differing_days)
-
 
 def fingerprint(token: str) -> str:
     """A token's fingerprint: enough to see that it is the same again, not enough to use it."""

@@ -13,7 +13,7 @@ import pytest
 from matokit_pipelines.errors import INCOMPLETE
 from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.extraction import PassResult
-from matokit_pipelines.warehouse.refresh import Home
+from matokit_pipelines.warehouse.refresh import Home, loss_in_words
 from tests.replay import Replay, home_at, recording, rows_of, utc, visits_in
 
 SENT = recording("sent.special-events")["events"]
@@ -136,7 +136,7 @@ def test_truncated_visit_is_told_once_and_stays_known(tmp_path: Path) -> None:
         [first] = refresh.extract(home)
         [again] = refresh.extract(home, days=(day, day))
     assert (first.landed, first.truncated) == (500, 150)
-    assert first.has_loss
+    assert loss_in_words([first])
     assert "150" in (refresh.loss_in_words([first]) or "")
     assert (again.received, again.truncated) == (500, 0)
     assert refresh.loss_in_words([again]) is None, "exit code 4 once, in the pass that finds it"
@@ -183,7 +183,7 @@ def test_report_that_is_not_archived_is_no_loss(tmp_path: Path) -> None:
     names = [f"fixture.2026-11-14.keyset.{page}" for page in range(3)]
     home, result, _ = read(tmp_path, date(2026, 11, 14), *names, server={"reports": {"2026-11-14": not_made}})
     assert rows_of(home, "select reported, extracted, verdict from ledger.reconciliation") == [(0, 194, "not_archived")]
-    assert not result.has_loss
+    assert loss_in_words([result]) is None
 
 
 def test_empty_site_and_empty_day_are_complete(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_report_that_counts_more_has_the_day_read_again_and_told(tmp_path: Path)
     more = {"2026-11-14": [{"label": "Installer", "nb_events": "200"}]}
     home, result, replay = read(tmp_path, date(2026, 11, 14), *names, server={"reports": more})
     assert result.differing_days == (date(2026, 11, 14),)
-    assert result.has_loss
+    assert loss_in_words([result])
     days = [p for m, p in replay.asked if m.startswith("Live") and p.get("date") == "2026-11-14"]
     assert len(days) == 2
     assert INCOMPLETE == 4
