@@ -10,7 +10,6 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -28,6 +27,7 @@ from matokit_pipelines.errors import (
     SourceMissing,
 )
 from matokit_pipelines.sources.http import Answer, HttpSession
+from matokit_pipelines.sources.sites import Dimension, Site
 from matokit_pipelines.windows import start_of_day, zone_named
 
 PAGE_SIZE = 500  # 128 MB of PHP memory carries 2,000 visits a page; beyond 250 a larger page is hardly faster
@@ -46,26 +46,6 @@ class _RefusedInWords(AnswerNotUnderstood):
     def __init__(self, sentence: str, said: str) -> None:
         super().__init__(sentence)
         self.said = said
-
-
-@dataclass(frozen=True)
-class Site:
-    """What Matomo says of a site: its name and the zone its clocks show."""
-
-    site_id: str
-    name: str
-    zone: ZoneInfo
-    created: datetime | None
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """A custom dimension as configured; only active ones of scope "action" come with events."""
-
-    number: int
-    name: str
-    active: bool
-    scope: str
 
 
 class MatomoClient:

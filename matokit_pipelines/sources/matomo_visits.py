@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from matokit_pipelines.sources.quarantine import PAYLOAD_LENGTH, Quarantined
 from matokit_pipelines.windows import instants_of_wall_clock
 
 # What a dimension may carry, and the column of a row it goes to.
@@ -31,17 +32,8 @@ DIMENSION_COLUMNS = {
 }
 _BLOCK = 900  # zones change their offset at quarters of an hour only
 _PAYLOAD_KEYS = ("type", "pageId", "timestamp", "eventCategory", "eventAction", "eventName", "eventValue")
-_PAYLOAD_LENGTH = 2000
 
 Visit = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A piece of an answer that cannot become a row: why, and what it was (no personal data)."""
-
-    reason: str
-    payload: str
 
 
 @dataclass(frozen=True)
@@ -227,4 +219,4 @@ def _payload(piece: Any) -> str:
     kept = (
         {key: piece[key] for key in _PAYLOAD_KEYS if key in piece} if isinstance(piece, dict) else type(piece).__name__
     )
-    return json.dumps(kept, default=str, sort_keys=True)[:_PAYLOAD_LENGTH]
+    return json.dumps(kept, default=str, sort_keys=True)[:PAYLOAD_LENGTH]
