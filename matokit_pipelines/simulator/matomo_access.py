@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from matokit_pipelines.simulator.faults import Dice
-from matokit_pipelines.simulator.matomo_answers import MatomoError, Request
+from matokit_pipelines.simulator.matomo_answers import MatomoError
+from matokit_pipelines.simulator.wire import Request
 
 Role = Literal["nobody", "none", "view", "super"]
 LOCK_AFTER, LOCK_SECONDS = 20, 3_600

@@ -1,4 +1,4 @@
-"""Requests and answers of the simulated Matomo, and its errors as they are really worded.
+"""Answers of the simulated Matomo, and its errors as they are really worded.
 
 Belongs here: status, content type and body of an answer. Does not belong here: when which answer is given.
 """
@@ -6,38 +6,12 @@ Belongs here: status, content type and body of an answer. Does not belong here: 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
+
+from matokit_pipelines.simulator.wire import Answer, Request
 
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request as far as Matomo looks at it. query and form are decoded; body is raw."""
-
-    http: str
-    path: str
-    query: dict[str, str] = field(default_factory=dict)
-    form: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    client: str = "127.0.0.1"
-    user_agent: str = ""
-
-    @property
-    def params(self) -> dict[str, str]:
-        """Query and form in one; the form wins."""
-        return self.query | self.form
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Status, content type (None = no header) and body."""
-
-    status: int
-    content_type: str
-    body: bytes
 
 
 class MatomoError(Exception):

@@ -15,9 +15,7 @@ from urllib.parse import parse_qsl
 from matokit_pipelines.simulator.faults import Dice
 from matokit_pipelines.simulator.matomo_access import Access, Role
 from matokit_pipelines.simulator.matomo_answers import (
-    Answer,
     MatomoError,
-    Request,
     error_answer,
     error_value,
     escaped,
@@ -26,6 +24,7 @@ from matokit_pipelines.simulator.matomo_answers import (
 from matokit_pipelines.simulator.matomo_live import Site, limit_of, rows, select
 from matokit_pipelines.simulator.matomo_log import MatomoLog
 from matokit_pipelines.simulator.matomo_reports import Reports
+from matokit_pipelines.simulator.wire import Answer, Request
 
 _FORMATS = "console, csv, html, json, original, rss, tsv, xml"
 _DIMENSIONS = ("os", "arch", "commit")

@@ -1,54 +1,30 @@
-"""The simulated Matomo on a socket of this machine.
+"""The simulated Matomo: its parts put together and served.
 
-Belongs here: the HTTP server, faults of the wire, records of what was asked. Does not belong here: any answer.
+Belongs here: order of work on a request, faults, records of what was asked. Does not belong here: any answer, the
+socket (wire).
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from urllib.parse import parse_qsl, urlsplit
 
 import polars as pl
 
 from matokit_pipelines.simulator.faults import Dice, Faults
 from matokit_pipelines.simulator.matomo_access import Access, Tokens
-from matokit_pipelines.simulator.matomo_answers import (
-    Answer,
-    MatomoError,
-    Request,
-    error_answer,
-    maintenance,
-    page,
-)
+from matokit_pipelines.simulator.matomo_answers import MatomoError, error_answer, maintenance, page
 from matokit_pipelines.simulator.matomo_api import MatomoApi
 from matokit_pipelines.simulator.matomo_live import Site
 from matokit_pipelines.simulator.matomo_log import MatomoLog, arrivals
 from matokit_pipelines.simulator.matomo_tracking import MatomoTracking
 from matokit_pipelines.simulator.truth import Truth
+from matokit_pipelines.simulator.wire import Answer, Asked, Listener, Request
 
 VIEW_TOKEN = "5e1ec7ab1e" + "0" * 22
-REMEMBERED = 1_000
-
-
-@dataclass
-class Asked:
-    """What was asked: number of API requests by method, and (method, parameters without token) of the last 1,000."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    recent: deque[tuple[str, dict[str, str]]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-
-    @property
-    def total(self) -> int:
-        """All API requests so far."""
-        return self.counts.total()
 
 
 class MatomoSimulator:
@@ -99,10 +75,8 @@ class MatomoSimulator:
             created=f"{created:%Y-%m-%d} 00:00:00",
         )
         self._tracking = MatomoTracking(site_id, self.log, tokens, self._dice, version)
-        self._server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"simulator": self}))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        self._listener = Listener(self, port)
+        self.url = self._listener.url
 
     @property
     def struck(self) -> Counter[str]:
@@ -137,9 +111,7 @@ class MatomoSimulator:
 
     def stop(self) -> None:
         """Stop listening; safe to call twice."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5)
+        self._listener.stop()
 
     def __enter__(self) -> MatomoSimulator:
         return self
@@ -158,60 +130,3 @@ def _instead(fault: str | None, request: Request) -> Answer | None:
     if fault == "html":
         return page(200, "Sign in", "Sign in", "This page is shown in place of an answer.")
     return None
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away in the middle of an answer is no error here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Headers and body leave together; waiting for the reader's acknowledgement between them would cost 40 ms.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-    simulator: MatomoSimulator
-
-    def do_GET(self) -> None:
-        self._serve("GET")
-
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def _serve(self, http: str) -> None:
-        answer, fault = self.simulator.answer(self._request(http))
-        if fault == "slow":
-            time.sleep(self.simulator.slow_seconds)
-        if fault == "dropped":
-            self.close_connection = True
-            return
-        with suppress(ConnectionError):
-            self._send(answer, half=fault == "half")
-
-    def _request(self, http: str) -> Request:
-        parts = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        is_form = "urlencoded" in self.headers.get("Content-Type", "")
-        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if is_form else {}
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        agent = self.headers.get("User-Agent", "")
-        return Request(http, parts.path, query, form, body, self.client_address[0], agent)
-
-    def _send(self, answer: Answer, half: bool) -> None:
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        if answer.status != 204:
-            self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
-        if half:
-            self.wfile.write(answer.body[: len(answer.body) // 2])
-            self.close_connection = True
-        elif answer.status != 204:
-            self.wfile.write(answer.body)
-        self.wfile.flush()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: `requests` of the simulator is the record."""

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl
 
 from matokit_pipelines.simulator.faults import Dice
 from matokit_pipelines.simulator.matomo_access import Tokens
-from matokit_pipelines.simulator.matomo_answers import Answer, Request
 from matokit_pipelines.simulator.matomo_log import (
     Arrival,
     MatomoLog,
@@ -25,6 +24,7 @@ from matokit_pipelines.simulator.matomo_log import (
     stored_url,
     stored_value,
 )
+from matokit_pipelines.simulator.wire import Answer, Request
 
 GIF = bytes.fromhex("4749463839610100010080000000000000000021f90401000000002c00000000010001000002024401003b")
 LONGEST_NAME = 4_096

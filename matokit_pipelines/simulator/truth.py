@@ -17,6 +17,7 @@ import polars as pl
 from matokit_pipelines.simulator import commits, machines, sending
 from matokit_pipelines.simulator import eras as other_eras
 from matokit_pipelines.simulator import incidents as planting
+from matokit_pipelines.simulator.hashing import spread
 from matokit_pipelines.simulator.incidents import Incident
 
 
@@ -40,6 +41,20 @@ class Truth:
     end: datetime
     zone: str
     seed: int
+
+    def split(self, share: float) -> tuple[Truth, Truth]:
+        """Two truths of disjoint machines that make up this one; the first has about `share` of the machines.
+
+        A machine's place follows from its number alone, so the same machine stays on the same side whatever else
+        is simulated; rows without a machine go by their visitor. Window, commits and incidents are kept on both.
+        Raises ValueError when `share` is not between 0 and 1.
+        """
+        if not 0 <= share <= 1:
+            raise ValueError("A share lies between 0 and 1.")
+        stray = self.events["visitor_id"].fill_null("").hash(0) >> np.uint64(1)
+        number = self.events["machine"].fill_null(stray.cast(pl.Int64)).to_numpy()
+        first = pl.Series(spread(number.astype(np.uint64), 0x51EE7) < share)
+        return replace(self, events=self.events.filter(first)), replace(self, events=self.events.filter(~first))
 
 
 def generate(

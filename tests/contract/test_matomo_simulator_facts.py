@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from matokit_pipelines.simulator import Faults, Truth, generate
 from matokit_pipelines.simulator.faults import Dice
 from matokit_pipelines.simulator.matomo_access import Access, Tokens
-from matokit_pipelines.simulator.matomo_answers import Request
+from matokit_pipelines.simulator.wire import Request
 from matokit_pipelines.simulator.matomo_api import MatomoApi
 from matokit_pipelines.simulator.matomo_live import Site
 from matokit_pipelines.simulator.matomo_log import Arrival, MatomoLog, arrivals, stored_value
