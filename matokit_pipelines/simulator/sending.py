@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from matokit_pipelines.simulator.commits import Timeline
+from matokit_pipelines.simulator.hashing import mixed
 from matokit_pipelines.simulator.machines import (
     ENVIRONMENTS,
     MARKERS,
@@ -68,11 +69,7 @@ _UNKNOWN_COMMIT, _UPPER, _LONG = 0.02, 0.01, 0.01
 
 def visitors(machines: Ints, seed: int) -> list[str]:
     """Visitor ids (16 hexadecimal digits) of machine numbers: a bijection of 64 bits, so never twice the same."""
-    z = machines.astype(np.uint64) + np.uint64(seed % 2**32) * np.uint64(0x1000003D)
-    z = z * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return [f"{value:016x}" for value in (z ^ (z >> np.uint64(31))).tolist()]
+    return [f"{number:016x}" for number in mixed(machines.astype(np.uint64), seed % 2**32).tolist()]
 
 
 def main_stream(

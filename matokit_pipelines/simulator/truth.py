@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -51,8 +52,8 @@ class Truth:
         """
         if not 0 <= share <= 1:
             raise ValueError("A share lies between 0 and 1.")
-        stray = self.events["visitor_id"].fill_null("").hash(0) >> np.uint64(1)
-        number = self.events["machine"].fill_null(stray.cast(pl.Int64)).to_numpy()
+        by_visitor = [-1 - crc32((visitor or "").encode()) for visitor in self.events["visitor_id"].to_list()]
+        number = self.events["machine"].fill_null(pl.Series(by_visitor, dtype=pl.Int64)).to_numpy()
         first = pl.Series(spread(number.astype(np.uint64), 0x51EE7) < share)
         return replace(self, events=self.events.filter(first)), replace(self, events=self.events.filter(~first))
 
