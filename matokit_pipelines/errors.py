@@ -51,6 +51,10 @@ class SourceUnavailable(SourceError):
     """The source cannot answer now; a later pass may succeed."""
 
 
+class RequestsSpent(SourceError):
+    """One pass made all the requests it may make; what it read is kept and the next pass goes on."""
+
+
 class PageTooLarge(SourceError):
     """The source cannot build a page of this size; a smaller one may succeed."""
 

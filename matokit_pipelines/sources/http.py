@@ -1,23 +1,34 @@
-"""One HTTP session a source: time-outs, bounded retries with jitter, one time budget, nothing secret in what it says.
+"""One HTTP session a source: time-outs, pace, bounded retries with jitter, one budget, nothing secret in what it says.
 
 Answers come back whole, as bytes; what they mean is the caller's business, also which of them are worth another try.
-Not here: paging, parsing, credentials.
+Not here: paging, parsing, credentials, the arithmetic of waiting (pacing.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import gzip
+import re
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
+from http.cookiejar import DefaultCookiePolicy
+from json import dumps
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import tenacity
 from requests import exceptions as failures
+from requests.structures import CaseInsensitiveDict
+from urllib3 import exceptions as wire_failures
 
 from matokit_pipelines import __version__
 from matokit_pipelines.clock import Clock
-from matokit_pipelines.errors import MatokitError, PageTooLarge, SourceError, SourceUnavailable
+from matokit_pipelines.errors import PageTooLarge, RequestsSpent, SourceError, SourceUnavailable
+from matokit_pipelines.sources.pacing import Pacing, RateLimit, told_wait
 
 CHUNK_BYTES = 1 << 16
 TRANSIENT_STATUS = frozenset({429, 502, 503, 504})
@@ -25,7 +36,10 @@ TRANSIENT_STATUS = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """How patient to be. Seconds, but for `attempts`. `budget` is for everything one session does."""
+    """How patient to be. Seconds, but for `attempts` (of one request) and `requests`.
+
+    `budget` and `requests` are for everything one session does; None means any number of requests.
+    """
 
     connect_timeout: float = 10.0
     read_timeout: float = 90.0
@@ -33,108 +47,180 @@ class HttpLimits:
     first_wait: float = 0.5
     longest_wait: float = 30.0
     budget: float = 3600.0
+    requests: int | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer. `kind` is the media type without parameters, in lower case."""
+    """A whole answer. `kind` is the media type without parameters, in lower case; names of `headers` in any case."""
 
     status: int
     kind: str
-    body: bytes
-    location: str = ""
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=CaseInsensitiveDict, compare=False, repr=False)
 
     @property
     def text(self) -> str:
         return self.body.decode("utf-8", errors="replace")
 
 
-class _TryAgain(Exception):
-    """Carries the error to raise when no try is left."""
+Passing = Callable[[Answer], str | None]
 
-    def __init__(self, error: MatokitError) -> None:
-        super().__init__(str(error))
-        self.error = error
+
+@dataclass(frozen=True)
+class _Request:
+    """What is sent. Its secrets are in `headers` and `body`, never in the address, and in no repr."""
+
+    method: str
+    path: str
+    params: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | dict[str, str] | None = field(repr=False)
+
+
+class _TryAgain(Exception):
+    """A failure that passes: why ("it ..."), and how many seconds the server asks to wait (None: as we like)."""
+
+    def __init__(self, why: str, wait: float | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.wait = wait
 
 
 class HttpSession:
-    """A `requests` session for one source. `requests_made` counts what went over the wire."""
+    """Requests to one source, from any number of threads. No cookies, no redirects, no log-in but the caller's.
 
-    def __init__(self, name: str, base_url: str, clock: Clock, limits: HttpLimits | None = None) -> None:
+    `requests_made` counts what went over the wire, `bytes_received` the bodies that came over it, as they came.
+    `transient` are the statuses worth another try whatever the answer holds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        clock: Clock,
+        limits: HttpLimits | None = None,
+        *,
+        transient: frozenset[int] = TRANSIENT_STATUS,
+        rate: RateLimit | None = None,
+    ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
-        self.host = urlsplit(self.base_url).netloc
-        self.requests_made = 0
+        self.host = urlsplit(self.base_url).netloc.rpartition("@")[2]
         self._clock = clock
         self._limits = limits or HttpLimits()
+        self._transient = transient
+        self._pacing = Pacing(rate, clock) if rate else None
         self._deadline = clock.now() + timedelta(seconds=self._limits.budget)
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"matokit/{__version__}"
+        self._lock = threading.Lock()
+        self._requests_made = 0
+        self._bytes_received = 0
+        self._idle: list[requests.Session] = []
 
-    def post(
+    @property
+    def requests_made(self) -> int:
+        return self._requests_made
+
+    @property
+    def bytes_received(self) -> int:
+        return self._bytes_received
+
+    def request(
         self,
+        method: str,
         path: str,
-        params: Mapping[str, str],
-        form: Mapping[str, str],
-        passing: Callable[[Answer], str | None],
+        *,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        passing: Passing,
     ) -> Answer:
-        """The answer to one POST, tried again while the failure is one that passes.
+        """The answer to one request, tried again while the failure is one that passes. The body: `form` or `json`.
 
         `passing` says why an answer is worth another try (in words that end "it ..."), or None. Raises
-        SourceUnavailable when no try or time is left, PageTooLarge when the server did not answer in time,
-        SourceError when the connection itself cannot be right (certificate, redirect).
+        SourceUnavailable when no try or time is left, RequestsSpent when no request is left, PageTooLarge when the
+        server did not answer in time, SourceError when the connection itself cannot be right (certificate, redirect).
         """
-        limits = self._limits
+        kind = {} if json is None else {"Content-Type": "application/json"}
+        body = dict(form) if form is not None else None if json is None else dumps(json).encode()
+        wanted = _Request(method, path, dict(params or {}), {**kind, **(headers or {})}, body)
         retrying = tenacity.Retrying(
             sleep=self._clock.sleep,
-            stop=tenacity.stop_after_attempt(limits.attempts),
-            wait=tenacity.wait_random_exponential(multiplier=limits.first_wait, max=limits.longest_wait),
+            stop=tenacity.stop_after_attempt(self._limits.attempts),
+            wait=self._wait,
             retry=tenacity.retry_if_exception_type(_TryAgain),
             reraise=True,
         )
         try:
-            return retrying(self._post_once, path, params, form, passing)
+            return retrying(self._once, wanted, passing)
         except _TryAgain as error:
-            raise error.error from error
+            raise self._unavailable(error.why) from error
+
+    def post(self, path: str, params: Mapping[str, str], form: Mapping[str, str], passing: Passing) -> Answer:
+        """The answer to one POST of a form; see `request`."""
+        return self.request("POST", path, params=params, form=form, passing=passing)
 
     def close(self) -> None:
         """Give the connections back."""
-        self._session.close()
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for session in idle:
+            session.close()
 
-    def _post_once(
-        self,
-        path: str,
-        params: Mapping[str, str],
-        form: Mapping[str, str],
-        passing: Callable[[Answer], str | None],
-    ) -> Answer:
-        limits = self._limits
-        left = self._seconds_left()
-        timeout = (min(limits.connect_timeout, left), min(limits.read_timeout, left))
-        self.requests_made += 1
+    # -- one try --------------------------------------------------------------------------------------------------
+
+    def _once(self, wanted: _Request, passing: Passing) -> Answer:
+        if self._pacing:
+            self._pacing.wait_for_turn(wanted.method)
+        self._seconds_left()
+        self._count_request()
+        answer = self._exchange(wanted)
+        if 300 <= answer.status < 400:
+            raise SourceError(
+                f"{self.host} sends source {self.name} on to {answer.headers.get('Location') or 'another address'}; "
+                "put that address into the source's url."
+            )
+        if answer.status == 429 and 429 in self._transient:
+            wait = told_wait(answer.headers.get("Retry-After"), self._clock.now())
+            if wait > self._seconds_left():
+                raise self._out_of_time(f"{self.host} asks to wait {wait:.0f} s")
+            raise _TryAgain("it answered 429 (too many requests)", wait)
+        if answer.status in self._transient:
+            raise _TryAgain(f"it answered {answer.status}")
+        if reason := passing(answer):
+            raise _TryAgain(reason)
+        return answer
+
+    def _exchange(self, wanted: _Request) -> Answer:
+        """One request over the wire; what goes wrong there, in our words."""
+        left, limits = self._seconds_left(), self._limits
         try:
-            with self._session.post(
-                f"{self.base_url}/{path}",
-                params=dict(params),
-                data=dict(form),
-                timeout=timeout,
-                allow_redirects=False,  # a redirected POST becomes a GET and loses the token
-                stream=True,
-            ) as response:
-                answer = self._read(response)
+            with (
+                self._session() as session,
+                session.request(
+                    wanted.method,
+                    f"{self.base_url}/{wanted.path}",
+                    params=wanted.params,
+                    data=wanted.body,
+                    headers=wanted.headers,
+                    timeout=(min(limits.connect_timeout, left), min(limits.read_timeout, left)),
+                    allow_redirects=False,  # a redirected POST becomes a GET and loses what it carries
+                    stream=True,
+                ) as response,
+            ):
+                return self._read(response)
         except failures.SSLError as error:
             raise SourceError(self._certificate(error)) from error
-        except (failures.ConnectTimeout, failures.ReadTimeout) as error:
-            raise self._timed_out(error) from error
-        except (failures.ChunkedEncodingError, failures.ContentDecodingError) as error:
-            raise _TryAgain(self._unavailable("it broke off in the middle of an answer")) from error
+        except failures.ConnectTimeout as error:
+            raise _TryAgain("it could not be reached in time") from error
+        except failures.ReadTimeout as error:
+            raise self._timed_out() from error
         except failures.ConnectionError as error:
-            if "Read timed out" in str(error):
-                raise self._timed_out(error) from error
-            raise _TryAgain(self._unavailable(_why_no_connection(error))) from error
+            raise _TryAgain(_why_no_connection(error)) from error
         except ValueError as error:  # InvalidURL and its kin, and what lies below requests says of impossible names
             raise SourceError(
-                f'"{self.base_url}" is not a web address; correct the url of source {self.name}.'
+                f'"{_without_log_in(self.base_url)}" is not a web address; correct the url of source {self.name}.'
             ) from error
         except OSError as error:  # what requests says when the file of REQUESTS_CA_BUNDLE is not there
             if "CA certificate bundle" not in str(error):
@@ -143,33 +229,77 @@ class HttpSession:
                 f"Source {self.name} cannot check the certificate of {self.host}: REQUESTS_CA_BUNDLE names a file that "
                 "is not there; correct it."
             ) from error
-        if 300 <= answer.status < 400:
-            raise SourceError(
-                f"{self.host} sends source {self.name} on to {answer.location or 'another address'}; "
-                "put that address into the source's url."
-            )
-        if answer.status in TRANSIENT_STATUS:
-            raise _TryAgain(self._unavailable(f"it answered {answer.status}"))
-        if reason := passing(answer):
-            raise _TryAgain(self._unavailable(reason))
-        return answer
 
     def _read(self, response: requests.Response) -> Answer:
-        parts = []
-        for part in response.iter_content(CHUNK_BYTES):
-            self._seconds_left()
-            parts.append(part)
+        """The whole body. Unpacked here: the library below takes compressed bytes that end early for complete."""
+        try:
+            body = self._received(response)
+            if response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip"):
+                body = gzip.decompress(body)
+        except wire_failures.ReadTimeoutError as error:
+            raise self._timed_out() from error
+        except (wire_failures.HTTPError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise _TryAgain("it broke off in the middle of an answer") from error
         kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
-        return Answer(response.status_code, kind, b"".join(parts), response.headers.get("Location", ""))
+        return Answer(response.status_code, kind, body, response.headers)
+
+    def _received(self, response: requests.Response) -> bytes:
+        """The bytes of the body as they come, also counted when it breaks off."""
+        parts: list[bytes] = []
+        try:
+            for part in response.raw.stream(CHUNK_BYTES, decode_content=False):
+                parts.append(part)
+                self._seconds_left()
+        finally:
+            with self._lock:
+                self._bytes_received += sum(map(len, parts))
+        return b"".join(parts)
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        """A session for one request at a time; as many are kept as there were requests at once."""
+        with self._lock:
+            session = self._idle.pop() if self._idle else _new_session()
+        try:
+            yield session
+        finally:
+            with self._lock:
+                self._idle.append(session)
+
+    # -- limits ---------------------------------------------------------------------------------------------------
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds before the next try: as told, else growing and random."""
+        failure = state.outcome.exception() if state.outcome else None
+        if isinstance(failure, _TryAgain) and failure.wait is not None:
+            return failure.wait
+        limits = self._limits
+        return tenacity.wait_random_exponential(multiplier=limits.first_wait, max=limits.longest_wait)(state)
+
+    def _count_request(self) -> None:
+        most = self._limits.requests
+        with self._lock:
+            if most is None or self._requests_made < most:
+                self._requests_made += 1
+                return
+        raise RequestsSpent(
+            f"Source {self.name} used up the {most:,} requests it may make to {self.host} in one pass; what was read "
+            "so far is kept, the next pass goes on from there."
+        )
 
     def _seconds_left(self) -> float:
         left = (self._deadline - self._clock.now()).total_seconds()
         if left <= 0:
-            raise SourceUnavailable(
-                f"Source {self.name} used up its time ({self._limits.budget:.0f} s); what was read so far is kept, "
-                "run the same command again to go on."
-            )
+            raise self._out_of_time()
         return left
+
+    # -- what is told ---------------------------------------------------------------------------------------------
+
+    def _out_of_time(self, because: str = "") -> SourceUnavailable:
+        return SourceUnavailable(
+            f"Source {self.name} used up its time ({self._limits.budget:.0f} s{because and ', and ' + because}); what "
+            "was read so far is kept, run the same command again to go on."
+        )
 
     def _unavailable(self, why: str) -> SourceUnavailable:
         return SourceUnavailable(
@@ -177,9 +307,7 @@ class HttpSession:
             "nothing is lost, the next pass goes on from here."
         )
 
-    def _timed_out(self, error: Exception) -> Exception:
-        if isinstance(error, failures.ConnectTimeout):
-            return _TryAgain(self._unavailable("it could not be reached in time"))
+    def _timed_out(self) -> PageTooLarge:
         return PageTooLarge(
             f"Source {self.name} got no answer from {self.host} within {self._limits.read_timeout:.0f} s; "
             "try again later, or raise http.read_timeout."
@@ -190,6 +318,24 @@ class HttpSession:
             f"Source {self.name} does not trust the certificate of {self.host} ({_shortly(error)}); "
             "correct the url, renew the certificate, or name your own authority in REQUESTS_CA_BUNDLE."
         )
+
+
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    session.headers["User-Agent"] = f"matokit/{__version__}"
+    session.headers["Accept-Encoding"] = "gzip"
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.auth = _no_other_log_in
+    return session
+
+
+def _no_other_log_in(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keeps a ~/.netrc from taking the place of our Authorization header."""
+    return request
+
+
+def _without_log_in(url: str) -> str:
+    return re.sub(r"//[^/]*@", "//", url)
 
 
 def _why_no_connection(error: Exception) -> str:

@@ -63,6 +63,10 @@ class MatomoClient:
     def requests_made(self) -> int:
         return self._session.requests_made
 
+    @property
+    def bytes_received(self) -> int:
+        return self._session.bytes_received
+
     def close(self) -> None:
         """Give the connections back."""
         self._session.close()
