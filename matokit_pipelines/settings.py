@@ -32,6 +32,7 @@ Outcome = Literal["success", "failure", "partial", "started", "finished", "cance
 Meaning = Literal[
     "os", "architecture", "commit", "duration", "error_type", "exit_code", "run_id", "event_id", "contract"
 ]
+_UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _SOURCE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 
 
@@ -67,30 +68,103 @@ class ProjectSettings(_Section):
         return ZoneInfo(self.timezone)
 
 
+Kind = Literal["piwik_pro", "matomo"]
+_PAGE_SIZES: dict[Kind, tuple[int, int]] = {"piwik_pro": (100_000, 100_000), "matomo": (500, 10_000)}
+_RETENTION_DAYS: dict[Kind, int] = {"piwik_pro": 14 * 30, "matomo": 180}
+_SECRETS: dict[Kind, tuple[str, ...]] = {"piwik_pro": ("CLIENT_ID", "CLIENT_SECRET"), "matomo": ("TOKEN",)}
+
+
 class SourceSettings(_Section):
-    """One analytics site that is read. Credentials come from the environment: MATOKIT_<NAME>_TOKEN."""
+    """One analytics site that is read. Credentials come from the environment: MATOKIT_<NAME>_CLIENT_ID and
+    MATOKIT_<NAME>_CLIENT_SECRET for Piwik PRO, MATOKIT_<NAME>_TOKEN for Matomo."""
 
     name: str = Field(description="Short name, lower case; part of the names of the variables with its credentials.")
-    kind: Literal["matomo"] = Field(description="What answers at the url.")
-    url: str = Field(description="Address of the folder in which Matomo's index.php lies.")
-    site_id: str = Field(description="Number of the site in Matomo.")
+    kind: Kind = Field(description='What answers at the url: "piwik_pro" or "matomo".')
+    url: str = Field(description="Address of the account (Piwik PRO), or of the folder with index.php (Matomo).")
+    site_id: str = Field(description="Id of the site (Piwik PRO: a UUID), or its number (Matomo).")
     provides: tuple[Literal["installer_events"], ...] = Field(
         ("installer_events",), description="What is read from it."
     )
+    mirror_of: str | None = Field(
+        None,
+        description="Name of the source that receives the same events; this one is then compared and never counted.",
+        json_schema_extra={"kind": "none"},
+    )
     dimensions: dict[Meaning, int] = Field(
         {"os": 1, "architecture": 2, "commit": 3},
-        description="Which custom dimension (its id) carries what; others are never read.",
+        description="Which custom dimension carries what, by the id that is sent; others are never read.",
+    )
+    slots: dict[Meaning, int] = Field(
+        default_factory=dict,
+        description="Piwik PRO: slots of event dimensions, where the catalogue that maps ids to slots may not be read.",
+        json_schema_extra={"kind": "piwik_pro"},
+    )
+    real_time: bool | None = Field(
+        None,
+        description="Piwik PRO: read the last hour provisionally; default: as the site's real-time dashboards are set.",
+        examples=[True],
+        json_schema_extra={"kind": "piwik_pro"},
     )
     start_date: date | None = Field(
-        None, ge=date(2000, 1, 1), description="First day to read; default: 90 days before the first pass."
+        None,
+        ge=date(2000, 1, 1),
+        description="First day to read; default: 90 days before the first pass.",
+        examples=[date(2026, 1, 31)],
     )
-    page_size: int = Field(500, ge=1, le=10_000, description="Visits asked for at once; halved where too many.")
-    retention_days: int = Field(
-        180,
+    page_size: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="Rows (Piwik PRO, default 100000) or visits (Matomo, default 500) asked for at once.",
+        examples=[500],
+    )
+    retention_days: int | None = Field(
+        None,
         ge=1,
         le=36_500,
-        description="Days the server keeps raw visits; nothing older is taken for deleted.",
+        description="Days the server keeps raw data (default 420 or 180); nothing older is taken for deleted.",
+        examples=[180],
     )
+
+    @property
+    def rows_a_page(self) -> int:
+        """What is asked for at once: `page_size`, or what suits the kind."""
+        return self.page_size or _PAGE_SIZES[self.kind][0]
+
+    @property
+    def kept_days(self) -> int:
+        """Days the server keeps raw data: `retention_days`, or what the kind of server does by itself."""
+        return self.retention_days or _RETENTION_DAYS[self.kind]
+
+    @property
+    def secret_variables(self) -> tuple[str, ...]:
+        """The variables that hold the source's credentials."""
+        return tuple(f"{PREFIX}{self.name.upper()}_{part}" for part in _SECRETS[self.kind])
+
+    @property
+    def secret_name(self) -> str:
+        """What a person calls the credentials."""
+        return "token" if self.kind == "matomo" else "credential"
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> SourceSettings:
+        if self.kind == "piwik_pro" and not _UUID.match(self.site_id):
+            raise ValueError(
+                f'site_id "{self.site_id}" of source {self.name} is not an id of Piwik PRO, such as '
+                "00000000-0000-4000-8000-000000000000"
+            )
+        if (self.page_size or 1) > _PAGE_SIZES[self.kind][1]:
+            raise ValueError(f"page_size of source {self.name} may be {_PAGE_SIZES[self.kind][1]} at most")
+        for key in ("slots", "real_time"):
+            if self.kind == "matomo" and getattr(self, key):
+                raise ValueError(f"{key} of source {self.name} is for Piwik PRO only")
+        if self.mirror_of == self.name:
+            raise ValueError(f"source {self.name} cannot be a mirror of itself")
+        for what, numbers in (("dimensions", self.dimensions), ("slots", self.slots)):
+            twice = sorted(number for number in set(numbers.values()) if list(numbers.values()).count(number) > 1)
+            if twice:
+                raise ValueError(f"{what} of source {self.name} gives {twice[0]} two meanings")
+        return self
 
     @field_validator("name")
     @classmethod
@@ -112,11 +186,6 @@ class SourceSettings(_Section):
                 'must be a web address such as "https://matomo.example.org", without credentials or "?" in it'
             )
         return value.removesuffix("index.php").rstrip("/")
-
-    @property
-    def token_variable(self) -> str:
-        """The variable that holds the source's token."""
-        return f"{PREFIX}{self.name.upper()}_TOKEN"
 
 
 def _has_host(url: str) -> bool:
@@ -163,6 +232,9 @@ class HttpSettings(_Section):
     first_wait: float = Field(0.5, ge=0, le=3_600, description="Seconds before the second try; grows, with jitter.")
     longest_wait: float = Field(30.0, ge=0, le=3_600, description="Seconds between two tries at most.")
     budget: float = Field(3600.0, gt=0, le=604_800, description="Seconds that one pass over one source may take.")
+    requests: int = Field(
+        1000, ge=1, le=1_000_000, description="Requests that one pass may make to one source; the next one goes on."
+    )
 
 
 class Settings(_Section):
@@ -181,6 +253,14 @@ class Settings(_Section):
                 raise ValueError(f'two sources are named "{name}"')
             if name in SECTIONS:
                 raise ValueError(f'a source may not be named "{name}", which is a section of the settings')
+        counted = {source.name for source in self.sources if source.mirror_of is None}
+        for source in self.sources:
+            if source.mirror_of is not None and source.mirror_of not in counted:
+                known = ", ".join(sorted(counted - {source.name})) or "none"
+                raise ValueError(
+                    f'source {source.name} is mirror_of "{source.mirror_of}", which is no source that counts; '
+                    f"known: {known}"
+                )
         return self
 
     def source(self, name: str) -> SourceSettings:
@@ -213,24 +293,26 @@ class Loaded:
         if name := self.environ.get(variable + "_FILE"):
             try:
                 return Path(name).read_text(encoding="utf-8").strip()
-            except OSError as error:
+            except (OSError, UnicodeDecodeError) as error:
                 raise SettingsError(f"{variable}_FILE names {name}, which cannot be read; correct it.") from error
         return None
 
-    def token(self, source: SourceSettings) -> str:
-        """The token of a source; SettingsError says which variable is missing."""
-        token = self.secret(source.token_variable)
-        if token is None and source.name == PREDECESSOR_NAME:
-            token = self.environ.get("MATOMO_TOKEN")
-        token = token.strip() if token else token
-        if not token:
-            raise SettingsError(
-                f"Source {source.name} has no token; put one with view access into {source.token_variable} "
-                f"(or name a file in {source.token_variable}_FILE)."
-            )
-        return token
+    def credentials(self, source: SourceSettings) -> tuple[str, ...]:
+        """The secrets of a source, in the order of its `secret_variables`; SettingsError names what is missing."""
+        found = tuple((self.secret(variable) or "").strip() for variable in source.secret_variables)
+        if source.name == PREDECESSOR_NAME and source.kind == "matomo":
+            found = (found[0] or self.environ.get("MATOMO_TOKEN", "").strip(),)
+        for variable, value in zip(source.secret_variables, found, strict=True):
+            if not value:
+                what = "token; put one" if source.kind == "matomo" else f"{_SPOKEN[variable[-3:]]}; put that of one"
+                raise SettingsError(
+                    f"Source {source.name} has no {what} with view access into {variable} "
+                    f"(or name a file in {variable}_FILE)."
+                )
+        return found
 
 
+_SPOKEN = {"_ID": "client id", "RET": "client secret"}
 PREDECESSOR_NAME = "matomo"
 
 
@@ -337,7 +419,7 @@ def _override(values: dict[str, Any], environ: Mapping[str, str], origin: dict[s
             continue
         section, model, _ = places[name]
         key = rest.removeprefix(name + "_")
-        if model is SourceSettings and key in ("token", "token_file"):
+        if model is SourceSettings and key.removesuffix("_file") in ("token", "client_id", "client_secret"):
             continue
         if key not in model.model_fields:
             raise SettingsError(f"{variable} sets {name}.{key}, which is not a setting{_hint(key, model)}.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from matokit_pipelines.errors import FINE, MatokitError
 from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.warehouse import refresh
-from matokit_pipelines.warehouse.extraction import check_dimensions
+from matokit_pipelines.warehouse.matomo_pass import check_dimensions
 from matokit_pipelines.warehouse.refresh import Home
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _source(home: Home, source: SourceSettings) -> Iterator[Finding]:
     """Reach it once with the token: each failing attempt counts towards a lock-out."""
     what = f"source {source.name}"
     try:
-        home.loaded.token(source)
+        home.loaded.credentials(source)
         client = refresh.client_for(home.loaded, source, home.clock)
         try:
             site = client.site()

@@ -12,7 +12,7 @@ import typer
 from matokit_pipelines.cli.frame import AsJson, Frame, day_range, frame_of
 
 if TYPE_CHECKING:
-    from matokit_pipelines.warehouse.extraction import PassResult
+    from matokit_pipelines.warehouse.passes import PassResult
     from matokit_pipelines.warehouse.refresh import Built
 
 FROM = typer.Option(None, "--from", metavar="DAY", help="First whole day, such as 2026-11-01.")

@@ -49,11 +49,11 @@ def init(
     source = made(SourceSettings, values)
     project = made(ProjectSettings, {"timezone": timezone, "repository_url": repository})
     target.write_text(settings_text(project, source), encoding="utf-8")
-    Path(".env.example").write_text(
-        f"# Copy to .env and fill in; a token with view access is enough.\n{source.token_variable}=\n", encoding="utf-8"
-    )
+    secrets = "".join(f"{variable}=\n" for variable in source.secret_variables)
+    Path(".env.example").write_text(f"# Copy to .env and fill in; view access is enough.\n{secrets}", encoding="utf-8")
     frame.say(f"Wrote {target.name} and .env.example; {resources.put_dagster_settings(load(target).home)}.")
-    frame.say(f"Next: put a token with view access into {source.token_variable} (or .env), then `matokit doctor`.")
+    variables = " and ".join(source.secret_variables)
+    frame.say(f"Next: put credentials with view access into {variables} (or .env), then `matokit doctor`.")
 
 
 def parse_dimensions(text: str) -> dict[str, int]:
@@ -97,14 +97,16 @@ def settings_document() -> str:
     parts = [
         "# Settings\n\nIn `matokit.toml`, or as a variable `MATOKIT_<SECTION>_<KEY>`; for a source the section is its "
         "name. Looked for in this order: `--config`, `MATOKIT_CONFIG`, `./matokit.toml`, `$MATOKIT_HOME/matokit.toml`. "
-        "Unknown keys are errors. Tokens never stand in the file: `MATOKIT_<NAME>_TOKEN`, or the name of a file in "
-        "`MATOKIT_<NAME>_TOKEN_FILE`, which is read again each time. A `.env` beside the file is read as well.\n"
+        "Unknown keys are errors. Credentials never stand in the file: `MATOKIT_<NAME>_CLIENT_ID` and "
+        "`MATOKIT_<NAME>_CLIENT_SECRET` (Piwik PRO) or `MATOKIT_<NAME>_TOKEN` (Matomo), each also as `..._FILE`: the "
+        "name of a file, which is read again each time. A `.env` beside the file is read as well.\n"
     ]
     for title, model in ({"[[sources]]": SourceSettings} | {f"[{name}]": m for name, m in SECTIONS.items()}).items():
         rows = []
         for key, field in model.model_fields.items():
-            default = "required" if field.is_required() else f"`{_toml(field.get_default(call_default_factory=True))}`"
-            rows.append(f"| `{key}` | {'–' if default == '`2026-01-31`' else default} | {field.description} |")
+            value = None if field.is_required() else field.get_default(call_default_factory=True)
+            default = "required" if field.is_required() else "–" if value is None else f"`{_toml(value)}`"
+            rows.append(f"| `{key}` | {default} | {field.description} |")
         parts.append("\n".join([f"## {title}\n", "| key | default | |", "|---|---|---|", *rows]) + "\n")
     return "\n".join(parts)
 
@@ -112,9 +114,13 @@ def settings_document() -> str:
 def _lines(section: BaseModel, *, given: bool) -> list[str]:
     lines = []
     for key, field in type(section).model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        if extra.get("kind", getattr(section, "kind", None)) != getattr(section, "kind", None):
+            continue  # means nothing for a source of this kind, or for a first one
         value = getattr(section, key)
         off = "" if given and (key in section.model_fields_set and value is not None) else "# "
-        lines += [f"# {field.description}", f"{off}{key} = {_toml(value)}"]
+        example = field.examples[0] if value is None and field.examples else value
+        lines += [f"# {field.description}", f"{off}{key} = {_toml(example)}"]
     return lines
 
 
@@ -129,7 +135,7 @@ def _toml(value: object) -> str:
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(entry) for entry in value) + "]"
-    return "2026-01-31" if value is None else str(value)
+    return str(value)
 
 
 def doctor(context: typer.Context, as_json: bool = AsJson) -> None:

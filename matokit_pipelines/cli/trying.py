@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from matokit_pipelines.sources.matomo import Dimension
+    from matokit_pipelines.sources.sites import Dimension
 
 DAYS = 7
 MOST_NAMES = 20
@@ -68,7 +68,7 @@ def try_source(
     from matokit_pipelines.warehouse import refresh
     from matokit_pipelines.warehouse.build import build
     from matokit_pipelines.warehouse.connection import in_memory
-    from matokit_pipelines.warehouse.extraction import MatomoPass
+    from matokit_pipelines.warehouse.matomo_pass import MatomoPass
     from matokit_pipelines.windows import local_date
 
     frame = frame_of(context)
@@ -77,7 +77,7 @@ def try_source(
     now = clock.now()
     values: dict[str, Any] = {"name": name, "kind": kind, "url": url, "site_id": site}
     plain = made(SourceSettings, values)
-    token = loaded.token(plain)
+    token = loaded.credentials(plain)[0]
     client = refresh.client_for(loaded, plain, clock)
     place = client.site()
     found = client.dimensions()

@@ -24,7 +24,7 @@ from matokit_pipelines.windows import local_date, runs_of_days, zone_named
 
 __all__ = ["BuildOptions", "BuildResult", "build"]
 
-RAW_EVENTS = ("raw.matomo_events",)
+RAW_EVENTS = ("raw.matomo_events", "raw.piwik_pro_events")
 MOST_RUNS = 40  # above that many stretches of days, one run over all of them is cheaper
 EVIDENCE = "staging.zero_evidence"
 MACROS = "macros"  # the name of sql/macros.sql in ledger.model_state
@@ -128,6 +128,9 @@ class _Build:
         if model.file.materialisation == "view":
             if is_stale:
                 run_model(self.con, model, None, {})
+            reads = set(model.file.reads)
+            if is_stale or self.dirty & reads or (self.days and reads & set(RAW_EVENTS)):
+                self.dirty.add(model.name)  # what it shows may differ now
         elif model.file.materialisation == "incremental":
             if is_stale:
                 self.con.execute(f"delete from {model.name}")

@@ -29,6 +29,7 @@ GIVE_UP_AFTER = timedelta(hours=6)
 class SourceState:
     """A source as the ledger knows it. Instants in UTC; None = not yet."""
 
+    kind: str
     zone: str
     url: str
     site_id: str
@@ -54,18 +55,28 @@ class Reconciled:
 def state(connection: duckdb.DuckDBPyConnection, name: str) -> SourceState | None:
     """What is known of the source, None before its first pass."""
     rows = connection.execute(
-        "select zone, url, site_id, watermark, refused_credentials, refused_at, dimensions "
+        "select kind, zone, url, site_id, watermark, refused_credentials, refused_at, dimensions "
         "from ledger.sources where source = ?",
         [name],
     ).fetchall()
     if not rows:
         return None
-    zone, url, site_id, watermark, refused, refused_at, dimensions = rows[0]
-    return SourceState(zone, url, site_id, _utc(watermark), refused, _utc(refused_at), dimensions)
+    kind, zone, url, site_id, watermark, refused, refused_at, dimensions = rows[0]
+    return SourceState(kind, zone, url, site_id, _utc(watermark), refused, _utc(refused_at), dimensions)
 
 
-def introduce(connection: duckdb.DuckDBPyConnection, key: SourceKey, kind: str, zone: str, url: str) -> None:
+def introduce(
+    connection: duckdb.DuckDBPyConnection, key: SourceKey, kind: str, zone: str, url: str, mirror_of: str | None = None
+) -> None:
     """Meet a source for the first time, or hold it against what it was: rows of two sites must never mix."""
+    _meet(connection, key, kind, zone, url)
+    connection.execute(
+        "update ledger.sources set mirror_of = $mirror where source = $source and mirror_of is distinct from $mirror",
+        {"mirror": mirror_of, "source": key.source},
+    )
+
+
+def _meet(connection: duckdb.DuckDBPyConnection, key: SourceKey, kind: str, zone: str, url: str) -> None:
     known = state(connection, key.source)
     if known is None:
         connection.execute(
@@ -75,11 +86,12 @@ def introduce(connection: duckdb.DuckDBPyConnection, key: SourceKey, kind: str, 
         return
     if first_reading(connection, key.source) is None:  # refused until now, so its zone was not known
         connection.execute(
-            "update ledger.sources set site_id = ?, zone = ?, url = ? where source = ?",
-            [key.site_id, zone, url, key.source],
+            "update ledger.sources set kind = ?, site_id = ?, zone = ?, url = ? where source = ?",
+            [kind, key.site_id, zone, url, key.source],
         )
         return
-    for what, before, after in (("site", known.site_id, key.site_id), ("time zone", known.zone, zone)):
+    was = (("kind", known.kind, kind), ("site", known.site_id, key.site_id), ("time zone", known.zone, zone))
+    for what, before, after in was:
         if before != after:
             raise SettingsError(
                 f"Source {key.source} was read from {what} {before} until now and would be from {after}; "
@@ -165,6 +177,33 @@ def last_reading(
         [name, list(tiers), now],
     ).fetchall()
     return _utc(rows[0][0])
+
+
+def earliest_window(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> datetime | None:
+    """The start of the earliest window of the source that was read whole by `now`."""
+    rows = connection.execute(
+        "select min(window_start) from ledger.windows where source = ? and status <> 'incomplete' and started_at <= ?",
+        [name, now],
+    ).fetchall()
+    return _utc(rows[0][0])
+
+
+def note_pass(
+    connection: duckdb.DuckDBPyConnection,
+    key: SourceKey,
+    started: datetime,
+    finished: datetime,
+    requests: int,
+    bytes_received: int,
+) -> None:
+    """Keep what a pass asked of the source; what is older than a week goes."""
+    connection.execute(
+        "delete from ledger.passes where source = ? and finished_at < ?", [key.source, finished - timedelta(days=7)]
+    )
+    connection.execute(
+        "insert into ledger.passes values (?, ?, ?, ?, ?, ?)",
+        [key.source, key.site_id, started, finished, requests, bytes_received],
+    )
 
 
 def first_reading(connection: duckdb.DuckDBPyConnection, name: str) -> datetime | None:

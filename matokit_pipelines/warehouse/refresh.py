@@ -20,7 +20,8 @@ from matokit_pipelines.sources.matomo import MatomoClient
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.build import BuildOptions, BuildResult, build
 from matokit_pipelines.warehouse.connection import COMMAND_WAIT_SECONDS, Warehouse
-from matokit_pipelines.warehouse.extraction import MatomoPass, PassResult, Progress
+from matokit_pipelines.warehouse.matomo_pass import MatomoPass
+from matokit_pipelines.warehouse.passes import PassResult, Progress
 from matokit_pipelines.warehouse.snapshots import Manifest, open_current, publish
 from matokit_pipelines.windows import each_day
 
@@ -52,8 +53,8 @@ class Built:
     manifest: Manifest | None
 
 
-def client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> MatomoClient:
-    """A client for one source, with the patience that the settings give."""
+def session_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> HttpSession:
+    """The connection to one source, with the patience that the settings give."""
     patience = loaded.settings.http
     limits = HttpLimits(
         connect_timeout=patience.connect_timeout,
@@ -63,8 +64,13 @@ def client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> MatomoCl
         longest_wait=patience.longest_wait,
         budget=patience.budget,
     )
-    session = HttpSession(source.name, source.url, clock, limits)
-    return MatomoClient(session, source.site_id, lambda: loaded.token(source), page_size=source.page_size)
+    return HttpSession(source.name, source.url, clock, limits)
+
+
+def client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> MatomoClient:
+    """A client for one Matomo source; its token is asked for anew at each request."""
+    session = session_for(loaded, source, clock)
+    return MatomoClient(session, source.site_id, lambda: loaded.credentials(source)[0], page_size=source.rows_a_page)
 
 
 def extract(
@@ -76,7 +82,7 @@ def extract(
 ) -> list[PassResult]:
     """One pass over every source (or `only` one). A source's refusal is in its result; the others are still read."""
     sources = _sources(home.loaded, only)
-    tokens = {source.name: home.loaded.token(source) for source in sources}
+    tokens = {source.name: "\n".join(home.loaded.credentials(source)) for source in sources}
     results = []
     for source in sources:
         client = client_for(home.loaded, source, home.clock)
@@ -141,6 +147,7 @@ def build_options(loaded: Loaded, zone: str | None = None) -> BuildOptions:
         environments=dict(settings.events.environments),
         component_codes={code: entry.parts for code, entry in settings.events.component_codes.items()},
         zero_value=settings.events.zero_value,
+        mirrors={source.name: source.mirror_of for source in settings.sources if source.mirror_of},
     )
 
 

@@ -33,6 +33,7 @@ SEEDS: dict[str, dict[str, str]] = {
     "test_names": {"name": "varchar", "is_prefix": "boolean"},
     "macos_names": {"release": "varchar", "name": "varchar"},
 }
+MIRRORS = {"source": "varchar", "mirror_of": "varchar"}
 PARAMETERS = {"project_zone": "varchar", "zero_value": "varchar"}
 
 
@@ -42,6 +43,7 @@ class BuildOptions:
 
     `environments`: category -> environment, over the defaults; a category that no list knows comes into scope.
     `component_codes`: code -> (component, outcome), over the defaults; component None for a code about a whole run.
+    `mirrors`: source -> the source whose events it holds again; those are compared and never counted.
     `zero_value`: what a value 0 without suffix means where both logging functions are in use.
     """
 
@@ -49,6 +51,7 @@ class BuildOptions:
     environments: Mapping[str, str] = field(default_factory=dict)
     component_codes: Mapping[int, tuple[str | None, str]] = field(default_factory=dict)
     zero_value: Literal["failure", "success", "unknown"] = "failure"
+    mirrors: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         zone_named(self.project_zone)
@@ -93,6 +96,7 @@ def load_seeds(folder: Path, options: BuildOptions) -> dict[str, Seed]:
         f"seeds.{name}": Seed(columns, tuple(lists[name][key] for key in sorted(lists[name])))
         for name, columns in SEEDS.items()
     }
+    seeds["seeds.mirrors"] = Seed(MIRRORS, tuple(sorted(options.mirrors.items())))
     seeds["seeds.parameters"] = Seed(PARAMETERS, ((options.project_zone, options.zero_value),))
     return seeds
 

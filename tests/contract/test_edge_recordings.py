@@ -12,7 +12,7 @@ import pytest
 
 from matokit_pipelines.errors import INCOMPLETE
 from matokit_pipelines.warehouse import refresh
-from matokit_pipelines.warehouse.extraction import PassResult
+from matokit_pipelines.warehouse.passes import PassResult
 from matokit_pipelines.warehouse.refresh import Home, loss_in_words
 from tests.replay import Replay, home_at, recording, rows_of, utc, visits_in
 

@@ -22,7 +22,7 @@ from matokit_pipelines.errors import (
     SourceUnavailable,
 )
 from matokit_pipelines.warehouse import refresh
-from matokit_pipelines.warehouse.extraction import PassResult
+from matokit_pipelines.warehouse.passes import PassResult
 from tests.replay import TOKEN, Replay, fixture_day, home_at, rows_of, utc, verbatim
 
 NOW = utc(2026, 11, 15, 12)

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from matokit_pipelines.sources.matomo_visits import Quarantined, Reading, TruncatedVisit
+from matokit_pipelines.sources.matomo_visits import Reading, TruncatedVisit
+from matokit_pipelines.sources.quarantine import Quarantined
 from matokit_pipelines.warehouse.connection import in_memory
-from matokit_pipelines.warehouse.landing import Landed, SourceKey, land, touched_days, transaction
+from matokit_pipelines.warehouse.landing import Landed, SourceKey, touched_days, transaction
+from matokit_pipelines.warehouse.matomo_landing import land
 from matokit_pipelines.windows import Window, local_date
 
 KEY = SourceKey("installers", "1")

@@ -83,7 +83,7 @@ def test_env_file_beside_the_settings_is_read_below_the_environment(tmp_path: Pa
     write(tmp_path, SOURCE)
     write(tmp_path, "MATOKIT_INSTALLERS_TOKEN=from-file\nMATOKIT_HTTP_ATTEMPTS=2\n", ".env")
     loaded = load(environ={"MATOKIT_HTTP_ATTEMPTS": "4"}, cwd=tmp_path)
-    assert loaded.token(loaded.settings.sources[0]) == "from-file"
+    assert loaded.credentials(loaded.settings.sources[0])[0] == "from-file"
     assert loaded.settings.http.attempts == 4
 
 
@@ -92,12 +92,12 @@ def test_secret_in_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
     secret = write(tmp_path, "first\n", "token")
     loaded = load(environ={"MATOKIT_INSTALLERS_TOKEN_FILE": str(secret)}, cwd=tmp_path)
     source = loaded.settings.source("installers")
-    assert loaded.token(source) == "first"
+    assert loaded.credentials(source)[0] == "first"
     secret.write_text("second", encoding="utf-8")
-    assert loaded.token(source) == "second"
+    assert loaded.credentials(source)[0] == "second"
     secret.unlink()
     with pytest.raises(SettingsError, match="MATOKIT_INSTALLERS_TOKEN_FILE names"):
-        loaded.token(source)
+        loaded.credentials(source)[0]
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_variables_of_the_predecessor_work_without_a_file(tmp_path: Path) -> Non
     environ = {"MATOMO_BASE_URL": "https://m.example.org/index.php", "MATOMO_TOKEN": "t", "MATOMO_DEFAULT_SITE_ID": "7"}
     loaded = load(environ=environ, cwd=tmp_path)
     [source] = loaded.settings.sources
-    assert (source.url, source.site_id, loaded.token(source)) == ("https://m.example.org", "7", "t")
+    assert (source.url, source.site_id, loaded.credentials(source)[0]) == ("https://m.example.org", "7", "t")
     assert loaded.origin["matomo.url"] == "MATOMO_BASE_URL"
 
 
@@ -165,7 +165,7 @@ def test_missing_token_names_its_variable(tmp_path: Path) -> None:
     write(tmp_path, SOURCE)
     loaded = load(environ={}, cwd=tmp_path)
     with pytest.raises(SettingsError, match="MATOKIT_INSTALLERS_TOKEN"):
-        loaded.token(loaded.settings.sources[0])
+        loaded.credentials(loaded.settings.sources[0])[0]
 
 
 @given(st.text(max_size=60))

@@ -5,6 +5,6 @@ where counted <> case when left_out_reason is null then landed else 0 end;
 
 -- #fail landed_is_raw: the landed rows of all days are those of raw
 select landed.rows_landed, quality.rows_landed
-from (select count(*) as rows_landed from raw.matomo_events) as landed
+from (select count(*) as rows_landed from staging.landed_events where mirror_of is null) as landed
 cross join (select coalesce(sum(landed), 0) as rows_landed from marts.data_quality_daily) as quality
 where landed.rows_landed <> quality.rows_landed;

@@ -4,7 +4,7 @@ with cleaned as (
         event.source,
         event.site_id,
         event.event_id,
-        event.visit_id,
+        event.session_id,
         event.visitor_id,
         event.event_ts,
         event.fold_ambiguous,
@@ -31,8 +31,9 @@ with cleaned as (
         nullif(lower(regexp_replace(event.error_type_raw, '^\s+|\s+$', '', 'g')), '') as contract_error_type,
         try_cast(event.duration_raw as double) as contract_duration,
         try_cast(event.exit_code_raw as integer) as exit_code
-    from raw.matomo_events as event
+    from staging.landed_events as event
     cross join seeds.parameters as parameters
+    where event.mirror_of is null
 ),
 
 -- the parts by which a name is looked up; seeds hold the words, so that equality finds the longest one first
@@ -295,7 +296,7 @@ select
             16
         )
     end as machine_key,
-    reading.source || '|' || reading.site_id || '|' || cast(reading.visit_id as varchar) as session_key,
+    reading.source || '|' || reading.site_id || '|' || reading.session_id as session_key,
     reading.sender_event_id,
     reading.contract_version,
     reading.exit_code,

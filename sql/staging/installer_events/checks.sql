@@ -1,6 +1,6 @@
 -- #fail landed_is_derived: every landed row is in staging.installer_events, and no other row
 select landed.rows_landed, derived.rows_derived
-from (select count(*) as rows_landed from raw.matomo_events) as landed
+from (select count(*) as rows_landed from staging.landed_events where mirror_of is null) as landed
 cross join (select count(*) as rows_derived from staging.installer_events) as derived
 where landed.rows_landed <> derived.rows_derived;
 
