@@ -6,15 +6,18 @@ import gzip
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from matokit_pipelines.clock import FixedClock
-from matokit_pipelines.errors import MatokitError, PageTooLarge, SourceError, SourceUnavailable
-from matokit_pipelines.sources.http import Answer, HttpLimits, HttpSession
+from matokit_pipelines.errors import MatokitError, PageTooLarge, RequestsSpent, SourceError, SourceUnavailable
+from matokit_pipelines.sources.http import TRANSIENT_STATUS, Answer, HttpLimits, HttpSession
+from tests.answering import Told, answering
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -211,3 +214,178 @@ def test_compressed_answers_are_read() -> None:
         _, answer = ask(url)
     assert isinstance(answer, Answer)
     assert answer.body == b'["x"]'
+
+
+def cut_inside_gzip() -> bytes:
+    """An answer whose length is right and whose compressed bytes end early."""
+    packed = gzip.compress(b'["' + bytes(range(32, 34)) * 4000 + b'"]')[:-20]
+    return b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
+
+
+def test_compressed_answer_that_ends_early_is_asked_for_again() -> None:
+    with wire(cut_inside_gzip(), GOOD) as (url, _):
+        session, answer = ask(url)
+    assert isinstance(answer, Answer)
+    assert session.requests_made == 2
+    with wire(cut_inside_gzip()) as (url, _):
+        _, error = ask(url)
+    assert type(error) is SourceUnavailable
+    is_told(error, "broke off in the middle")
+
+
+def test_bytes_are_counted_as_they_came_over_the_wire() -> None:
+    packed = gzip.compress(b"x" * 10_000)
+    with answering(lambda asked: Told(body=packed, headers={"Content-Encoding": "gzip"})) as server:
+        session = HttpSession("installers", server.url, FixedClock(NOW))
+        answer = session.request("GET", "x", passing=lambda answer: None)
+        session.request("GET", "x", passing=lambda answer: None)
+        session.close()
+    assert len(answer.body) == 10_000
+    assert session.bytes_received == 2 * len(packed)
+    assert server.asked[0].headers["accept-encoding"] == "gzip"
+
+
+def test_request_says_what_it_was_told_to_say() -> None:
+    with answering(lambda asked: Told(body=[], headers={"X-Says": "a"})) as server:
+        session = HttpSession("installers", server.url, FixedClock(NOW))
+        answer = session.request("GET", "api/x", params={"b": "æ &"}, headers={"X-Own": "1"}, passing=lambda _: None)
+        session.request("POST", "api/y/", json={"b": ["æ", None]}, passing=lambda _: None)
+        session.request("POST", "auth/token", form={"b": "æ &"}, passing=lambda _: None)
+        session.close()
+    got, posted, form = server.asked
+    assert (got.method, got.path, got.query, got.body) == ("GET", "/api/x", {"b": "æ &"}, b"")
+    assert got.headers["x-own"] == "1"
+    assert "content-type" not in got.headers
+    assert (posted.method, posted.path, posted.json) == ("POST", "/api/y/", {"b": ["æ", None]})
+    assert posted.headers["content-type"] == "application/json"
+    assert form.form == {"b": "æ &"}
+    assert answer.headers["x-says"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"), [({"Retry-After": "37"}, 37), ({}, 60), ({"Retry-After": "7200"}, 900)]
+)
+def test_too_many_requests_waits_as_told(retry_after: dict[str, str], seconds: float) -> None:
+    clock = Waits()
+    answers = [Told(429, headers=retry_after), Told(body=[])]
+    with answering(lambda asked: answers.pop(0)) as server:
+        session, answer = ask(server.url, clock)
+    assert isinstance(answer, Answer)
+    assert clock.slept == [seconds]
+    assert session.requests_made == 2
+
+
+def test_date_of_retry_after_is_waited_for() -> None:
+    clock = Waits()
+    answers = [Told(429, headers={"Retry-After": "Fri, 20 Nov 2026 12:02:00 GMT"}), Told(body=[])]
+    with answering(lambda asked: answers.pop(0)) as server:
+        ask(server.url, clock)
+    assert clock.slept == [120]
+
+
+def test_too_many_requests_ends_after_so_many_tries() -> None:
+    clock = Waits()
+    with answering(lambda asked: Told(429, headers={"Retry-After": "5"})) as server:
+        session, error = ask(server.url, clock)
+    assert type(error) is SourceUnavailable
+    is_told(error, "429", "4 times")
+    assert clock.slept == [5, 5, 5]
+    assert session.requests_made == 4
+
+
+def test_wait_beyond_the_budget_is_not_begun() -> None:
+    clock = Waits()
+    with answering(lambda asked: Told(429, headers={"Retry-After": "120"})) as server:
+        session, error = ask(server.url, clock, budget=100)
+    assert type(error) is SourceUnavailable
+    is_told(error, "100 s", "120 s", "kept")
+    assert clock.slept == []
+    assert session.requests_made == 1
+
+
+def test_which_statuses_pass_is_the_sessions_choice() -> None:
+    for transient, requests in ((TRANSIENT_STATUS, 1), (TRANSIENT_STATUS | {500}, 2)):
+        answers = [Told(500), Told(body=[])]
+        with answering(lambda asked, answers=answers: answers.pop(0)) as server:  # type: ignore[misc]
+            session = HttpSession("installers", server.url, FixedClock(NOW), transient=transient)
+            session.request("GET", "x", passing=lambda answer: None)
+            session.close()
+        assert session.requests_made == requests
+
+
+def test_requests_of_a_session_can_be_bounded() -> None:
+    with answering(lambda asked: Told(503)) as server:
+        session, error = ask(server.url, requests=3)
+    assert type(error) is RequestsSpent
+    is_told(error, "3 requests", "kept", "next pass")
+    assert session.requests_made == len(server.asked) == 3
+
+
+def test_threads_share_a_session_and_lose_no_count() -> None:
+    with answering(lambda asked: Told(body=asked.body * 3)) as server:
+        session = HttpSession("installers", server.url, FixedClock(NOW), HttpLimits(requests=50))
+        found: list[bytes | type] = []
+
+        def work(number: int) -> None:
+            for turn in range(15):
+                try:
+                    sent = f"{number:02}{turn:02}".encode()
+                    form = {"is": sent.decode()}
+                    body = session.request("POST", "x", form=form, passing=lambda _: None).body
+                    assert body == b"is=" + sent + b"is=" + sent + b"is=" + sent
+                    found.append(body)
+                except MatokitError as error:
+                    found.append(type(error))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=20)
+        session.close()
+    assert session.requests_made == len(server.asked) == 50
+    assert found.count(RequestsSpent) == 10
+    assert len(found) == 60
+    assert session.bytes_received == sum(len(body) for body in found if isinstance(body, bytes))
+
+
+def test_cookies_are_not_kept() -> None:
+    with answering(lambda asked: Told(body=[], headers={"Set-Cookie": "id=1; Path=/"})) as server:
+        session = HttpSession("installers", server.url, FixedClock(NOW))
+        for _ in range(2):
+            session.request("GET", "x", passing=lambda answer: None)
+        session.close()
+    assert all("cookie" not in asked.headers for asked in server.asked)
+
+
+def test_log_ins_of_this_machine_do_not_replace_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password mine")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with answering(lambda asked: Told(body=[])) as server:
+        session = HttpSession("installers", server.url, FixedClock(NOW))
+        session.request("GET", "x", headers={"Authorization": "Bearer ours"}, passing=lambda answer: None)
+        session.request("GET", "x", passing=lambda answer: None)
+        session.close()
+    assert server.asked[0].headers["authorization"] == "Bearer ours"
+    assert "authorization" not in server.asked[1].headers
+
+
+@pytest.mark.parametrize("told", [Told(200), Told(503), Told(302, headers={"Location": "https://b.example"})])
+def test_nothing_secret_is_in_what_is_shown(told: Told) -> None:
+    with answering(lambda asked: Told(told.status, {"access_token": SECRET}, headers=told.headers)) as server:
+        session = HttpSession("installers", server.url, FixedClock(NOW), HttpLimits(attempts=2))
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        shown = ""
+        try:
+            shown += repr(session.request("POST", "x", form={"a": SECRET}, headers=headers, passing=lambda _: None))
+        except MatokitError as error:
+            shown += "".join(traceback.format_exception(error))
+        session.close()
+    assert shown
+    assert SECRET not in shown + repr(session)
+
+
+def test_log_in_in_an_address_is_not_shown() -> None:
+    for url in (f"http://me:{SECRET}@127.0.0.1:1", f"http://me:{SECRET}@x:99999", f"http://me:{SECRET}@exa mple.org"):
+        _, error = ask(url, attempts=1)
+        is_told(error)
