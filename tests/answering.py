@@ -64,6 +64,7 @@ def answering(answer: Callable[[Asked], Told]) -> Iterator[Server]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one write an answer: two of them wait for each other's acknowledgement
 
         def handle_one_request(self) -> None:
             self.raw_requestline = self.rfile.readline(1 << 16)

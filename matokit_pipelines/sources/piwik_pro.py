@@ -207,7 +207,10 @@ class PiwikProClient:
         while True:
             path = "api/tracker/v1/debugger"
             page = self._ask("GET", path, "debug the tracker", _lines, params={**params, "offset": str(offset)})
-            new = {_session_key(session): session for session in page if _session_key(session) not in seen}
+            try:
+                new = {key: session for session in page if (key := _session_key(session)) not in seen}
+            except (KeyError, TypeError) as error:
+                raise self._odd("its debugger answers in an unknown shape") from error
             if not new:
                 return
             yield from new.values()
@@ -342,13 +345,11 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
-def _lines(body: bytes) -> list[dict[str, Any]]:
-    """The objects of newline-delimited JSON; ValueError when one is broken."""
-    found = [json.loads(line) for line in body.split(b"\n") if line.strip()]
-    if not all(isinstance(entry, dict) for entry in found):
-        raise ValueError("not an object")
-    return found
+def _lines(body: bytes) -> list[Any]:
+    """The documents of newline-delimited JSON; ValueError when one is broken."""
+    return [json.loads(line) for line in body.split(b"\n") if line.strip()]
 
 
-def _session_key(session: dict[str, Any]) -> str:
-    return str(session.get("session_id_str") or session.get("session_id") or json.dumps(session, sort_keys=True))
+def _session_key(session: Any) -> str:
+    """A session's id; the text beside the number, which is beyond what many readers of JSON can hold."""
+    return str(session["session_id_str"] if "session_id_str" in session else session["session_id"])
