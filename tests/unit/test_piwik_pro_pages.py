@@ -119,11 +119,23 @@ def test_text_with_an_escaped_key_is_still_a_text() -> None:
         compact({"data": [ROW], "meta": {"columns": COLUMNS, "count": 1}}) + b"\n",
         compact({"data": [ROW], "took": 3, "meta": {"columns": COLUMNS, "count": 1}}),
         compact({"data": [ROW], "more": [ROW], "meta": {"columns": COLUMNS, "count": 1}}),
+        compact({"data": [ROW], "more\\": [ROW], "meta": {"columns": COLUMNS, "count": 1}}),
         compact({"data": [ROW], "meta": {"columns": COLUMNS, "count": 1}, "took": 3}),
         compact({"data": [dict(zip(COLUMNS, ROW, strict=True))], "meta": {"columns": COLUMNS, "count": 1}}),
         compact({"data": [], "meta": {"columns": COLUMNS, "count": 0}}),
     ],
-    ids=["blanks", "lines", "meta first", "line end", "more", "more rows", "more at the end", "objects", "empty"],
+    ids=[
+        "blanks",
+        "lines",
+        "meta first",
+        "line end",
+        "more",
+        "more rows",
+        "odd key",
+        "more at the end",
+        "objects",
+        "empty",
+    ],
 )
 def test_other_frames_stay_whole(body: bytes) -> None:
     page = cut(body)
@@ -139,6 +151,13 @@ def test_half_a_page_is_none(data: list[list[Any]], draw: st.DataObject) -> None
     at = draw.draw(st.integers(0, len(body) - 1))
     with pytest.raises(HalfDocument):
         cut(body[:at])
+
+
+def test_page_that_ends_in_another_letter_is_none() -> None:
+    body = compact({"data": [ROW], "meta": {"columns": COLUMNS, "count": 1}})
+    assert cut(body).exact_frame
+    with pytest.raises(HalfDocument):
+        cut(body[:-1] + b"]")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"data":[', b"[" * 100_000, b"\xff\xfe"])

@@ -45,6 +45,7 @@ class Account:
         self.valid: dict[str, datetime] = {}
         self.renewals = 0
         self.refused = 0
+        self.delay = 0
         self.instead: Told | None = None
         self.lock = threading.Lock()
 
@@ -54,6 +55,7 @@ class Account:
 
     def _token(self, asked: Asked) -> Told:
         self.renewals += 1
+        self.clock.advance(timedelta(seconds=self.delay))
         assert "authorization" not in asked.headers
         assert asked.form["grant_type"] == "client_credentials"
         if self.instead:
@@ -115,6 +117,18 @@ def test_short_lives_do_not_renew_at_each_request(life: int) -> None:
         ask(under)
     assert place.renewals == 2
     assert place.refused == 0
+
+
+def test_life_counts_from_the_asking() -> None:
+    with account() as (place, server, clock):
+        place.valid["slow"] = NOW + timedelta(days=1)
+        place.instead = Told(200, {"access_token": "slow", "expires_in": 1800})
+        place.delay = 100
+        under = tokens(server, clock)
+        ask(under)
+        clock.advance(timedelta(seconds=1640))
+        ask(under)
+    assert place.renewals == 2
 
 
 @pytest.mark.parametrize("expires_in", [None, "1800", True, 0, -1, 10**9, 1e400])
