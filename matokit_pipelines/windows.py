@@ -112,6 +112,59 @@ def gap_free_end(windows: Iterable[Window], start: datetime) -> datetime:
     return end
 
 
+@dataclass(frozen=True)
+class OffsetChange:
+    """A zone's change of offset: at which instant (UTC), and the offset from UTC before and after."""
+
+    at: datetime
+    before: timedelta
+    after: timedelta
+
+    @property
+    def repeated(self) -> Window | None:
+        """The instants of the wall clocks that are shown twice; None where clocks go forward."""
+        back = self.before - self.after
+        return Window(self.at - back, self.at + back) if back > timedelta() else None
+
+
+def offset_changes(window: Window, zone: ZoneInfo) -> list[OffsetChange]:
+    """The changes of offset in `zone` from a day before `window` to a day after it, in order, to the second."""
+    found = []
+    at, end = window.start - ONE_DAY, window.end + ONE_DAY
+    while at < end:
+        until = min(at + ONE_DAY, end)
+        if _offset(at, zone) != _offset(until, zone):
+            low, high = at, until
+            while high - low > timedelta(seconds=1):
+                middle = low + (high - low) // 2
+                low, high = (middle, high) if _offset(middle, zone) == _offset(at, zone) else (low, middle)
+            change = high.replace(microsecond=0)
+            found.append(OffsetChange(change, _offset(at, zone), _offset(until, zone)))
+        at = until
+    return found
+
+
+def outside_repeated_hours(window: Window, zone: ZoneInfo) -> Window:
+    """The least window around `window` whose edges each have a wall clock that `zone` shows once only."""
+    start, end = window.start, window.end
+    for change in offset_changes(window, zone):
+        if repeated := change.repeated:
+            if repeated.start < start < repeated.end:
+                start = repeated.start
+            if repeated.start < end < repeated.end:
+                end = repeated.end
+    return Window(start, end)
+
+
+def wall_clock(instant: datetime, zone: ZoneInfo) -> datetime:
+    """What a clock in `zone` shows at `instant`, naive."""
+    return instant.astimezone(zone).replace(tzinfo=None)
+
+
+def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta()
+
+
 def instants_of_wall_clock(seconds: int, zone: ZoneInfo) -> tuple[datetime, ...]:
     """The instants at which a clock in `zone` showed this wall time, earliest first.
 

@@ -17,8 +17,8 @@ from matokit_pipelines.errors import SettingsError
 from matokit_pipelines.warehouse.landing import Landed, SourceKey
 from matokit_pipelines.windows import Window, gap_free_end, joined
 
-Tier = Literal["recent", "history", "look_back", "reconcile", "asked"]
-Proof = Literal["drained", "none"]
+Tier = Literal["recent", "history", "hourly", "look_back", "reconcile", "asked"]
+Proof = Literal["drained", "count", "none"]
 Status = Literal["complete", "complete_with_loss", "incomplete"]
 MATOMO_LAG = timedelta(minutes=10)  # an event may reach Matomo's log some minutes after it happened
 GIVE_UP_AFTER_READS = 5
@@ -128,13 +128,15 @@ def note_window(
     detail: str | None,
     started: datetime,
     finished: datetime,
+    expected: int | None = None,
 ) -> None:
-    """One reading into the ledger; call in the transaction that landed it."""
+    """One reading into the ledger; call in the transaction that landed it. `expected`: what a count announced."""
     connection.execute(
-        "insert into ledger.windows (source, site_id, tier, window_start, window_end, zone, received, duplicates, "
-        "quarantined, landed, inserted, changed, vanished, truncated, proof, status, detail, started_at, finished_at) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [key.source, key.site_id, tier, window.start, window.end, zone, landed.received, landed.duplicates,
+        "insert into ledger.windows (source, site_id, tier, window_start, window_end, zone, expected, received, "
+        "duplicates, quarantined, landed, inserted, changed, vanished, truncated, proof, status, detail, started_at, "
+        "finished_at) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [key.source, key.site_id, tier, window.start, window.end, zone, expected, landed.received, landed.duplicates,
          landed.quarantined, landed.landed, landed.inserted, landed.changed, landed.vanished, landed.truncated,
          proof, status, detail, started, finished],
     )  # fmt: skip
@@ -153,16 +155,78 @@ def proven_windows(connection: duckdb.DuckDBPyConnection, name: str, now: dateti
     return joined(Window(start, end) for start, end in rows)
 
 
-def given_up_windows(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> list[Window]:
-    """Closed days that were read in vain five times, or for six hours: marked incomplete, and passed by.
+def covered_windows(connection: duckdb.DuckDBPyConnection, name: str, now: datetime, lag: timedelta) -> list[Window]:
+    """What readings by `now` prove for good: a reading tells of what happened `lag` before it began, not of more."""
+    rows = connection.execute(
+        "select window_start, least(window_end, started_at - to_microseconds($lag)) as safe_end from ledger.windows "
+        "where source = $source and status <> 'incomplete' and started_at <= $now and safe_end > window_start "
+        "order by 1, 2",
+        {"source": name, "now": now, "lag": lag // timedelta(microseconds=1)},
+    ).fetchall()
+    return joined(Window(start, end) for start, end in rows)
+
+
+def troubled_windows(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> list[Window]:
+    """Windows of which the last reading was incomplete and that no later reading covers."""
+    rows = connection.execute(
+        "select distinct w.window_start, w.window_end from ledger.windows w "
+        "where w.source = $source and w.status = 'incomplete' and w.started_at <= $now and not exists ("
+        "from ledger.windows l where l.source = $source and l.status <> 'incomplete' and l.started_at <= $now "
+        "and l.window_id > w.window_id and l.window_start <= w.window_start and l.window_end >= w.window_end) "
+        "order by 1, 2",
+        {"source": name, "now": now},
+    ).fetchall()
+    return [Window(start, end) for start, end in rows]
+
+
+def last_count(connection: duckdb.DuckDBPyConnection, name: str, window: Window) -> int | None:
+    """What the server announced when exactly this window was last read whole."""
+    rows = connection.execute(
+        "select expected from ledger.windows where source = ? and window_start = ? and window_end = ? "
+        "and proof = 'count' order by window_id desc limit 1",
+        [name, window.start, window.end],
+    ).fetchall()
+    return rows[0][0] if rows else None
+
+
+def largest_recent_count(connection: duckdb.DuckDBPyConnection, name: str) -> int | None:
+    """The most rows that one of the last ten readings of recent windows announced; None before the first."""
+    rows = connection.execute(
+        "select max(expected) from (select expected from ledger.windows where source = ? and tier = 'recent' "
+        "and proof = 'count' order by window_id desc limit 10)",
+        [name],
+    ).fetchall()
+    return None if rows[0][0] is None else int(rows[0][0])
+
+
+def probed_at(connection: duckdb.DuckDBPyConnection, name: str) -> datetime | None:
+    """When the counts of the older windows of the look-back were last asked."""
+    rows = connection.execute("select probed_at from ledger.sources where source = ?", [name]).fetchall()
+    return _utc(rows[0][0]) if rows else None
+
+
+def note_probed(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> None:
+    """Keep when the counts of the look-back were asked."""
+    connection.execute("update ledger.sources set probed_at = ? where source = ?", [now, name])
+
+
+def note_real_time(connection: duckdb.DuckDBPyConnection, name: str, sentence: str | None) -> None:
+    """Keep why there are no real-time data; None when there are."""
+    connection.execute("update ledger.sources set real_time_note = ? where source = ?", [sentence, name])
+
+
+def given_up_windows(
+    connection: duckdb.DuckDBPyConnection, name: str, now: datetime, tiers: Sequence[Tier] = ("history", "asked")
+) -> list[Window]:
+    """Windows that were read in vain five times, or again after six hours: marked incomplete, and passed by.
 
     One bad day must not silence everything after it.
     """
     rows = connection.execute(
-        "select window_start, window_end from ledger.windows where source = ? and tier in ('history', 'asked') "
-        "group by all having count(*) filter (status <> 'incomplete') = 0 and (count(*) >= ? or min(started_at) <= ?) "
-        "order by 1, 2",
-        [name, GIVE_UP_AFTER_READS, now - GIVE_UP_AFTER],
+        "select window_start, window_end from ledger.windows where source = ? and list_contains(?, tier) "
+        "and started_at <= ? group by all having count(*) filter (status <> 'incomplete') = 0 "
+        "and (count(*) >= ? or max(epoch(started_at)) - min(epoch(started_at)) >= ?) order by 1, 2",
+        [name, list(tiers), now, GIVE_UP_AFTER_READS, GIVE_UP_AFTER.total_seconds()],
     ).fetchall()
     return [Window(start, end) for start, end in rows]
 
@@ -213,12 +277,21 @@ def first_reading(connection: duckdb.DuckDBPyConnection, name: str) -> datetime 
 
 
 def advance(
-    connection: duckdb.DuckDBPyConnection, name: str, *, since: datetime, read_at: datetime, final_before: datetime
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    passed: Sequence[Window],
+    *,
+    since: datetime,
+    read_at: datetime,
+    lag: timedelta,
+    final_before: datetime,
 ) -> None:
-    """Move the watermark to min(end of the gap-free range since `since`, `read_at` - lag)."""
-    passed = [*proven_windows(connection, name, read_at), *given_up_windows(connection, name, read_at)]
+    """Move the watermark to min(end of the gap-free range of `passed` since `since`, `read_at` - lag).
+
+    `passed`: what is proven or given up.
+    """
     proven_to = gap_free_end(passed, since)
-    watermark = min(proven_to, read_at - MATOMO_LAG)
+    watermark = min(proven_to, read_at - lag)
     connection.execute(
         "update ledger.sources set proven_from = $since, proven_to = $proven, "
         "watermark = case when watermark > $read then $watermark else greatest(watermark, $watermark) end, "
@@ -283,20 +356,26 @@ def confirm_window(connection: duckdb.DuckDBPyConnection, key: SourceKey, window
     )
 
 
-def extracted_on(connection: duckdb.DuckDBPyConnection, key: SourceKey, window: Window, day: date) -> tuple[int, int]:
-    """`(events landed with a time in `window`, actions known to be cut off on site-day `day`)`."""
-    names = {"source": key.source, "site_id": key.site_id}
-    events = connection.execute(
-        "select count(*) from raw.matomo_events where source = $source and site_id = $site_id "
+def stored_in(connection: duckdb.DuckDBPyConnection, key: SourceKey, table: str, window: Window) -> int:
+    """How many events of the raw table `table` have a time in `window`; what vanished is not counted."""
+    rows = connection.execute(
+        f"select count(*) from {table} where source = $source and site_id = $site_id "
         "and vanished_at is null and event_ts >= $start and event_ts < $end",
-        names | {"start": window.start, "end": window.end},
-    ).fetchall()[0][0]
+        key.names | {"start": window.start, "end": window.end},
+    ).fetchall()
+    return int(rows[0][0])
+
+
+def extracted_on(connection: duckdb.DuckDBPyConnection, key: SourceKey, window: Window, day: date) -> tuple[int, int]:
+    """Of a Matomo source `(events landed with a time in `window`, actions known to be cut off on site-day `day`)`."""
+    names = key.names
+    events = stored_in(connection, key, "raw.matomo_events", window)
     cut = connection.execute(
         "select coalesce(sum(truncated), 0) from ledger.truncated_visits "
         "where source = $source and site_id = $site_id and site_date = $day",
         names | {"day": day},
     ).fetchall()[0][0]
-    return int(events), int(cut)
+    return events, int(cut)
 
 
 def _utc(value: datetime | None) -> datetime | None:

@@ -76,7 +76,7 @@ class MatomoPass(SourcePass):
         self._progress("", len(steps), len(steps))
 
     def _traffic(self) -> tuple[int, int]:
-        return self._client.requests_made, 0
+        return self._client.requests_made, self._client.bytes_received
 
     def _check_access(self) -> None:
         self._client.check_access()
@@ -164,7 +164,15 @@ class MatomoPass(SourcePass):
         """Move the watermark. `started`: when the last reading began; what came during it may be in it or not."""
         final = start_of_day(local_date(started, zone) - RECONCILED_DAYS * ONE_DAY, zone)
         with transaction(self._connection):
-            ledger.advance(self._connection, self._source.name, since=since, read_at=started, final_before=final)
+            name = self._source.name
+            passed = [
+                *ledger.proven_windows(self._connection, name, started),
+                *ledger.given_up_windows(self._connection, name, started),
+            ]
+            ledger.advance(
+                self._connection, name, passed,
+                since=since, read_at=started, lag=ledger.MATOMO_LAG, final_before=final,
+            )  # fmt: skip
 
     # -- reconciling --------------------------------------------------------------------------------------------
 

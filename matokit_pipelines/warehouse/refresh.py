@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import duckdb
 
@@ -15,13 +16,18 @@ from matokit_pipelines import __version__
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.errors import MatokitError, NothingPublished, SettingsError, SnapshotDamaged
 from matokit_pipelines.settings import Loaded, SourceSettings
-from matokit_pipelines.sources.http import HttpLimits, HttpSession
+from matokit_pipelines.sources import piwik_pro
+from matokit_pipelines.sources.http import TRANSIENT_STATUS, HttpLimits, HttpSession
 from matokit_pipelines.sources.matomo import MatomoClient
+from matokit_pipelines.sources.pacing import RateLimit
+from matokit_pipelines.sources.piwik_pro import PiwikProClient
+from matokit_pipelines.sources.piwik_pro_token import Credentials
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.build import BuildOptions, BuildResult, build
 from matokit_pipelines.warehouse.connection import COMMAND_WAIT_SECONDS, Warehouse
 from matokit_pipelines.warehouse.matomo_pass import MatomoPass
 from matokit_pipelines.warehouse.passes import PassResult, Progress
+from matokit_pipelines.warehouse.piwik_pro_pass import PiwikProPass
 from matokit_pipelines.warehouse.snapshots import Manifest, open_current, publish
 from matokit_pipelines.windows import each_day
 
@@ -53,7 +59,14 @@ class Built:
     manifest: Manifest | None
 
 
-def session_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> HttpSession:
+def session_for(
+    loaded: Loaded,
+    source: SourceSettings,
+    clock: Clock,
+    *,
+    transient: frozenset[int] = TRANSIENT_STATUS,
+    rate: RateLimit | None = None,
+) -> HttpSession:
     """The connection to one source, with the patience that the settings give."""
     patience = loaded.settings.http
     limits = HttpLimits(
@@ -63,8 +76,15 @@ def session_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> HttpSes
         first_wait=patience.first_wait,
         longest_wait=patience.longest_wait,
         budget=patience.budget,
+        requests=patience.requests,
     )
-    return HttpSession(source.name, source.url, clock, limits)
+    return HttpSession(source.name, source.url, clock, limits, transient=transient, rate=rate)
+
+
+def piwik_pro_client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> PiwikProClient:
+    """A client for one Piwik PRO source; its credentials are asked for anew whenever a token runs out."""
+    session = session_for(loaded, source, clock, transient=piwik_pro.TRANSIENT_STATUS, rate=piwik_pro.RATE_LIMIT)
+    return PiwikProClient(session, source.site_id, lambda: Credentials(*loaded.credentials(source)), clock)
 
 
 def client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> MatomoClient:
@@ -82,22 +102,46 @@ def extract(
 ) -> list[PassResult]:
     """One pass over every source (or `only` one). A source's refusal is in its result; the others are still read."""
     sources = _sources(home.loaded, only)
-    tokens = {source.name: "\n".join(home.loaded.credentials(source)) for source in sources}
+    secrets = {source.name: "\n".join(home.loaded.credentials(source)) for source in sources}
     results = []
     for source in sources:
-        client = client_for(home.loaded, source, home.clock)
-        try:
-            with home.warehouse.writer() as connection:
-                ledger.project_zone(connection, home.zone_name)
-                results.append(
-                    MatomoPass(
-                        connection, client, source, tokens[source.name],
-                        project_zone=home.zone_name, clock=home.clock, progress=progress,
-                    ).run(days)
-                )  # fmt: skip
-        finally:
-            client.close()
+        with home.warehouse.writer() as connection:
+            ledger.project_zone(connection, home.zone_name)
+            results.append(
+                read_source(
+                    connection, home.loaded, source, secrets[source.name], days=days, zone=home.zone_name,
+                    clock=home.clock, progress=progress, scratch=home.loaded.home / "tmp",
+                )
+            )  # fmt: skip
     return results
+
+
+def read_source(
+    connection: duckdb.DuckDBPyConnection,
+    loaded: Loaded,
+    source: SourceSettings,
+    secret: str,
+    *,
+    zone: str,
+    clock: Clock,
+    days: tuple[date, date] | None = None,
+    progress: Progress | None = None,
+    scratch: Path | None = None,
+) -> PassResult:
+    """One pass over one source of any kind into an open warehouse. `zone`: the project's."""
+    client = (
+        piwik_pro_client_for(loaded, source, clock) if source.kind == "piwik_pro" else client_for(loaded, source, clock)
+    )
+    try:
+        if isinstance(client, PiwikProClient):
+            return PiwikProPass(
+                connection, client, source, secret, project_zone=zone, clock=clock, progress=progress, scratch=scratch
+            ).run(days)
+        return MatomoPass(connection, client, source, secret, project_zone=zone, clock=clock, progress=progress).run(
+            days
+        )
+    finally:
+        client.close()
 
 
 def derive(
@@ -168,6 +212,8 @@ def loss_in_words(results: Sequence[PassResult]) -> str | None:
     for result in results:
         if result.truncated:
             parts.append(f"source {result.source} withholds {result.truncated:,} actions of very long visits")
+        if result.unproven:
+            parts.append(f"source {result.source} gives {result.unproven:,} windows that do not add up")
         if result.differing_days:
             days = ", ".join(day.isoformat() for day in result.differing_days[:3])
             parts.append(f"the report of source {result.source} counts more events than it gives on {days}")
