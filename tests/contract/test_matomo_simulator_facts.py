@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from matokit_pipelines.simulator import Faults, Truth, generate
 from matokit_pipelines.simulator.faults import Dice
 from matokit_pipelines.simulator.matomo_access import Access, Tokens
-from matokit_pipelines.simulator.wire import Request
 from matokit_pipelines.simulator.matomo_api import MatomoApi
 from matokit_pipelines.simulator.matomo_live import Site
 from matokit_pipelines.simulator.matomo_log import Arrival, MatomoLog, arrivals, stored_value
 from matokit_pipelines.simulator.sending import SCHEMA
+from matokit_pipelines.simulator.wire import Request
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "matomo"
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
