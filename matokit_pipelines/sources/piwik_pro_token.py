@@ -27,6 +27,7 @@ from matokit_pipelines.sources.http import Answer, HttpSession, Passing
 
 RENEW_BEFORE = 60.0  # seconds; as the vendor's own client does
 USUAL_LIFE = 1800.0
+MOST_TOKENS = 5  # one request is sent under
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -38,11 +39,12 @@ class Credentials:
     client_secret: str = field(repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Token:
     number: int  # which renewal it came from: the next one may give the same text
     text: str = field(repr=False)
     renew_at: datetime
+    is_accepted: bool = False
 
 
 class Tokens:
@@ -71,34 +73,33 @@ class Tokens:
     ) -> Answer:
         """The answer to one request under a token; a refused token is renewed once and the request sent once more.
 
+        More than once only where the new token served another thread and was refused afterwards, or came from one.
         Raises what HttpSession.request raises; CredentialsRefused or AccessRefused when no token is given, and
         AccessRefused when a fresh one is refused.
         """
-        token = self._current()
-        answer = self._under(token, method, path, params, json, passing)
-        if answer.status == 401:
-            token = self._current(refused=token.number)
-            answer = self._under(token, method, path, params, json, passing)
-        if answer.status != 401:
-            return answer
+        token, is_fresh = self._current()[0], False
+        for _ in range(MOST_TOKENS):
+            headers = {"Authorization": f"Bearer {token.text}"}
+            answer = self._session.request(method, path, params=params, json=json, headers=headers, passing=passing)
+            if answer.status != 401:
+                token.is_accepted = True
+                return answer
+            if is_fresh and not token.is_accepted:
+                break
+            token, is_fresh = self._current(refused=token.number)
         raise AccessRefused(
             f"{self._session.host} gives source {self._session.name} a token and refuses it at once; check that the "
             f"user of {_variables(self._session.name)} is active, and that the url is that of this account."
         )
 
-    def _under(
-        self, token: _Token, method: str, path: str, params: Mapping[str, str] | None, json: Any, passing: Passing
-    ) -> Answer:
-        headers = {"Authorization": f"Bearer {token.text}"}
-        return self._session.request(method, path, params=params, json=json, headers=headers, passing=passing)
-
-    def _current(self, refused: int = 0) -> _Token:
-        """A token that is neither about to expire nor number `refused` or older."""
+    def _current(self, refused: int = 0) -> tuple[_Token, bool]:
+        """A token neither about to expire nor number `refused` or older, and whether it was asked for just now."""
         with self._lock:
             token = self._token
-            if token is None or token.number <= refused or self._clock.now() >= token.renew_at:
-                token = self._token = self._renewed(token.number + 1 if token else 1)
-            return token
+            if token and token.number > refused and self._clock.now() < token.renew_at:
+                return token, False
+            self._token = self._renewed(token.number + 1 if token else 1)
+            return self._token, True
 
     def _renewed(self, number: int) -> _Token:
         credentials = self._credentials()

@@ -46,6 +46,7 @@ class Account:
         self.renewals = 0
         self.refused = 0
         self.delay = 0
+        self.never = ""
         self.instead: Told | None = None
         self.lock = threading.Lock()
 
@@ -68,7 +69,7 @@ class Account:
 
     def _thing(self, asked: Asked) -> Told:
         token = asked.headers["authorization"].removeprefix("Bearer ")
-        if self.valid.get(token, NOW - timedelta(days=9)) <= self.clock.now():
+        if asked.path == self.never or self.valid.get(token, NOW - timedelta(days=9)) <= self.clock.now():
             self.refused += 1
             return Told(401, {"errors": [{"status": "401", "detail": "No valid credentials provided."}]})
         return Told(200, {"ok": True})
@@ -160,6 +161,34 @@ def test_fresh_token_that_is_refused_ends_it() -> None:
         ask(tokens(server, clock))
     assert server.paths() == ["/auth/token", "/thing", "/auth/token", "/thing"]
     is_one_sentence(told.value, server)
+
+
+def test_token_that_served_another_and_then_ended_is_renewed_once_more() -> None:
+    with account() as (place, server, clock):
+        under = tokens(server, clock)
+        ask(under)
+        place.valid.clear()
+        meddled: list[Answer] = []
+
+        def meddle(answer: Answer) -> None:
+            """Another request takes the new token between refusal and repetition, and that token ends."""
+            if answer.status == 401 and not meddled:
+                meddled.append(answer)
+                assert ask(under).status == 200
+                place.valid.clear()
+
+        assert under.request("GET", "thing", passing=meddle).status == 200
+    assert server.paths() == ["/auth/token", *["/thing"] * 3, "/auth/token", *["/thing"] * 2, "/auth/token", "/thing"]
+
+
+def test_one_request_is_not_sent_under_any_number_of_tokens() -> None:
+    with account() as (place, server, clock):
+        place.never = "/forbidden"
+        under = tokens(server, clock)
+        with pytest.raises(AccessRefused):
+            under.request("GET", "forbidden", passing=lambda answer: ask(under) and None)  # each serves another
+    assert server.paths().count("/forbidden") == 5
+    assert place.renewals == 6
 
 
 def test_threads_that_meet_a_refusal_renew_once() -> None:
