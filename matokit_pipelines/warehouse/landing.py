@@ -107,7 +107,7 @@ def write_difference(
     """Bring `table` to what the temp table `received` says; leaves the temp tables `stored` and `changed`.
 
     `gone`: the parameters of `table.gone`; stored rows of that kind that were not received are marked as vanished.
-    None when the reading was not whole or is no proof of absence.
+    None when the reading was not whole, is no proof of absence, or comes in parts (then write_vanished at its end).
     """
     columns = ", ".join(table.columns)
     differs = " or ".join(f"r.{column} is distinct from s.{column}" for column in table.content)
@@ -121,19 +121,42 @@ def write_difference(
         "select r.event_id, s.event_ts as event_ts_before, s.landed_at "
         f"from received r join stored s using (event_id) where s.vanished_at is not null or {differs}"
     )
+    landed, inserted, changed = connection.execute(
+        f"select (select count(*) from received), (select count(*) from ({_FRESH})), (select count(*) from changed)"
+    ).fetchall()[0]
+    if inserted or changed:
+        _write(connection, table, key, project_zone, now)
+    vanished = write_vanished(connection, table, key, gone=gone, project_zone=project_zone, now=now) if gone else 0
+    return Written(landed, inserted, changed, vanished)
+
+
+def write_vanished(
+    connection: duckdb.DuckDBPyConnection,
+    table: RawTable,
+    key: SourceKey,
+    *,
+    gone: dict[str, Any],
+    project_zone: str,
+    now: datetime,
+) -> int:
+    """Mark the stored rows that a reading must have given and that are not in the temp table `received`; how many.
+
+    `gone`: the parameters of `table.gone`. Of `received` only the event ids count.
+    """
     connection.execute(
         f"create or replace temp table vanished as select event_id, event_ts from {table.name} "
-        f"where {_MINE} and vanished_at is null and {table.gone if gone else 'false'} "
-        "and event_id not in (select event_id from received)",
-        key.names | (gone or {}),
+        f"where {_MINE} and vanished_at is null and {table.gone} and event_id not in (select event_id from received)",
+        key.names | gone,
     )
-    landed, inserted, changed, vanished = connection.execute(
-        f"select (select count(*) from received), (select count(*) from ({_FRESH})), "
-        "(select count(*) from changed), (select count(*) from vanished)"
-    ).fetchall()[0]
-    if inserted or changed or vanished:
-        _write(connection, table, key, project_zone, now)
-    return Written(landed, inserted, changed, vanished)
+    vanished: int = connection.execute("select count(*) from vanished").fetchall()[0][0]
+    if vanished:
+        _touch(connection, "select event_ts from vanished", project_zone, now)
+        connection.execute(
+            f"update {table.name} set vanished_at = $now, changed_at = $now "
+            f"where {_MINE} and event_id in (select event_id from vanished)",
+            key.names | {"now": now},
+        )
+    return vanished
 
 
 def touched_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
@@ -143,12 +166,12 @@ def touched_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
 
 
 def _write(connection: duckdb.DuckDBPyConnection, table: RawTable, key: SourceKey, zone: str, now: datetime) -> None:
-    connection.execute(
-        "insert into ledger.touched_days "
-        "select distinct cast(timezone($zone, touched.event_ts) as date), $now::timestamptz from ("
+    _touch(
+        connection,
         f"select event_ts from received where event_id in ({_FRESH} union all select event_id from changed) "
-        "union all select event_ts_before from changed union all select event_ts from vanished) as touched",
-        {"zone": zone, "now": now},
+        "union all select event_ts_before from changed",
+        zone,
+        now,
     )
     connection.execute(
         f"delete from {table.name} where {_MINE} and event_id in (select event_id from changed)", key.names
@@ -161,10 +184,14 @@ def _write(connection: duckdb.DuckDBPyConnection, table: RawTable, key: SourceKe
         f"where r.event_id in ({_FRESH} union all select event_id from changed) order by r.event_ts, r.event_id",
         key.names | {"now": now},
     )
+
+
+def _touch(connection: duckdb.DuckDBPyConnection, instants: str, zone: str, now: datetime) -> None:
+    """Note the days in `zone` on which the event_ts that the query `instants` gives fall."""
     connection.execute(
-        f"update {table.name} set vanished_at = $now, changed_at = $now "
-        f"where {_MINE} and event_id in (select event_id from vanished)",
-        key.names | {"now": now},
+        "insert into ledger.touched_days "
+        f"select distinct cast(timezone($zone, touched.event_ts) as date), $now::timestamptz from ({instants}) touched",
+        {"zone": zone, "now": now},
     )
 
 
