@@ -308,6 +308,7 @@ class HttpSession:
         )
 
     def _timed_out(self) -> PageTooLarge:
+        self._seconds_left()  # the time of the whole session may have run out first
         return PageTooLarge(
             f"Source {self.name} got no answer from {self.host} within {self._limits.read_timeout:.0f} s; "
             "try again later, or raise http.read_timeout."

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.clock import FixedClock, SystemClock
 from matokit_pipelines.errors import MatokitError, PageTooLarge, RequestsSpent, SourceError, SourceUnavailable
 from matokit_pipelines.sources.http import TRANSIENT_STATUS, Answer, HttpLimits, HttpSession
 from tests.answering import Told, answering
@@ -184,6 +184,17 @@ def test_budget_ends_everything_and_says_so() -> None:
     is_told(error, "30 s", "kept")
     assert session.requests_made < 20
     assert clock.now() - NOW < timedelta(seconds=30 + 60)
+
+
+def test_silence_lasts_no_longer_than_the_budget() -> None:
+    with wire(lambda connection: time.sleep(1.5)) as (url, _):
+        session = HttpSession("installers", url, SystemClock(), HttpLimits(read_timeout=60, budget=0.3))
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable) as told:
+            session.post("index.php", {}, {}, lambda answer: None)
+        assert time.monotonic() - began < 1.2
+        session.close()
+    is_told(told.value, "used up its time")
 
 
 def test_host_that_is_none_and_port_that_is_closed() -> None:

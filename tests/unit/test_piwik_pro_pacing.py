@@ -95,6 +95,16 @@ def test_threads_keep_the_pace_together() -> None:
     assert most_in_a_minute(begun) <= 5
 
 
+def test_clock_of_tests_loses_no_sleep_of_any_thread() -> None:
+    clock = FixedClock(NOW)
+    threads = [threading.Thread(target=lambda: [clock.sleep(1) for _ in range(5_000)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert clock.now() - NOW == timedelta(seconds=20_000)
+
+
 def test_clock_that_is_put_back_holds_nobody_for_long() -> None:
     clock = FixedClock(NOW)
     pace = Pace(1, clock)

@@ -246,3 +246,12 @@ def test_quarantined_pieces_are_bounded() -> None:
 def test_bytes_that_are_no_text_cost_a_letter_and_not_the_page() -> None:
     body = compact({"data": [ROW], "meta": {"columns": COLUMNS, "count": 1}}).replace(b"homebrew", b"home\xffbrew")
     assert slow_rows(body)[0][0][-1] == "home�brew_install"
+
+
+@pytest.mark.parametrize("half", [rb"\ud83d", rb"\uD83D", rb"\ude00"])
+def test_half_a_letter_is_replaced_since_nothing_can_store_it(half: bytes) -> None:
+    body = compact({"data": [ROW, dict(zip(COLUMNS, ROW, strict=True))], "meta": {"columns": COLUMNS, "count": 2}})
+    found, _ = slow_rows(body.replace(b"homebrew", half))
+    assert [row[-1] for row in found] == ["?_install"] * 2
+    whole, _ = slow_rows(body.replace(b"homebrew", rb"\ud83d\ude00"))
+    assert [row[-1] for row in whole] == ["\U0001f600_install"] * 2
