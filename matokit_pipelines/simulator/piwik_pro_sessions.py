@@ -69,7 +69,7 @@ def group(event: Ints, visitor: Ints, ts: Ints, rules: Rules) -> Grouped:
         if rules.excludes or not over.any():
             break
         begins = begins | (over & ~np.concatenate(([False], over[:-1] & ~begins[1:])))
-    ends = np.append(start[1:], len(event)) - 1
+    ends = np.append(start[1:], len(event))[: len(start)] - 1
     return Grouped(event, event[start][session], index, over, session, ts[ends][session])
 
 
@@ -98,6 +98,8 @@ def copies(event: Ints, visitor: Ints, ts: Ints, at: Ints, rules: Rules, delay: 
     for number in range(int(turn.max()) + 1 if len(turn) else 0):
         # Only visitors who have something new in this turn.
         touched = np.isin(visitor, visitor[turn == number]) & (turn <= number)
+        if not touched.any():
+            continue
         grouped = group(event[touched], visitor[touched], ts[touched], rules)
         known = np.zeros(size, dtype=np.int64)
         known[event[touched]] = np.where(turn == number, moment, 0)[touched]

@@ -5,8 +5,9 @@ Belongs here: what its contract tests share. Does not belong here: any expectati
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from matokit_pipelines.simulator import Assumptions, PiwikProFaults, PiwikProSim
 
 END = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 ZONE = "Europe/Copenhagen"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SENT = {
     "event_ts": pl.Datetime("us", "UTC"),
     **dict.fromkeys(
@@ -25,6 +27,7 @@ SENT = {
     ),
     "value": pl.Float64,
 }
+NAME = ["custom_event_name"]
 COLUMNS = (
     "event_type",
     "event_index",
@@ -82,6 +85,8 @@ class Asking:
         )
         self.session = requests.Session()
         self.bearer: str | None = None
+        self.renews = True
+        self._born = now
 
     def __enter__(self) -> Asking:
         return self
@@ -100,10 +105,11 @@ class Asking:
     def log_in(self, **sent: Any) -> None:
         """Get a token and use it from now on."""
         self.bearer = self.token(**sent).json()["access_token"]
+        self._born = self.now
 
     def headers(self, **more: str) -> dict[str, str]:
-        """Headers with the token."""
-        if self.bearer is None:
+        """Headers with the token, a new one when the old one has had its time."""
+        if self.bearer is None or (self.renews and abs(self.now - self._born) >= timedelta(seconds=1_800)):
             self.log_in()
         return {"Authorization": f"Bearer {self.bearer}", **more}
 
@@ -150,3 +156,31 @@ def both(*conditions: Any, operator: str = "and") -> dict[str, Any]:
 def free(**more: Any) -> Assumptions:
     """Assumptions without a rate limit."""
     return Assumptions(rate_limit=False, **more)
+
+
+def minutes(*names: str, start: datetime = NOON, step: float = 1, **more: Any) -> pl.DataFrame:
+    """One event every `step` minutes, called as given."""
+    return log(*({"event_ts": start + timedelta(minutes=n * step), "name": t, **more} for n, t in enumerate(names)))
+
+
+def track(ask: Asking, *, agent: str = "curl/8.7.1", **params: Any) -> requests.Response:
+    """Send one event; params: what differs from a usual one, None leaves out."""
+    sent = {"idsite": ask.sim.site_id, "rec": "1", "e_c": "Installer", "e_a": "Event", "e_n": "x", "e_v": "1"} | params
+    sent = {key: value for key, value in sent.items() if value is not None}
+    return requests.get(ask.sim.url + "/ppms.php", params=sent, headers={"User-Agent": agent}, timeout=5)
+
+
+def lines(ask: Asking, **query: Any) -> list[dict[str, Any]]:
+    """What the debugger lists."""
+    answer = ask.get("/api/tracker/v1/debugger", app_id=ask.sim.site_id, **query)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+EMPTY = log().clear()
+FILTERED = log(
+    {"event_ts": NOON, "name": "python_install", "value": 1.0},
+    {"event_ts": NOON, "name": "Python_Verify", "value": 0.0},
+    {"event_ts": NOON, "name": "vscode", "value": 73.5},
+    {"event_ts": NOON, "name": "odd", "value": None},
+)
