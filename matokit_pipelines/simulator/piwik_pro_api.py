@@ -81,6 +81,8 @@ class Api:
             return self.manage.custom_dimensions(query, sees)
         if path == MANAGE + "custom-dimensions/slots":
             return self.manage.slots(query, sees)
+        if path.startswith(MANAGE + "custom-dimensions/"):
+            return self.manage.custom_dimension(path.removeprefix(MANAGE + "custom-dimensions/"), query, sees)
         if path == MANAGE + "product-custom-dimensions":
             return self.manage.product_dimensions(query, sees)
         if path == APPS:

@@ -81,7 +81,19 @@ class Manage:
         if refused or limits is None:
             return refused or management_refusal(400, "Bad Request")
         offset, limit = limits
-        made = [
+        made = self._dimensions()
+        return json_answer({"meta": {"total": len(made)}, "data": made[offset : offset + limit]}, media=JSON_API)
+
+    def custom_dimension(self, wanted: str, query: Mapping[str, str], sees: bool) -> Answer:
+        """One custom dimension by its id."""
+        refused = self._refused(query, sees)
+        if refused:
+            return refused
+        found = next((one for one in self._dimensions() if one["id"] == wanted.lower()), None)
+        return json_answer({"data": found}, media=JSON_API) if found else management_refusal(404, "Not Found")
+
+    def _dimensions(self) -> list[dict[str, Any]]:
+        return [
             {
                 "type": "CustomDimension",
                 "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.site.id}/{dimension.tracking_id}")),
@@ -98,7 +110,6 @@ class Manage:
             }
             for dimension in self.site.dimensions
         ]
-        return json_answer({"meta": {"total": len(made)}, "data": made[offset : offset + limit]}, media=JSON_API)
 
     def slots(self, query: Mapping[str, str], sees: bool) -> Answer:
         """How many slots a scope has and uses."""

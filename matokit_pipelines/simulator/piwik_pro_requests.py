@@ -165,8 +165,8 @@ def window_of(body: Mapping[str, Any], zone: ZoneInfo, now: int, live: bool, ass
         if value is None:
             raise PiwikProError(400, "This field is required.", name)
     start, _ = _moment(since, "date_from", live, assumed)
-    last, end = _moment(until, "date_to", live, assumed)
-    if last < start:
+    closing, end = _moment(until, "date_to", live, assumed)
+    if closing < start:
         raise PiwikProError(400, "date_from must not be after date_to.", "date_from")
     return Window(start, end)
 
