@@ -65,6 +65,7 @@ app.command("explain")(asking.explain)
 report.command("weekly")(reporting.weekly)
 app.add_typer(report, name="report")
 simulate.command("matomo")(simulating.matomo)
+simulate.command("piwik-pro")(simulating.piwik_pro)
 app.add_typer(simulate, name="simulate")
 
 
