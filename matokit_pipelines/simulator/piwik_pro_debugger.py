@@ -38,6 +38,7 @@ class Debugger:
 
     site: Site
     rules: Rules
+    exceeds: int
 
     def answer(self, query: Mapping[str, str], sees: bool, snapshot: Snapshot, now: int) -> Answer:
         """Sessions as lines of JSON, newest first; errors as plain text."""
@@ -54,7 +55,8 @@ class Debugger:
         if not sees or query["app_id"].lower() != self.site.id.lower():
             return text_answer(404, "404 page not found")
         lines = []
-        for session in self._sessions(snapshot, now, minutes, query, kind)[offset : offset + limit]:
+        # More than the limit may come, which is why one goes on by the limit and not by what came.
+        for session in self._sessions(snapshot, now, minutes, query, kind)[offset : offset + limit + self.exceeds]:
             lines.append(json.dumps(self._written(session, snapshot), ensure_ascii=False) + "\n")
         return Answer(200, NDJSON, "".join(lines).encode())
 

@@ -88,7 +88,8 @@ class Assumptions:
     legal); t_separator (whether `2026-11-22T10:00:00` is); unknown_site (status); unknown_client (status);
     indexed_parameter (`columns.0.column_id` or `columns.column_id`); query_meta_columns; query_cache_s; folds
     (a dimension that is not case sensitive is stored in lower case); settings_inherited (an app's tracker settings
-    list only what differs from the global ones); rate_limit, its two numbers a minute, whether they count by
+    list only what differs from the global ones); debugger_exceeds (by how many sessions an answer of the debugger
+    goes beyond its limit); rate_limit, its two numbers a minute, whether they count by
     credential or by credential and path, and whether requests for a token count.
     """
 
@@ -120,6 +121,7 @@ class Assumptions:
     query_cache_s: int = 600
     folds: bool = True
     settings_inherited: bool = False
+    debugger_exceeds: int = 1
     rate_limit: bool = True
     rate_limit_get: int = 600
     rate_limit_other: int = 60

@@ -21,8 +21,8 @@ from matokit_pipelines.simulator.piwik_pro_faults import Assumptions
 from matokit_pipelines.simulator.piwik_pro_filters import COMPARISONS, mask
 from matokit_pipelines.simulator.piwik_pro_raw import Raw
 from matokit_pipelines.simulator.piwik_pro_requests import (
-    Asked,
     Page,
+    Wanted,
     columns_of,
     dimension_of,
     page_of,
@@ -57,12 +57,14 @@ class Reports:
 
     def answer(self, body: Mapping[str, Any], snapshot: Snapshot, now: int) -> Answer:
         """A result, the same one for the time that results are cached. Raises PiwikProError."""
-        key = json.dumps(body, sort_keys=True)
-        made, kept = self._kept.get(key, (0, None))
-        if kept is not None and 0 <= now - made < self.raw.assumed.query_cache_s:
-            return kept
+        key, lasts = json.dumps(body, sort_keys=True), self.raw.assumed.query_cache_s
+        with self.raw.turn:
+            self._kept = {one: (made, kept) for one, (made, kept) in self._kept.items() if 0 <= now - made < lasts}
+            if key in self._kept:
+                return self._kept[key][1]
         answer = self._answer(body, snapshot, now)
-        self._kept[key] = (now, answer)
+        with self.raw.turn:
+            self._kept[key] = (now, answer)
         return answer
 
     def _answer(self, body: Mapping[str, Any], snapshot: Snapshot, now: int) -> Answer:
@@ -85,7 +87,7 @@ class Reports:
         result = result.sort(**_order(body.get("order_by"), len(asked), dimensions), nulls_last=True)
         return _written(result, asked, page, assumed, rows)
 
-    def _columns(self, body: Mapping[str, Any]) -> list[Asked]:
+    def _columns(self, body: Mapping[str, Any]) -> list[Wanted]:
         columns = columns_of(body)
         if not columns:
             raise PiwikProError(400, "This list may not be empty.", "columns")
@@ -94,12 +96,12 @@ class Reports:
             for number, one in enumerate(columns)
         ]
 
-    def _column(self, one: Mapping[str, Any], where: Any) -> Asked:
+    def _column(self, one: Mapping[str, Any], where: Any) -> Wanted:
         wanted, change = one.get("column_id"), one.get("transformation_id")
         if wanted in METRICS:
             if change is not None:
                 raise PiwikProError(400, "A metric cannot be transformed.", where("transformation_id"))
-            return Asked(wanted, None, None)
+            return Wanted(wanted, None, None)
         column = dimension_of(self.raw.columns, wanted, where("column_id"), "query")
         fits = change is None or (
             (change in TO_DIMENSION and column.kind in TO_DIMENSION[change][0])
@@ -107,10 +109,10 @@ class Reports:
         )
         if not fits:
             raise PiwikProError(400, f'Transformation "{change}" is not available.', where("transformation_id"))
-        return Asked(column.id, change, column)
+        return Wanted(column.id, change, column)
 
 
-def _is_metric(one: Asked) -> bool:
+def _is_metric(one: Wanted) -> bool:
     return one.column is None or one.transformation in TO_METRIC
 
 
@@ -122,7 +124,7 @@ def _sampling(body: Mapping[str, Any], assumed: Assumptions) -> float:
     return float(wanted)
 
 
-def _grouped(rows: Rows, asked: list[Asked], sampling: float) -> pl.DataFrame:
+def _grouped(rows: Rows, asked: list[Wanted], sampling: float) -> pl.DataFrame:
     """One row a group, columns c0, c1, ... as asked."""
     snapshot = rows.snapshot
     frame = snapshot.events.select("kind", "visitor", "category", "action", "name")[rows.event]
@@ -167,7 +169,7 @@ class _MetricFilters:
     """Conditions on metrics, whether or not those are among the columns."""
 
     def __init__(self, group: Any, column: Any) -> None:
-        self.columns: list[Asked] = []
+        self.columns: list[Wanted] = []
         self._joined = "and"
         self._tests: list[tuple[str, float]] = []
         if group is None:
@@ -193,7 +195,7 @@ class _MetricFilters:
         return pl.all_horizontal(tests) if self._joined == "and" else pl.any_horizontal(tests)
 
 
-def _written(result: pl.DataFrame, asked: list[Asked], page: Page, assumed: Assumptions, rows: Rows) -> Answer:
+def _written(result: pl.DataFrame, asked: list[Wanted], page: Page, assumed: Assumptions, rows: Rows) -> Answer:
     part = result.slice(page.offset, page.limit)
     cells = []
     for number, one in enumerate(asked):

@@ -27,9 +27,9 @@ from matokit_pipelines.simulator.piwik_pro_columns import Column, Rows, Values
 from matokit_pipelines.simulator.piwik_pro_faults import Assumptions, Dice, PiwikProFaults
 from matokit_pipelines.simulator.piwik_pro_filters import mask
 from matokit_pipelines.simulator.piwik_pro_requests import (
-    Asked,
     Endpoint,
     Page,
+    Wanted,
     Window,
     dimension_of,
     page_of,
@@ -76,7 +76,7 @@ class Raw:
         with self.turn:
             places, count = self._page(rows, page, window, endpoint, json.dumps(body.get("filters")))
         defaults = [*_DEFAULTS[endpoint], *(["visitor_id"] if live and self.assumed.real_time_identifiers else [])]
-        shown = [Asked(name, None, self.columns[name]) for name in defaults] + asked
+        shown = [Wanted(name, None, self.columns[name]) for name in defaults] + asked
         return written(rows.at(places), shown, page, count)
 
     def rows(self, endpoint: Endpoint, snapshot: Snapshot, window: Window, now: int) -> Rows:
@@ -120,7 +120,7 @@ def _instant(wall: int, zone: ZoneInfo) -> float:
     return datetime.fromtimestamp(wall, UTC).replace(tzinfo=zone).timestamp()
 
 
-def written(rows: Rows, shown: list[Asked], page: Page, count: int) -> Answer:
+def written(rows: Rows, shown: list[Wanted], page: Page, count: int) -> Answer:
     """The page in the format asked for."""
     labels = [one.name if page.by_name else one.label for one in shown]
     columns = [_values(one, rows) for one in shown]
@@ -143,7 +143,7 @@ def written(rows: Rows, shown: list[Asked], page: Page, count: int) -> Answer:
     return Answer(200, JSON, b'{"data":[' + (data or "").encode() + b'],"meta":' + meta.encode() + b"}")
 
 
-def _values(one: Asked, rows: Rows) -> Values:
+def _values(one: Wanted, rows: Rows) -> Values:
     if one.column is None:
         raise PiwikProError(400, f'Dimension "{one.id}" does not exist.')
     return transformed(one.column.values(rows), one.transformation)

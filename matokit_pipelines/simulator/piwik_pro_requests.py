@@ -35,7 +35,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Wanted:
     """One column of a request; column is None for a metric of `query`."""
 
     id: str
@@ -134,7 +134,7 @@ def dimension_of(known: Mapping[str, Column], wanted: Any, where: str, endpoint:
 
 def raw_columns(
     body: Mapping[str, Any], known: Mapping[str, Column], endpoint: Endpoint, assumed: Assumptions
-) -> list[Asked]:
+) -> list[Wanted]:
     """The columns of a raw request without the default ones. Raises PiwikProError (400)."""
     columns = columns_of(body)
     if not columns and not assumed.empty_columns:
@@ -146,7 +146,7 @@ def raw_columns(
         if change is not None and (change not in TO_DIMENSION or column.kind not in TO_DIMENSION[change][0]):
             where = parameter(number, "transformation_id", assumed)
             raise PiwikProError(400, f'Transformation "{change}" is not available.', where)
-        found.append(Asked(column.id, change, column))
+        found.append(Wanted(column.id, change, column))
     return found
 
 

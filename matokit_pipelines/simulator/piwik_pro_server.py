@@ -10,6 +10,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -41,6 +42,14 @@ from matokit_pipelines.simulator.wire import Answer, Asked, Listener, Request
 SITE_ID = "11111111-2222-4333-8444-555555555555"
 TRACKING = ("/ppms.php", "/piwik.php")
 TOKEN = "/auth/token"  # noqa: S105  a path
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """A request that goes on to its part: whether its user sees the site, and the fault of the wire it meets."""
+
+    sees: bool
+    fault: str | None
 
 
 class PiwikProSimulator:
@@ -91,7 +100,7 @@ class PiwikProSimulator:
         columns = catalogue(self.site)
         raw = Raw(self.site, columns, self.faults, self.assumed, self._dice, self._turn)
         manage = Manage(self.site, columns, self.assumed)
-        return Api(raw, Reports(raw), manage, Debugger(self.site, self.store.rules))
+        return Api(raw, Reports(raw), manage, Debugger(self.site, self.store.rules, self.assumed.debugger_exceeds))
 
     @property
     def struck(self) -> Counter[str]:
@@ -185,13 +194,6 @@ class PiwikProSimulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-class _Passed:
-    """A request that goes on to its part: whether its user sees the site, and the fault of the wire it meets."""
-
-    def __init__(self, sees: bool, fault: str | None) -> None:
-        self.sees, self.fault = sees, fault
 
 
 def _zone(truth_or_log: Truth | pl.DataFrame, zone: str | None) -> ZoneInfo:

@@ -52,9 +52,11 @@ class Truth:
         """
         if not 0 <= share <= 1:
             raise ValueError("A share lies between 0 and 1.")
-        by_visitor = [-1 - crc32((visitor or "").encode()) for visitor in self.events["visitor_id"].to_list()]
-        number = self.events["machine"].fill_null(pl.Series(by_visitor, dtype=pl.Int64)).to_numpy()
-        first = pl.Series(spread(number.astype(np.uint64), 0x51EE7) < share)
+        machine = self.events["machine"]
+        if machine.null_count():
+            by_visitor = [-1 - crc32((visitor or "").encode()) for visitor in self.events["visitor_id"].to_list()]
+            machine = machine.fill_null(pl.Series(by_visitor, dtype=pl.Int64))
+        first = pl.Series(spread(machine.to_numpy().astype(np.uint64), 0x51EE7) < share)
         return replace(self, events=self.events.filter(first)), replace(self, events=self.events.filter(~first))
 
 

@@ -149,6 +149,12 @@ def test_custom_dimensions_tell_slots_ten_at_a_time() -> None:
             "extractions",
         }
         assert ask.get(path).status_code == 400
+        one = value["data"][3]
+        assert ask.get(path + one["id"], website_id=ask.sim.site_id).json() == {"data": one}
+        nothing = ask.get(path + "00000000-0000-4000-8000-000000000000", website_id=ask.sim.site_id)
+        assert nothing.status_code == 404
+        slots = ask.get(path + "slots/", website_id=ask.sim.site_id).json()["data"]["attributes"]
+        assert slots["event"] == {"available": 200, "used": 12, "left": 188}
 
 
 def test_tracker_settings_say_what_is_excluded() -> None:
