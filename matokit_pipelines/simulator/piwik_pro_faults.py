@@ -80,7 +80,8 @@ class Assumptions:
     Set-up: token_lifetime_s, session_*, exclude_crawlers and crawler_agents (a pattern of user agents),
     exclude_unknown_urls, site_sampling (of `query` where a request says nothing), real_time (whether the plan has it).
 
-    Undocumented: order of raw rows (shuffled anew each request, or any but always the same); values_as (how whole
+    Undocumented: order of raw rows (shuffled anew each request, or any but always the same); frame of a raw page
+    (which of its two keys comes first, whether there is white space); values_as (how whole
     numbers in custom_event_value are written); odd_value (what a negative, too large or textual value becomes:
     null, or a broken event); null_enum (how an unknown enumerated value is written); ids_as_text; ids_survive
     (event_id stays when a session is built again); real_time_ids_equal; real_time_identifiers (whether visitor_id is
@@ -104,6 +105,7 @@ class Assumptions:
     site_sampling: float = 1.0
     real_time: bool = True
     order: Literal["shuffled", "pinned"] = "shuffled"
+    frame: Literal["data_first", "meta_first", "spaced"] = "data_first"
     values_as: Literal["mixed", "float", "int"] = "mixed"
     odd_value: Literal["null", "broken"] = "null"
     null_enum: Literal["null", "pair"] = "null"

@@ -130,17 +130,20 @@ def written(rows: Rows, shown: list[Wanted], page: Page, count: int) -> Answer:
     keys = page.format == "json-kv"
     if keys:
         texts = [json.dumps(label) + ":" + text for label, text in zip(labels, texts, strict=True)]
-    frame = pl.DataFrame({str(number): text for number, text in enumerate(texts)})
-    lines = (
-        frame.select(pl.concat_str(pl.all(), separator=",")).to_series()
-        if len(rows)
-        else pl.Series([], dtype=pl.String)
-    )
     opening, closing = ("{", "}") if keys else ("[", "]")
-    lines = _spoilt(opening + lines + closing, rows, labels)
-    data = lines.str.join(",").item() if len(lines) else ""
-    meta = json.dumps({"columns": labels, "count": count}, ensure_ascii=False, separators=(",", ":"))
-    return Answer(200, JSON, b'{"data":[' + (data or "").encode() + b'],"meta":' + meta.encode() + b"}")
+    frame = pl.DataFrame({str(number): text for number, text in enumerate(texts)})
+    lines = frame.select(opening + pl.concat_str(pl.all(), separator=",") + closing).to_series()
+    data = b"[" + ",".join(_spoilt(lines, rows, labels)).encode() + b"]" if len(rows) else b"[]"
+    return Answer(200, JSON, _framed(data, {"columns": labels, "count": count}, rows.assumed))
+
+
+def _framed(data: bytes, meta: Mapping[str, Any], assumed: Assumptions) -> bytes:
+    """Rows and meta as one object, in the order and with the blanks assumed."""
+    told = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode()
+    if assumed.frame == "meta_first":
+        return b'{"meta":' + told + b',"data":' + data + b"}"
+    body = b'{"data":' + data + b',"meta":' + told + b"}"
+    return json.dumps(json.loads(body), ensure_ascii=False, indent=1).encode() if assumed.frame == "spaced" else body
 
 
 def _values(one: Wanted, rows: Rows) -> Values:

@@ -296,3 +296,16 @@ def test_a_dimension_folds_case_or_drops_what_is_sent() -> None:
         assert (row["event_custom_dimension_1"], row["event_custom_dimension_2"]) == ("arm64", "")
     with Asking(events, dimensions=kinds, assumed=free(folds=False)) as ask:
         assert ask.rows(columns=["event_custom_dimension_1"])[0]["event_custom_dimension_1"] == "ARM64"
+
+
+def test_the_frame_of_a_page_is_as_in_the_examples_unless_switched() -> None:
+    starts = {"data_first": b'{"data":[["', "meta_first": b'{"meta":{"columns":["', "spaced": b'{\n "data": [\n  [\n'}
+    values = []
+    for frame, start in starts.items():
+        with Asking(assumed=free(frame=frame, order="pinned")) as ask:
+            answer = ask.post("events", **DAY)
+            assert answer.content.startswith(start)
+            values.append(answer.json())
+            empty = ask.post("events", date_from="2019-01-01", date_to="2019-01-01").json()
+            assert (empty["data"], empty["meta"]["count"]) == ([], 0)
+    assert values[0] == values[1] == values[2]
