@@ -6,12 +6,13 @@ Not here: any command.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +37,19 @@ class Frame:
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
     def loaded(self) -> Loaded:
-        """The settings; SettingsError when they are wrong."""
+        """The settings; SettingsError when they, the `.env` beside them or the home cannot be used."""
         from matokit_pipelines import settings
+        from matokit_pipelines.errors import SettingsError
 
-        return settings.load(self.config)
+        try:
+            loaded = settings.load(self.config)
+        except UnicodeDecodeError as error:  # a settings file has a sentence of its own for that
+            raise SettingsError("The .env beside the settings is not UTF-8 text; save it as UTF-8.") from error
+        there = next(path for path in (loaded.home, *loaded.home.parents) if path.exists())
+        if not there.is_dir():
+            named = "MATOKIT_HOME needs" if loaded.environ.get("MATOKIT_HOME") else "The home of these settings needs"
+            raise SettingsError(f"{named} a folder, and {there} is a file; name another place in MATOKIT_HOME.")
+        return loaded
 
     def home(self) -> Home:
         """Settings, clock and warehouse of the home in use."""
@@ -127,6 +137,33 @@ def text_of(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
     return escape(str(value))
+
+
+def shortened(text: str, longest: int = 40) -> str:
+    """Text from elsewhere on one line of at most `longest` characters, an ellipsis for what is left out."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def moment_of(value: datetime | None, now: datetime) -> str:
+    """An instant in UTC and how long ago it was; "nothing" for none."""
+    if value is None:
+        return "nothing"
+    minutes = max(0, round((now - value).total_seconds() / 60))
+    ago = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({ago} ago)"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: "1 event", "2,000 events"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def bytes_of(number: int) -> str:
+    """An amount of data: kB below a megabyte."""
+    return f"{number / 1e6:,.0f} MB" if number >= 1e7 else f"{number / 1e6:.1f} MB" if number >= 1e6 else (
+        f"{math.ceil(number / 1e3)} kB"
+    )  # fmt: skip
 
 
 def plain(value: Any) -> Any:

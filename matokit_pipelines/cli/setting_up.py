@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from matokit_pipelines.cli.frame import AsJson, frame_of
+from matokit_pipelines.cli.frame import AsJson, Frame, frame_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -20,13 +20,18 @@ _HEAD = """# Settings of matokit. Every key can also be given as a variable
 # Credentials never stand here: see .env.example beside this file. `matokit doctor` prints what is in force.
 """
 
+_WHERE_FROM = {
+    "matomo": "Copy to .env and fill in: a token with view access (Administration, Personal, Security, Auth tokens).",
+    "piwik_pro": "Copy to .env and fill in: Menu, Profile, API credentials, of a user who may view the site.",
+}
+
 
 def init(
     context: typer.Context,
-    url: str = typer.Option("https://matomo.example.org", help="Address of your Matomo."),
-    site: str = typer.Option("1", help="Number of the site."),
-    kind: str = typer.Option("matomo", help="What answers there."),
-    name: str = typer.Option("installers", help="Short name of the source; part of its token's variable."),
+    url: str | None = typer.Option(None, help="Address of your Matomo, or of your Piwik PRO account."),
+    site: str | None = typer.Option(None, help="Number of the site (Matomo), or its id (Piwik PRO)."),
+    kind: str | None = typer.Option(None, help="matomo or piwik_pro; default: as site and address look."),
+    name: str = typer.Option("installers", help="Short name of the source; part of its credentials' variables."),
     timezone: str = typer.Option("Europe/Copenhagen", help="Zone in which days are cut."),
     dimensions: str = typer.Option("os=1,architecture=2,commit=3", help="Which custom dimension carries what."),
     start_date: str | None = typer.Option(None, help="First day to read; default: 90 days back."),
@@ -35,23 +40,31 @@ def init(
 ) -> None:
     """Write matokit.toml, every line explained, and .env.example."""
     from matokit_pipelines import resources
+    from matokit_pipelines.cli.kinds import EXAMPLES, kind_of
     from matokit_pipelines.errors import SettingsError
-    from matokit_pipelines.settings import FILE_NAME, ProjectSettings, SourceSettings, load, made
+    from matokit_pipelines.settings import FILE_NAME, ProjectSettings, SourceSettings, made
+    from matokit_pipelines.warehouse.connection import translated
 
     frame = frame_of(context)
     target = Path.cwd() / FILE_NAME
-    if target.exists() and not force:
-        raise SettingsError(f"{target} exists already; edit it, or overwrite it with --force.")
+    meant, remark = kind_of(kind, url, site)
+    example_url, example_site = EXAMPLES.get(meant, EXAMPLES["matomo"])
     values = {
-        "name": name, "kind": kind, "url": url, "site_id": site, "dimensions": parse_dimensions(dimensions),
-        "start_date": start_date,
+        "name": name, "kind": meant, "url": url or example_url, "site_id": site or example_site,
+        "dimensions": parse_dimensions(dimensions), "start_date": start_date,
     }  # fmt: skip
     source = made(SourceSettings, values)
     project = made(ProjectSettings, {"timezone": timezone, "repository_url": repository})
-    target.write_text(settings_text(project, source), encoding="utf-8")
+    if target.exists() and not force:
+        raise SettingsError(f"{target} exists already; edit it, or overwrite it with --force.")
     secrets = "".join(f"{variable}=\n" for variable in source.secret_variables)
-    Path(".env.example").write_text(f"# Copy to .env and fill in; view access is enough.\n{secrets}", encoding="utf-8")
-    frame.say(f"Wrote {target.name} and .env.example; {resources.put_dagster_settings(load(target).home)}.")
+    with translated(target):
+        target.write_text(settings_text(project, source), encoding="utf-8")
+        target.with_name(".env.example").write_text(f"# {_WHERE_FROM[source.kind]}\n{secrets}", encoding="utf-8")
+        there = resources.put_dagster_settings(Frame(config=target).loaded().home)
+    if remark:
+        frame.say(remark)
+    frame.say(f"Wrote {target.name} and .env.example; {there}.")
     variables = " and ".join(source.secret_variables)
     frame.say(f"Next: put credentials with view access into {variables} (or .env), then `matokit doctor`.")
 
@@ -138,12 +151,30 @@ def _toml(value: object) -> str:
     return str(value)
 
 
-def doctor(context: typer.Context, as_json: bool = AsJson) -> None:
+def doctor(
+    context: typer.Context,
+    why_missing: bool = typer.Option(
+        False, "--why-missing", help="Instead: what has just arrived at Piwik PRO, and what became of it."
+    ),
+    visitor: str | None = typer.Option(
+        None, help="With --why-missing: only this visitor, 16 hex digits as sent in cid."
+    ),
+    minutes: int | None = typer.Option(None, min=1, max=300, help="With --why-missing: look back so far; default: 30."),
+    as_json: bool = AsJson,
+) -> None:
     """Check settings, sources, credentials, zone, dimensions and warehouse; nothing is sent or changed."""
-    from matokit_pipelines.cli.checkup import Finding, check_up
+    from matokit_pipelines.cli import why_missing as missing
+    from matokit_pipelines.cli.checkup import check_up
+    from matokit_pipelines.cli.findings import Finding
+    from matokit_pipelines.errors import SettingsError
 
     frame = frame_of(context)
     home = frame.home()
+    if why_missing:
+        missing.tell(frame, home, visitor=visitor, minutes=minutes or missing.USUAL_MINUTES, as_json=as_json)
+        return
+    if visitor is not None or minutes is not None:
+        raise SettingsError("--visitor and --minutes belong to --why-missing; add it, or leave them out.")
     findings: list[Finding] = []
     for finding in check_up(home):
         findings.append(finding)

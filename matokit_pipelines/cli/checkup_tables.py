@@ -1,0 +1,155 @@
+"""What `doctor` sees in the warehouse: events of each source, what could not be read, zones, copies of one another.
+
+Not here: reading or deriving any of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from matokit_pipelines.cli.findings import Finding
+from matokit_pipelines.cli.frame import counted, shortened
+from matokit_pipelines.cli.landed import has_table, rows, rows_of_landed
+from matokit_pipelines.warehouse.refresh import Home
+
+if TYPE_CHECKING:
+    import duckdb
+
+COMPARED_DAYS = 30
+SHARED_BY_CHANCE_SECONDS = 17  # apart, nothing is the same event: what is equal then is equal by chance
+MANY_SHARED = 0.05  # of the smaller source
+FEWEST_SHARED = 20
+_COUNTS = """
+select known.source, count(landed.source) filter (landed.vanished_at is null) as events,
+       count(landed.source) filter (landed.vanished_at is not null) as vanished,
+       (select count(*) from raw.quarantine as q where q.source = known.source) as quarantined
+from ledger.sources as known left join landed using (source) group by known.source order by known.source
+"""
+_REASONS = """
+select reason, count(*) as pieces from raw.quarantine where source = $source group by reason
+order by pieces desc, reason limit 3
+"""
+_SHARED = """
+, recent as (
+    select source, date_trunc('second', event_ts) as second, coalesce(trim(category), '') as category,
+           coalesce(trim(name), '') as name, coalesce(trim(commit_raw), '') as commit_text
+    from landed
+    where vanished_at is null and source in ($one, $other)
+),
+reach as (  -- where both hold anything, and of that the newest days
+    select greatest(max(first_second), min(last_second) - to_days($days)) as since, min(last_second) as until
+    from (select min(second) as first_second, max(second) as last_second from recent group by source)
+),
+ones as (
+    select second, category, name, commit_text, count(*) as events from recent, reach
+    where source = $one and second between since and until group by all
+),
+others as (
+    select second, category, name, commit_text, count(*) as events from recent, reach
+    where source = $other and second between since and until group by all
+),
+apart as (
+    select second + to_seconds($apart) as second, category, name, commit_text, events from others
+)
+select (select coalesce(sum(events), 0) from ones)::bigint as of_one,
+       (select coalesce(sum(events), 0) from others)::bigint as of_other,
+       (select coalesce(sum(least(ones.events, others.events)), 0)
+        from ones join others using (second, category, name, commit_text))::bigint as shared,
+       (select coalesce(sum(least(ones.events, apart.events)), 0)
+        from ones join apart using (second, category, name, commit_text))::bigint as by_chance
+"""
+
+
+def check_tables(home: Home, zones: Mapping[str, str]) -> Iterator[Finding]:
+    """Everything about the warehouse. `zones`: of the sites that answered, by source."""
+    with home.warehouse.reader() as connection:
+        found = {row["source"]: row for row in rows_of_landed(connection, _COUNTS)}
+        events = sum(row["events"] for row in found.values())
+        yield Finding("good", "warehouse", f"{counted(events, 'event')} in {home.warehouse.path}")
+        yield from _each_source(home, connection, zones)
+        yield from _unknown_environment(connection)
+        yield from _copies(home, connection, {name: row["events"] for name, row in found.items()})
+        zone = connection.execute("select zone from ledger.project").fetchall()
+        if zone and zone[0][0] != home.zone_name:
+            yield Finding(
+                "failed", "project.timezone",
+                f"this home cuts its days in {zone[0][0]}; put that back, or run `matokit build --full`.", 2,
+            )  # fmt: skip
+
+
+def _each_source(home: Home, connection: duckdb.DuckDBPyConnection, zones: Mapping[str, str]) -> Iterator[Finding]:
+    configured = {source.name: source for source in home.loaded.settings.sources}
+    read = connection.execute("select source, zone from ledger.sources where last_read_at is not null").fetchall()
+    known = dict(read)
+    for row in rows_of_landed(connection, _COUNTS):
+        what = f"source {row['source']}"
+        gone = f", {row['vanished']:,} more were taken back by the server" if row["vanished"] else ""
+        source = configured.get(row["source"])
+        mirror = f"; a mirror of {source.mirror_of}, compared and never counted" if source and source.mirror_of else ""
+        yield Finding("good", what, f"{counted(row['events'], 'event')} landed{gone}{mirror}")
+        if row["quarantined"]:
+            reasons = rows(connection, _REASONS, {"source": row["source"]})
+            said = ", ".join(f"{entry['reason']} ({entry['pieces']:,})" for entry in reasons)
+            yield Finding(
+                "note", what, f"{counted(row['quarantined'], 'piece')} in quarantine: {said}; see raw.quarantine"
+            )
+        if source is None:
+            yield Finding("note", what, "is in no settings any more; what was landed of it still counts")
+    for name, zone in sorted(zones.items()):
+        if known.get(name, zone) != zone:
+            yield Finding(
+                "failed", f"source {name}",
+                f"its site is in {zone} now and was read in {known[name]} until now; put the site's zone back, or give "
+                "the source another name.", 2,
+            )  # fmt: skip
+
+
+def _unknown_environment(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    """Events of categories that tell neither CI nor people are in no figure of production."""
+    if not has_table(connection, "staging", "installer_events"):
+        return
+    found = connection.execute(
+        "select category_raw, count(*) from staging.installer_events "
+        "where counted and environment = 'unknown' group by 1 order by 2 desc, 1 limit 5"
+    ).fetchall()
+    if found:
+        said = ", ".join(f"{shortened(category)} ({counted(events, 'event')})" for category, events in found)
+        yield Finding(
+            "note", "environment", f"unknown for {said}: in no figure of production; events.environments can name it"
+        )
+
+
+def _copies(home: Home, connection: duckdb.DuckDBPyConnection, events: Mapping[str, int]) -> Iterator[Finding]:
+    """Two sources that count hold many of the same events; a mirror holds none of its source."""
+    sources = [source for source in home.loaded.settings.sources if events.get(source.name)]
+    counting = [source.name for source in sources if source.mirror_of is None]
+    for one, other in combinations(counting, 2):
+        of_one, of_other, shared, by_chance = _shared(connection, one, other)
+        if shared - by_chance < max(FEWEST_SHARED, MANY_SHARED * min(of_one, of_other)):
+            continue
+        copy, original, of_copy = (other, one, of_other) if events[other] <= events[one] else (one, other, of_one)
+        yield Finding(
+            "note", f"sources {one} and {other}",
+            f"{shared:,} of {counted(of_copy, 'event')} of {copy} are in {original} too, with the same second, "
+            f"category, name and commit, and are counted twice; if {copy} receives a copy, set "
+            f'mirror_of = "{original}" for it',
+        )  # fmt: skip
+    for source in sources:
+        if source.mirror_of is None or not events.get(source.mirror_of):
+            continue
+        of_mirror, _, shared, _ = _shared(connection, source.name, source.mirror_of)
+        if of_mirror and not shared:
+            yield Finding(
+                "note", f"source {source.name}",
+                f"none of its {counted(of_mirror, 'event')} is in {source.mirror_of}, which it is said to mirror, and "
+                "none is counted; correct its mirror_of, or take it out",
+            )  # fmt: skip
+
+
+def _shared(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> tuple[int, int, int, int]:
+    """`(events of one, events of the other, events in both, in both by chance)` of the newest days that both hold."""
+    params = {"one": one, "other": other, "days": COMPARED_DAYS, "apart": SHARED_BY_CHANCE_SECONDS}
+    row = rows_of_landed(connection, _SHARED, params)[0]
+    return row["of_one"], row["of_other"], row["shared"], row["by_chance"]
