@@ -1,57 +1,77 @@
-"""`status`: is it all right? Freshness, watermarks, completeness, what is withheld or quarantined.
+"""`status`: is it all right? Freshness, watermarks, completeness, what is withheld or quarantined, what was asked.
 
-Not here: making any of it.
+Not here: making any of it, the sentences (status_words.py).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from matokit_pipelines.cli.frame import AsJson, frame_of
+from matokit_pipelines.cli.frame import AsJson, frame_of, moment_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import duckdb
 
 _SOURCES = """
-with compared as (
+, compared as (
     select source, count(*) as days, count(*) filter (verdict = 'differs') as differing,
            count(*) filter (verdict = 'not_archived') as unreported, count(*) filter (verdict = 'equal') as equal,
            count(*) filter (verdict = 'report_behind') as surplus
     from ledger.reconciliation group by source
-),
-unproven as (
-    select source, window_start, window_end from ledger.windows where tier in ('history', 'asked', 'reconcile')
-    group by all having count(*) filter (status <> 'incomplete') = 0
 )
-select s.source, s.zone, s.watermark, s.last_read_at, s.last_error,
-       (select count(*) from raw.matomo_events e where e.source = s.source and e.vanished_at is null) as events,
+select s.source, s.kind, s.mirror_of, s.zone, s.watermark, s.last_read_at, s.last_error,
+       (select count(*) from landed e where e.source = s.source and e.vanished_at is null) as events,
+       (select count(*) from raw.piwik_pro_provisional p where p.source = s.source) as provisional,
+       s.real_time_note,
        (select count(*) from raw.quarantine q where q.source = s.source) as quarantined,
        (select coalesce(sum(truncated), 0)::bigint from ledger.truncated_visits t where t.source = s.source)
            as withheld,
        coalesce(c.days, 0) as compared_days, coalesce(c.differing, 0) as differing_days,
        coalesce(c.unreported, 0) as unreported_days, coalesce(c.equal, 0) as equal_days,
        coalesce(c.surplus, 0) as surplus_days,
-       (select count(*) from unproven u where u.source = s.source) as unproven_days,
-       coalesce(s.watermark < (select watermark from ledger.product_watermark), false) as left_behind
+       (select max_by(p.requests, p.finished_at) from ledger.passes p where p.source = s.source) as requests_last_pass,
+       (select coalesce(sum(p.requests), 0)::bigint from ledger.passes p
+        where p.source = s.source and p.finished_at > $now - interval 24 hours) as requests_last_day,
+       (select coalesce(sum(p.bytes_received), 0)::bigint from ledger.passes p
+        where p.source = s.source and p.finished_at > $now - interval 24 hours) as bytes_last_day,
+       coalesce(s.mirror_of is null and s.watermark < (select watermark from ledger.product_watermark), false)
+           as left_behind
 from ledger.sources s left join compared c using (source) order by s.source
+"""
+_MIRRORED = """
+select source, count(*) filter (verdict = 'equal') as mirror_equal_days,
+       count(*) filter (verdict = 'differs') as mirror_differing_days,
+       max(event_date) filter (verdict = 'differs') as mirror_last_differing_day
+from marts.mirror_daily group by source
+"""
+_DETAIL = """
+select detail from ledger.windows where source = ? and window_start = ? and window_end = ? and status = 'incomplete'
+order by window_id desc limit 1
 """
 SHORT_WAIT_SECONDS = 2.0
 
 
 def status(context: typer.Context, as_json: bool = AsJson) -> None:
     """Up to where each source is complete, what is missing, and which snapshot is in service."""
+    from matokit_pipelines.cli import status_words
     from matokit_pipelines.clock import SystemClock
     from matokit_pipelines.errors import NothingPublished, WarehouseLocked
     from matokit_pipelines.warehouse.refresh import Home
-    from matokit_pipelines.warehouse.snapshots import open_current, select
+    from matokit_pipelines.warehouse.snapshots import open_current
 
     frame = frame_of(context)
     home = Home.of(frame.loaded(), SystemClock(), wait_seconds=SHORT_WAIT_SECONDS)
-    rows: list[dict[str, Any]] = []
+    now = home.clock.now()
+    found: list[dict[str, Any]] = []
     waiting = 0
     busy = ""
     try:
         with home.warehouse.reader() as connection:
-            rows = select(connection, _SOURCES).to_dicts()
+            found = sources(connection, now)
             waiting = connection.execute("select count(distinct event_date) from ledger.touched_days").fetchall()[0][0]
     except WarehouseLocked as error:
         busy = str(error)
@@ -61,60 +81,43 @@ def status(context: typer.Context, as_json: bool = AsJson) -> None:
     except NothingPublished:
         published = None
     if as_json:
-        frame.rows(rows, as_json=True)
+        frame.rows(found, as_json=True)
         return
-    now = home.clock.now()
-    for row in rows:
-        frame.say(f"{row['source']}: complete to {_moment(row['watermark'], now)}, {row['events']:,} events.")
-        for line in _trouble(row):
-            frame.say(f"  {line}")
+    for row in found:
+        for line in status_words.lines(row, now, most_requests=home.loaded.settings.http.requests):
+            frame.say(line)
     if busy:
         frame.say(f"A pass is running: {busy}")
-    elif not rows:
+    elif not found:
         frame.say("No source was read yet; run `matokit extract`.")
     if waiting:
         frame.say(f"{waiting} days wait to be derived; run `matokit build`.")
     if published:
-        frame.say(f"Snapshot {published.generation}, published {_moment(published.published_at, now)}.")
+        frame.say(f"Snapshot {published.generation}, published {moment_of(published.published_at, now)}.")
     else:
         frame.say("Nothing is published yet; run `matokit build`.")
 
 
-def _moment(value: Any, now: Any) -> str:
-    if value is None:
-        return "nothing"
-    minutes = max(0, round((now - value).total_seconds() / 60))
-    ago = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"
-    return f"{value:%Y-%m-%d %H:%M} UTC ({ago} ago)"
+def sources(connection: duckdb.DuckDBPyConnection, now: datetime) -> list[dict[str, Any]]:
+    """One row a source with everything known of it; `troubled`: its windows that do not add up, oldest first."""
+    from matokit_pipelines.cli.landed import has_table, rows, rows_of_landed
+
+    mirrored = {}
+    if has_table(connection, "marts", "mirror_daily"):
+        mirrored = {row.pop("source"): row for row in rows(connection, _MIRRORED)}
+    found = rows_of_landed(connection, _SOURCES, {"now": now})
+    return [row | mirrored.get(row["source"], {}) | {"troubled": _troubled(connection, row["source"], now)}
+            for row in found]  # fmt: skip
 
 
-def _trouble(row: dict[str, Any]) -> list[str]:
-    lines = []
-    if row["last_error"]:
-        lines.append(f"last pass failed: {row['last_error']}")
-    if row["left_behind"]:
-        lines.append("it is more than six hours behind the other sources, which go on without it.")
-    if row["unproven_days"]:
-        lines.append(f"{row['unproven_days']} days could not be read whole; see ledger.windows.")
-    if row["withheld"]:
-        lines.append(
-            f"{row['withheld']:,} actions of very long visits are withheld by the server; its setting "
-            "visitor_log_maximum_actions_per_visit lifts that."
-        )
-    if row["differing_days"]:
-        lines.append(f"{row['differing_days']} days on which the source's report counts more events than it gives.")
-    if row["unreported_days"]:
-        lines.append(
-            f"{row['unreported_days']} of {row['compared_days']} closed days have no report at the source yet, "
-            "so nothing independent confirms them."
-        )
-    if row["surplus_days"]:
-        lines.append(
-            f"{row['surplus_days']} days hold more events than the source's report, which is late or counts less."
-        )
-    if row["equal_days"]:
-        every = "all" if row["equal_days"] == row["compared_days"] else f"{row['equal_days']} of"
-        lines.append(f"{every} {row['compared_days']} closed days agree with the source's own report.")
-    if row["quarantined"]:
-        lines.append(f"{row['quarantined']:,} pieces could not become rows; see raw.quarantine.")
-    return lines
+def _troubled(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> list[dict[str, Any]]:
+    """Windows whose last reading did not add up, whether they were given up, and what was wrong at last."""
+    from matokit_pipelines.warehouse import ledger
+    from matokit_pipelines.warehouse.piwik_pro_pass import ALL_TIERS
+
+    given_up = set(ledger.given_up_windows(connection, name, now, ALL_TIERS))
+    found = []
+    for window in ledger.troubled_windows(connection, name, now):
+        [(detail,)] = connection.execute(_DETAIL, [name, window.start, window.end]).fetchall()
+        found.append({"start": window.start, "end": window.end, "given_up": window in given_up, "detail": detail})
+    return found
