@@ -47,8 +47,10 @@ class Frame:
             raise SettingsError("The .env beside the settings is not UTF-8 text; save it as UTF-8.") from error
         there = next(path for path in (loaded.home, *loaded.home.parents) if path.exists())
         if not there.is_dir():
-            named = "MATOKIT_HOME needs" if loaded.environ.get("MATOKIT_HOME") else "The home of these settings needs"
-            raise SettingsError(f"{named} a folder, and {there} is a file; name another place in MATOKIT_HOME.")
+            raise SettingsError(
+                f"The home {loaded.home} cannot be a folder, because {there} is a file; name another place in "
+                "MATOKIT_HOME."
+            )
         return loaded
 
     def home(self) -> Home:

@@ -57,6 +57,8 @@ def init(
     project = made(ProjectSettings, {"timezone": timezone, "repository_url": repository})
     if target.exists() and not force:
         raise SettingsError(f"{target} exists already; edit it, or overwrite it with --force.")
+    if not target.exists():
+        Frame().loaded()  # a home or variables that cannot be used are told before anything is written
     secrets = "".join(f"{variable}=\n" for variable in source.secret_variables)
     with translated(target):
         target.write_text(settings_text(project, source), encoding="utf-8")

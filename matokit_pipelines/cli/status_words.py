@@ -96,7 +96,7 @@ def _real_time(row: Mapping[str, Any]) -> Iterator[str]:
     if row["real_time_note"]:
         yield f"nothing is known of the last hours: {row['real_time_note'].rstrip('.')}."
     elif row["provisional"]:
-        yield f"{counted(row['provisional'], 'event')} of the last hours are known provisionally, and counted nowhere."
+        yield f"known of the last hours, provisionally and counted nowhere: {counted(row['provisional'], 'event')}."
 
 
 def _requests(row: Mapping[str, Any], most: int) -> Iterator[str]:
