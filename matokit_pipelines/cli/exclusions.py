@@ -38,7 +38,7 @@ _TO_DO = (  # first fit wins
         "switch off exclude_unknown_urls, or let the scripts send one of the site's addresses as url",
     ),
     (
-        r"consent|opt.?out|privacy|do not track|\bdnt\b",
+        r"consent|opt(ed)?[ -]?out|privacy|do not track|\bdnt\b",
         "its user agreed to nothing, so nothing may be kept; there is nothing to mend",
     ),
     (r"\bip\b|address|network", "take the network of these machines off the site's excluded addresses"),

@@ -163,9 +163,9 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 def bytes_of(number: int) -> str:
     """An amount of data: kB below a megabyte."""
-    return f"{number / 1e6:,.0f} MB" if number >= 1e7 else f"{number / 1e6:.1f} MB" if number >= 1e6 else (
-        f"{math.ceil(number / 1e3)} kB"
-    )  # fmt: skip
+    if (kilobytes := math.ceil(number / 1e3)) < 1_000:
+        return f"{kilobytes} kB"
+    return f"{number / 1e6:.1f} MB" if number < 1e7 else f"{number / 1e6:,.0f} MB"
 
 
 def plain(value: Any) -> Any:
