@@ -25,6 +25,7 @@ from matokit_pipelines.errors import (
 )
 from matokit_pipelines.sources.http import Answer, HttpSession, Passing
 
+PAGES_FOR_TOKEN = 2  # a proxy puts a page in place of an answer now and then
 RENEW_BEFORE = 60.0  # seconds; as the vendor's own client does
 USUAL_LIFE = 1800.0
 MOST_TOKENS = 5  # one request is sent under
@@ -106,6 +107,14 @@ class Tokens:
         if self._refused and self._refused[0] == credentials:
             raise self._refused[1]
         asked_at = self._clock.now()
+        pages: list[Answer] = []
+
+        def passing(answer: Answer) -> str | None:
+            if answer.status == 200 and answer.kind == "text/html" and len(pages) < PAGES_FOR_TOKEN:
+                pages.append(answer)
+                return "it answered with a page instead of a token"
+            return _why_again(answer)
+
         answer = self._session.request(
             "POST",
             "auth/token",
@@ -114,7 +123,7 @@ class Tokens:
                 "client_id": credentials.client_id,
                 "client_secret": credentials.client_secret,
             },
-            passing=_why_again,
+            passing=passing,
         )
         if answer.status != 200:
             error = self._refusal(answer)

@@ -39,11 +39,10 @@ FILL = 0.8  # how full a page is planned to be
 
 @dataclass(frozen=True)
 class Step:
-    """One window to read. `only_if_changed`: first ask for its count, and read it when that is another."""
+    """One window to read, for the `attempt`-th time in this pass."""
 
     tier: Tier
     window: Window
-    only_if_changed: bool = False
     attempt: int = 1
 
     @property
