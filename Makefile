@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
-.PHONY: help install demo test test-slow test-browser lint bench wheel wheel-check constraints clean
+.PHONY: help install demo test test-slow test-browser peer-check lint bench wheel wheel-check constraints clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: install ## From a simulated Matomo to the weekly page, with the truth beside it
+demo: install ## From simulated services to the weekly page, with the truth beside it
 	@$(BIN)/matokit demo $(ARGS)
 
 test: install ## Everything that needs no browser, in under five minutes
@@ -32,6 +32,18 @@ test-slow: install ## The long tests that make test leaves out
 
 test-browser: install ## The pages in a real Chromium: CHROMIUM=... or on the path
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+# Does not stand on `install`, which would make .venv anew for another PYTHON.
+peer-check: ## The vendor's own client against the simulated Piwik PRO: make peer-check PYTHON=python3.12
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
+	  echo "Peer check left out: no Python 3.12 here (say make peer-check PYTHON=python3.12)."; exit 0; fi; \
+	[ -x $(BIN)/python ] || $(MAKE) --no-print-directory install || exit 1; \
+	if [ ! -e .venv-peer/.installed ]; then \
+	  echo "Installing the peer into .venv-peer ..."; \
+	  rm -rf .venv-peer && $(PYTHON) -m venv .venv-peer && \
+	  .venv-peer/bin/python -m pip install --quiet --disable-pip-version-check 'piwik-pro-mcp==0.10.*' && \
+	  touch .venv-peer/.installed || exit 1; fi; \
+	$(BIN)/python tests/peer/peer_check.py .venv-peer/bin/python
 
 lint: install ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -53,4 +65,4 @@ constraints: ## Pin what is installed now (versions only)
 	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/ @ .*//' | grep -E '^[A-Za-z0-9._-]+==' | sort -f > constraints.txt
 
 clean: ## Remove what was made here
-	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-peer .venv-bench dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
