@@ -1,7 +1,7 @@
 """Asking Matomo: its visit log page by page, its daily event counts, its site, and what its refusals mean.
 
-The facts behind each choice are in docs/sources/matomo.md. Not here: reading rows out of visits
-(matomo_visits.py), when to ask for what (warehouse/planning.py).
+The facts behind each choice are in docs/sources/matomo.md. Not here: what a page holds (matomo_pages.py), reading
+rows out of visits (matomo_visits.py), when to ask for what (warehouse/planning.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from matokit_pipelines.errors import (
     SourceMissing,
 )
 from matokit_pipelines.sources.http import Answer, HttpSession
+from matokit_pipelines.sources.matomo_pages import Page, page_in
 from matokit_pipelines.sources.sites import Dimension, Site
 from matokit_pipelines.windows import start_of_day, zone_named
 
@@ -36,8 +37,6 @@ VISIT_COLUMNS = (
     "idVisit,visitorId,actionDetails,firstActionTimestamp,lastActionTimestamp,events,actions,truncatedActionsCount"
 )
 _TAG = re.compile(r"<[^>]+>")
-
-Page = list[Any]
 
 
 class _RefusedInWords(AnswerNotUnderstood):
@@ -115,7 +114,7 @@ class MatomoClient:
         try:
             return [int(site) for site in found] if isinstance(found, list) else []
         except (TypeError, ValueError) as error:
-            raise self._odd("its list of sites comes in an unknown shape") from error
+            raise self.odd("its list of sites comes in an unknown shape") from error
 
     def dimensions(self) -> list[Dimension]:
         """The custom dimensions configured for the site."""
@@ -123,7 +122,7 @@ class MatomoClient:
         try:
             return [_dimension(entry) for entry in (found if isinstance(found, list) else [])]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self._odd("its custom dimensions come in an unknown shape") from error
+            raise self.odd("its custom dimensions come in an unknown shape") from error
 
     def newest_visit(self) -> datetime | None:
         """When the newest visit's last action was, UTC; None for a site without visits."""
@@ -157,11 +156,11 @@ class MatomoClient:
             showColumns="label,nb_events",
         )
         if not isinstance(found, dict):
-            raise self._odd("its daily event counts come in an unknown shape")
+            raise self.odd("its daily event counts come in an unknown shape")
         try:
             return {date.fromisoformat(day): sum(_count(row) for row in rows) for day, rows in found.items()}
         except (OverflowError, TypeError, ValueError) as error:
-            raise self._odd("its daily event counts come in an unknown shape") from error
+            raise self.odd("its daily event counts come in an unknown shape") from error
 
     def _pages(self, cursor: int, period: dict[str, str], hidden: str) -> Iterator[Page]:
         limit = self._page_size
@@ -171,14 +170,13 @@ class MatomoClient:
             yield page
             if len(page) < limit:
                 return
-            ends = [_last_action(visit) for visit in page]
-            last = ends[-1]
-            if last is None or last < cursor or not _ascending(ends):
-                raise self._odd("a page of its visit log is not sorted by last action")
+            last = page.ends[-1]
+            if last is None or last < cursor or not _ascending(page.ends):
+                raise self.odd("a page of its visit log is not sorted by last action")
             if last > cursor:
                 cursor, limit = last, min(limit, self._page_size)
             elif limit < asked or limit >= LARGEST_PAGE:
-                raise self._odd(f"over {limit} visits end in the same second, more than one of its pages can hold")
+                raise self.odd(f"over {limit} visits end in the same second, more than one of its pages can hold")
             else:  # more visits in one second than a page holds
                 limit *= 2
 
@@ -188,6 +186,7 @@ class MatomoClient:
             try:
                 found = self._call(
                     "Live.getLastVisitsDetails",
+                    page_in,
                     idSite=self._site_id,
                     filter_sort_order="asc",
                     filter_limit=str(limit),
@@ -201,19 +200,19 @@ class MatomoClient:
                     raise
                 limit //= 2
                 continue
-            if not isinstance(found, list):
-                raise self._odd("its visit log comes in an unknown shape")
+            if not isinstance(found, Page):
+                raise self.odd("its visit log comes in an unknown shape")
             return found, limit
 
     # -- one call -----------------------------------------------------------------------------------------------
 
-    def _call(self, method: str, **params: str) -> Any:
+    def _call(self, method: str, read: Callable[[bytes], Any] = json.loads, /, **params: str) -> Any:
         query = {"module": "API", "method": method, "format": "json", **params}
         # Parameters in the address and only the token in the body: works for every kind of token, keeps it out of
         # access logs, and errors come as JSON.
         parsed: list[Any] = []
         answer = self._session.post(
-            "index.php", query, {"token_auth": self._token()}, lambda answer: _why_again(answer, parsed)
+            "index.php", query, {"token_auth": self._token()}, lambda answer: _why_again(answer, read, parsed)
         )
         if answer.status == 200 and parsed and not _is_refusal(parsed[-1]):
             return parsed[-1]
@@ -263,20 +262,21 @@ class MatomoClient:
             f"{self._site_id}; give its user view access there, or correct site_id."
         )
 
-    def _odd(self, what: str) -> AnswerNotUnderstood:
+    def odd(self, what: str) -> AnswerNotUnderstood:
+        """The error for an answer that cannot be read: `what` is wrong with it."""
         return AnswerNotUnderstood(
             f"Source {self._session.name} at {self._session.host} cannot be read: {what}; "
             "what was landed before is kept."
         )
 
 
-def _why_again(answer: Answer, parsed: list[Any]) -> str | None:
-    """Why an answer is worth another try ("it ..."), or None; what a JSON answer holds goes to `parsed`."""
+def _why_again(answer: Answer, read: Callable[[bytes], Any], parsed: list[Any]) -> str | None:
+    """Why an answer is worth another try ("it ..."), or None; what `read` makes of a JSON answer goes to `parsed`."""
     if answer.status == 500 and "SQLSTATE" in answer.text:
         return "its database is down"
     if answer.status == 200 and answer.kind == "application/json":
         try:
-            parsed.append(json.loads(answer.body))
+            parsed.append(read(answer.body))
         except (ValueError, RecursionError):
             return "it answered half a document"
     return None
@@ -309,13 +309,6 @@ def _variable(name: str) -> str:
 def _dimension(entry: Any) -> Dimension:
     active = entry.get("active") in (True, 1, "1")
     return Dimension(int(entry["idcustomdimension"]), str(entry.get("name", "")), active, str(entry.get("scope", "")))
-
-
-def _last_action(visit: Any) -> int | None:
-    try:
-        return int(visit["lastActionTimestamp"])
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def _ascending(ends: Sequence[int | None]) -> bool:

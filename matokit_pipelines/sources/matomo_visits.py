@@ -30,7 +30,7 @@ DIMENSION_COLUMNS = {
     "event_id": "sender_event_id_raw",
     "contract": "contract_raw",
 }
-_BLOCK = 900  # zones change their offset at quarters of an hour only
+WALL_BLOCK = 900  # zones change their offset at quarters of an hour only
 _PAYLOAD_KEYS = ("type", "pageId", "timestamp", "eventCategory", "eventAction", "eventName", "eventValue")
 
 Visit = Mapping[str, Any]
@@ -162,16 +162,16 @@ def _choices(stamp: Any, zone: ZoneInfo) -> tuple[datetime, ...]:
         seconds = _whole(stamp, "time")
     except ValueError:
         return ()
-    block, rest = divmod(seconds, _BLOCK)
+    block, rest = divmod(seconds, WALL_BLOCK)
     try:
-        return tuple(start + timedelta(seconds=rest) for start in _block_starts(block, zone))
+        return tuple(start + timedelta(seconds=rest) for start in block_starts(block, zone))
     except (OverflowError, ValueError):
         return ()
 
 
 @lru_cache(maxsize=1 << 16)
-def _block_starts(block: int, zone: ZoneInfo) -> tuple[datetime, ...]:
-    return instants_of_wall_clock(block * _BLOCK, zone)
+def block_starts(block: int, zone: ZoneInfo) -> tuple[datetime, ...]:
+    return instants_of_wall_clock(block * WALL_BLOCK, zone)
 
 
 def _instant(visit: Visit, key: str) -> datetime:

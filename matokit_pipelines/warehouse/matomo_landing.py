@@ -1,49 +1,58 @@
-"""Visits of Matomo into `raw.matomo_events`: rows of a reading as the temp table `received`, and what is cut off.
+"""Visits of Matomo into `raw.matomo_events`: one reading of a window, landed part by part, and what is cut off.
 
-Not here: the diff (landing.py), reading rows out of visits (sources/matomo_visits.py), when to read (matomo_pass.py).
+Not here: the diff (landing.py), what a page holds (matomo_pages.py), when to read (matomo_pass.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
-import polars as pl
 
-from matokit_pipelines.sources.matomo_visits import DIMENSION_COLUMNS, Reading, TruncatedVisit
-from matokit_pipelines.warehouse.landing import Landed, RawTable, SourceKey, put_in_quarantine, write_difference
+from matokit_pipelines.sources.matomo_visits import TruncatedVisit
+from matokit_pipelines.warehouse.landing import (
+    Landed,
+    RawTable,
+    SourceKey,
+    put_in_quarantine,
+    write_difference,
+    write_vanished,
+)
+from matokit_pipelines.warehouse.matomo_pages import COLUMNS, Arrived
 from matokit_pipelines.windows import Window
 
-_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "event_id": pl.String,
-    "visit_id": pl.Int64,
-    "visitor_id": pl.String,
-    "event_ts": pl.Datetime("us", "UTC"),
-    "fold_ambiguous": pl.Boolean,
-    "category": pl.String,
-    "action": pl.String,
-    "name": pl.String,
-    "value": pl.Float64,
-    **dict.fromkeys(DIMENSION_COLUMNS.values(), pl.String),
-    "visit_first_ts": pl.Datetime("us", "UTC"),
-    "visit_last_ts": pl.Datetime("us", "UTC"),
-}
 # A live visit moves its own end all the time; that alone is no change of its events, and no day is touched by it.
 _BOUNDS = ("visit_first_ts", "visit_last_ts")
 EVENTS = RawTable(
     name="raw.matomo_events",
-    columns=tuple(_SCHEMA),
-    content=tuple(column for column in _SCHEMA if column not in ("event_id", *_BOUNDS)),
+    columns=COLUMNS,
+    content=tuple(column for column in COLUMNS if column not in ("event_id", *_BOUNDS)),
     # a visit keeps its id, so its range finds the stored rows
     near="visit_id between (select min(visit_id) from received) and (select max(visit_id) from received)",
     gone="visit_last_ts >= $gone_start and visit_last_ts < $gone_end "
     "and visit_id not in (select unnest($truncated_visits::bigint[]))",
 )
-_RECEIVED = f"""
-create or replace temp table received as
-select {", ".join(_SCHEMA)} from received_frame
-qualify row_number() over (partition by event_id order by visit_last_ts desc, ordinal desc) = 1
+# Of copies of an event stays the one of the newest state of its visit, and of those the one that came last.
+_DROP_COPIES = """
+delete from received where rowid in (
+    select rowid from (
+        select
+            rowid,
+            row_number() over (
+                partition by event_id order by visit_last_ts desc, page desc, place desc, number desc
+            ) as copy
+        from received
+        where event_id in (select event_id from received group by event_id having count(*) > 1)
+    ) where copy > 1
+)
+"""
+# Pages come in the order of their visits' ends, so what an earlier part gave is hardly ever newer.
+_DROP_OLDER = """
+delete from received using read_so_far as known
+where received.visit_last_ts < (select max(visit_last_ts) from read_so_far)
+  and known.event_id = received.event_id and known.visit_last_ts > received.visit_last_ts
 """
 # The bounds are kept true all the same: by the visit's end it is known in which windows it must be received.
 _MOVE_BOUNDS = """
@@ -57,47 +66,83 @@ where source = $source and site_id = $site_id and matomo_events.event_id = moved
 """
 
 
-def land(
-    connection: duckdb.DuckDBPyConnection,
-    key: SourceKey,
-    reading: Reading,
-    *,
-    gone: Window | None,
-    site_zone: str,
-    project_zone: str,
-    now: datetime,
-) -> Landed:
-    """Write what differs from what is stored; call inside a transaction.
+@dataclass(frozen=True)
+class Place:
+    """Where rows go: the connection, whose they are, the site's zone and the project's."""
 
-    `gone`: stored rows whose visit ended in this window and that were not received are marked as vanished; None when
-    the reading was not whole or is no proof of absence. Rows of truncated visits are never taken for vanished.
+    connection: duckdb.DuckDBPyConnection
+    key: SourceKey
+    site_zone: str
+    project_zone: str
+
+
+class WindowLanding:
+    """One reading of a window: `add` for each part of it, then `finish`, each in a transaction of the caller.
+
+    What is in memory is one part, and the ids of all that was read.
     """
-    _receive(connection, reading)
-    cut_off = {visit.visit_id: visit for visit in reading.truncated}
-    absent = {"gone_start": gone.start, "gone_end": gone.end, "truncated_visits": list(cut_off)} if gone else None
-    written = write_difference(connection, EVENTS, key, gone=absent, project_zone=project_zone, now=now)
-    connection.execute(_MOVE_BOUNDS, key.names)
-    put_in_quarantine(connection, key, reading.quarantined, now)
-    return Landed(
-        received=reading.received,
-        duplicates=len(reading.rows) - written.landed,
-        quarantined=len(reading.quarantined),
-        landed=written.landed,
-        inserted=written.inserted,
-        changed=written.changed,
-        vanished=written.vanished,
-        truncated=sum(visit.missing for visit in cut_off.values()),
-        newly_truncated=_note_truncated(connection, key, cut_off.values(), site_zone, now),
-    )
 
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._connection = place.connection
+        self._cut_off: dict[int, TruncatedVisit] = {}
+        self._rows = self._quarantined = self._inserted = self._changed = 0
+        self._connection.execute(
+            "create or replace temp table read_so_far (event_id varchar, visit_id bigint, visit_last_ts timestamptz)"
+        )
 
-def _receive(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
-    frame = pl.DataFrame(reading.rows, schema=_SCHEMA, orient="row").with_row_index("ordinal")
-    connection.register("received_frame", frame)
-    try:
-        connection.execute(_RECEIVED)
-    finally:
-        connection.unregister("received_frame")
+    @property
+    def received(self) -> int:
+        """Event rows the source gave, readable or not."""
+        return self._rows + self._quarantined
+
+    def add(self, part: Arrived, now: datetime) -> None:
+        """Write what differs between the temp table `received` and what is stored."""
+        self._rows += part.rows
+        self._quarantined += len(part.quarantined)
+        self._cut_off |= {visit.visit_id: visit for visit in part.truncated}
+        put_in_quarantine(self._connection, self._place.key, part.quarantined, now)
+        if not part.rows:
+            return
+        self._connection.execute(_DROP_COPIES)
+        self._connection.execute(_DROP_OLDER)
+        written = write_difference(
+            self._connection, EVENTS, self._place.key, gone=None, project_zone=self._place.project_zone, now=now
+        )
+        self._connection.execute(_MOVE_BOUNDS, self._place.key.names)
+        self._connection.execute("insert into read_so_far select event_id, visit_id, visit_last_ts from received")
+        self._inserted += written.inserted
+        self._changed += written.changed
+
+    def finish(self, gone: Window | None, now: datetime) -> Landed:
+        """What the whole reading did.
+
+        `gone`: stored rows whose visit ended in this window and that were not received are marked as vanished; None
+        when the reading was not whole or is no proof of absence. Rows of truncated visits are never taken for vanished.
+        """
+        connection, key = self._connection, self._place.key
+        connection.execute(
+            "create or replace temp table received as select event_id, any_value(visit_id) as visit_id "
+            "from read_so_far group by event_id"
+        )
+        landed = connection.execute("select count(*) from received").fetchall()[0][0]
+        vanished = 0
+        if gone:
+            absent = {"gone_start": gone.start, "gone_end": gone.end, "truncated_visits": list(self._cut_off)}
+            vanished = write_vanished(
+                connection, EVENTS, key, gone=absent, project_zone=self._place.project_zone, now=now
+            )
+        return Landed(
+            received=self.received,
+            duplicates=self._rows - landed,
+            quarantined=self._quarantined,
+            landed=landed,
+            inserted=self._inserted,
+            changed=self._changed,
+            vanished=vanished,
+            truncated=sum(visit.missing for visit in self._cut_off.values()),
+            newly_truncated=_note_truncated(connection, key, self._cut_off.values(), self._place.site_zone, now),
+        )
 
 
 def _note_truncated(

@@ -5,7 +5,7 @@ Interrupted anywhere, the next pass goes on. Not here: which windows are due (pl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,13 +20,14 @@ from matokit_pipelines.errors import (
     SourceMissing,
 )
 from matokit_pipelines.settings import SourceSettings
-from matokit_pipelines.sources.matomo import MatomoClient, Page
-from matokit_pipelines.sources.matomo_visits import Reading, read_visits
+from matokit_pipelines.sources.matomo import MatomoClient
+from matokit_pipelines.sources.matomo_pages import Page
 from matokit_pipelines.sources.sites import Dimension
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.landing import transaction
 from matokit_pipelines.warehouse.ledger import Reconciled
-from matokit_pipelines.warehouse.matomo_landing import land
+from matokit_pipelines.warehouse.matomo_landing import Place, WindowLanding
+from matokit_pipelines.warehouse.matomo_pages import PageReader
 from matokit_pipelines.warehouse.passes import Progress, SourcePass
 from matokit_pipelines.warehouse.planning import (
     READ_AGAIN,
@@ -41,6 +42,8 @@ from matokit_pipelines.warehouse.planning import (
 from matokit_pipelines.windows import ONE_DAY, Window, day_window, each_day, local_date, start_of_day
 
 REPORT_DAYS_AT_ONCE = 31
+PART_BYTES = 16_000_000  # of pages read at once
+ROWS_AT_ONCE = 150_000  # landed at once: above 122,880 DuckDB writes whole groups of rows, and each of them only once
 
 
 class MatomoPass(SourcePass):
@@ -119,20 +122,12 @@ class MatomoPass(SourcePass):
     def _read(self, step: Step, zone: ZoneInfo, hidden: str) -> None:
         """Read and land one window. What a broken reading gave is landed too, but proves nothing."""
         started = self._clock.now()
-        reading = Reading()
-        failure: SourceError | None = None
-        try:
-            for page in self._pages(step, zone, hidden):
-                read_visits(page, zone, self._dimensions, reading)
-        except SourceError as error:
-            failure = error
-        gone, detail = self._absence(step, reading, started)
+        landing = WindowLanding(Place(self._connection, self._key, zone.key, self._project_zone))
+        failure = self._land_pages(self._pages(step, zone, hidden), zone, landing)
         with transaction(self._connection):
+            gone, detail = self._absence(step, landing.received, started)
             now = self._clock.now()
-            landed = land(
-                self._connection, self._key, reading, gone=None if failure else gone,
-                site_zone=zone.key, project_zone=self._project_zone, now=now,
-            )  # fmt: skip
+            landed = landing.finish(None if failure else gone, now)
             whole = failure is None and detail is None
             ledger.note_window(
                 self._connection, self._key, Window(step.window.start, step.window.end), landed,
@@ -144,16 +139,44 @@ class MatomoPass(SourcePass):
         if failure:
             raise failure
 
+    def _land_pages(self, pages: Iterable[Page], zone: ZoneInfo, landing: WindowLanding) -> SourceError | None:
+        """Land pages as they come; gives why they ended early, if they did."""
+        reader = PageReader(self._connection, zone, self._dimensions)
+        failure: SourceError | None = None
+        broken = 0
+        try:
+            for part in _in_parts(pages):
+                reader.read(part)
+                if reader.arrived.rows >= ROWS_AT_ONCE:
+                    broken += self._land(reader, landing)
+        except SourceError as error:
+            failure = error
+        broken += self._land(reader, landing)
+        if broken and not failure:
+            failure = self._client.odd(f"{broken} pages of its visit log are no JSON within")
+        return failure
+
+    def _land(self, reader: PageReader, landing: WindowLanding) -> int:
+        """Land what was read and commit it: it is found there when a window that never ended is read again.
+
+        Gives how many pages could not be read.
+        """
+        with transaction(self._connection):
+            landing.add(reader.arrived, self._clock.now())
+        broken = reader.arrived.broken
+        reader.start()
+        return broken
+
     def _pages(self, step: Step, zone: ZoneInfo, hidden: str) -> Iterable[Page]:
         if step.day:
             return self._client.visits_of_day(step.day, zone, hidden)
         return self._client.visits_since(step.window.start, hidden)
 
-    def _absence(self, step: Step, reading: Reading, now: datetime) -> tuple[Window | None, str | None]:
+    def _absence(self, step: Step, received: int, now: datetime) -> tuple[Window | None, str | None]:
         """In which window a stored row that was not received is gone; or why nothing can be said of it."""
         if step.window.start < now - timedelta(days=self._source.kept_days):
             return None, None
-        if reading.received:
+        if received:
             return step.window, None
         if not step.day:
             return None, None  # nothing at all is no proof that what was landed is gone
@@ -222,3 +245,18 @@ def check_dimensions(source: SourceSettings, configured: Sequence[Dimension]) ->
             )
     unwanted = sorted(set(active) - set(source.dimensions.values()))
     return ",".join([f"dimension{number}" for number in unwanted] + ["url", "title", "subtitle", "icon", "iconSVG"])
+
+
+def _in_parts(pages: Iterable[Page]) -> Iterator[list[Page]]:
+    """The pages, PART_BYTES or somewhat more at once; also those that came before a SourceError, which is raised."""
+    part: list[Page] = []
+    try:
+        for page in pages:
+            part.append(page)
+            if sum(len(page.body) for page in part) >= PART_BYTES:
+                yield part
+                part = []
+    except SourceError:
+        yield part
+        raise
+    yield part

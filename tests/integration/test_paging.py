@@ -14,7 +14,8 @@ from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.simulator import MatomoSimulator
 from matokit_pipelines.sources.http import HttpLimits, HttpSession
 from matokit_pipelines.sources.matomo import MatomoClient
-from matokit_pipelines.sources.matomo_visits import Reading, read_visits
+from matokit_pipelines.warehouse.connection import in_memory
+from matokit_pipelines.warehouse.matomo_pages import PageReader
 from matokit_pipelines.windows import each_day, local_date, zone_named
 from tests.simulated import simulator, small_truth, stored
 
@@ -33,17 +34,20 @@ def client_of(server: MatomoSimulator, page_size: int) -> MatomoClient:
 
 
 def read(server: MatomoSimulator, page_size: int, *, by_days: bool) -> dict[str, tuple[Any, ...]]:
-    client, reading = client_of(server, page_size), Reading()
+    client, con = client_of(server, page_size), in_memory(TRUTH.end)
+    reader = PageReader(con, ZONE, DIMENSIONS)
     if by_days:
         for day in each_day(local_date(TRUTH.start, ZONE), local_date(TRUTH.end, ZONE) - timedelta(days=1)):
             for page in client.visits_of_day(day, ZONE):
-                read_visits(page, ZONE, DIMENSIONS, reading)
+                reader.read([page])
     else:
         for page in client.visits_since(TRUTH.start):
-            read_visits(page, ZONE, DIMENSIONS, reading)
+            reader.read([page])
     client.close()
-    assert reading.quarantined == []
-    return {row["event_id"]: tuple(row.get(column) for column in COLUMNS) for row in reading.rows}
+    assert (reader.arrived.quarantined, reader.arrived.broken) == ([], 0)
+    rows = con.execute(f"select event_id, {', '.join(COLUMNS)} from received").fetchall()
+    con.close()
+    return {row[0]: row[1:] for row in rows}
 
 
 faults = st.fixed_dictionaries(

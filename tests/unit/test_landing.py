@@ -17,7 +17,8 @@ from matokit_pipelines.sources.matomo_visits import Reading, TruncatedVisit
 from matokit_pipelines.sources.quarantine import Quarantined
 from matokit_pipelines.warehouse.connection import in_memory
 from matokit_pipelines.warehouse.landing import Landed, SourceKey, touched_days, transaction
-from matokit_pipelines.warehouse.matomo_landing import land
+from matokit_pipelines.warehouse.matomo_landing import Place, WindowLanding
+from matokit_pipelines.warehouse.matomo_pages import Arrived, make_empty, put_rows
 from matokit_pipelines.windows import Window, local_date
 
 KEY = SourceKey("installers", "1")
@@ -71,6 +72,29 @@ def read(visits: Iterable[tuple[int, Visit]], repeated: int, odd: int) -> Readin
     return reading
 
 
+def land(
+    con: duckdb.DuckDBPyConnection,
+    key: SourceKey,
+    reading: Reading,
+    *,
+    gone: Window | None,
+    now: datetime,
+    parts: int = 1,
+) -> Landed:
+    """Land a reading, its rows in as many parts."""
+    landing = WindowLanding(Place(con, key, ZONE.key, ZONE.key))
+    size = max(1, -(-len(reading.rows) // parts))
+    for number in range(parts):
+        rows = reading.rows[number * size : (number + 1) * size]
+        make_empty(con)
+        put_rows(con, rows, page=number)
+        last = number == parts - 1
+        landing.add(
+            Arrived(len(rows), reading.quarantined if last else [], reading.truncated if last else []), now
+        )  # fmt: skip
+    return landing.finish(gone, now)
+
+
 changes = st.one_of(
     st.tuples(st.just("event"), st.integers(1, 4), st.integers(1, 12), st.integers(0, 60), st.sampled_from(NAMES),
               st.sampled_from([0.0, 1.0, None])),
@@ -81,7 +105,7 @@ changes = st.one_of(
 )  # fmt: skip
 readings = st.tuples(
     st.lists(changes, min_size=1, max_size=5), st.integers(0, 60), st.integers(0, 60), st.booleans(),
-    st.integers(0, 3), st.integers(0, 2),
+    st.integers(0, 3), st.integers(0, 2), st.integers(1, 3),
 )  # fmt: skip
 
 
@@ -112,7 +136,7 @@ def test_landing_does_what_a_dictionary_would(history: list[tuple[Any, ...]]) ->
     con = in_memory(START)
     site: dict[int, Visit] = {}
     stored: dict[str, dict[str, Any]] = {}
-    for step, (changed, one, two, whole, repeated, odd) in enumerate(history):
+    for step, (changed, one, two, whole, repeated, odd, parts) in enumerate(history):
         for what in changed:
             change(site, what)
         window = Window(hours(min(one, two)), hours(max(one, two)))
@@ -120,8 +144,7 @@ def test_landing_does_what_a_dictionary_would(history: list[tuple[Any, ...]]) ->
         reading = read(seen, repeated, odd)
         before = {key: dict(row) for key, row in stored.items()}
         with transaction(con):
-            landed = land(con, KEY, reading, gone=window if whole else None, site_zone=ZONE.key,
-                          project_zone=ZONE.key, now=hours(100 + step))  # fmt: skip
+            landed = land(con, KEY, reading, gone=window if whole else None, now=hours(100 + step), parts=parts)
         cut = {number for number, visit in seen if visit.missing}
         expect(stored, reading, window if whole else None, cut)
         compare(con, stored, before, landed, reading)
@@ -174,7 +197,7 @@ def one_visit(last: int, **events: float | None) -> Reading:
 
 def put(con: duckdb.DuckDBPyConnection, reading: Reading, gone: Window | None = None, key: SourceKey = KEY) -> Landed:
     with transaction(con):
-        return land(con, key, reading, gone=gone, site_zone=ZONE.key, project_zone=ZONE.key, now=hours(99))
+        return land(con, key, reading, gone=gone, now=hours(99))
 
 
 def test_same_reading_again_writes_no_row_and_touches_no_day() -> None:
@@ -225,7 +248,7 @@ def test_landing_that_breaks_leaves_nothing() -> None:
 
     def break_off() -> None:
         with transaction(con):
-            land(con, KEY, one_visit(3, e1=1.0), gone=None, site_zone=ZONE.key, project_zone=ZONE.key, now=hours(99))
+            land(con, KEY, one_visit(3, e1=1.0), gone=None, now=hours(99))
             con.execute("select cast('power cut' as integer)").fetchall()
 
     with pytest.raises(duckdb.ConversionException):
