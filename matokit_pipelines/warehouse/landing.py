@@ -57,7 +57,9 @@ class RawTable:
 
     `columns`: what a reading gives of a row, event_id first; `content`: those of which another value is a change.
     `near`: a condition on the raw table that holds for the stored row of every received id, so that the diff does not
-    look at the whole history. `gone`: a condition that holds for the stored rows a reading must have given, with the
+    look at the whole history; with `along`, a column, it has the parameters $least and $greatest, the least and
+    greatest of that column among the received rows (as parameters they let whole parts of the table be skipped
+    unread). `gone`: a condition that holds for the stored rows a reading must have given, with the
     parameters $gone_start and $gone_end and those of the caller.
     """
 
@@ -66,6 +68,7 @@ class RawTable:
     content: tuple[str, ...]
     near: str
     gone: str
+    along: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,25 +109,37 @@ def write_difference(
 ) -> Written:
     """Bring `table` to what the temp table `received` says; leaves the temp tables `stored` and `changed`.
 
-    `gone`: the parameters of `table.gone`; stored rows of that kind that were not received are marked as vanished.
-    None when the reading was not whole, is no proof of absence, or comes in parts (then write_vanished at its end).
+    `stored`: the received ids that were known, with the columns of which another value is no change. `gone`: the
+    parameters of `table.gone`; stored rows of that kind that were not received are marked as vanished. None when the
+    reading was not whole, is no proof of absence, or comes in parts (then write_vanished at its end).
     """
-    columns = ", ".join(table.columns)
-    differs = " or ".join(f"r.{column} is distinct from s.{column}" for column in table.content)
+    near = key.names | _bounds(connection, table)
+    kept = [column for column in table.columns if column not in (*table.content, "event_id")]
     connection.execute(
-        f"create or replace temp table stored as select {columns}, landed_at, vanished_at from {table.name} "
+        f"create or replace temp table stored as select {', '.join(['event_id', 'event_ts', *kept])} from {table.name} "
         f"where {_MINE} and {table.near} and event_id in (select event_id from received)",
-        key.names,
+        near,
     )
-    connection.execute(
-        "create or replace temp table changed as "
-        "select r.event_id, s.event_ts as event_ts_before, s.landed_at "
-        f"from received r join stored s using (event_id) where s.vanished_at is not null or {differs}"
-    )
-    landed, inserted, changed = connection.execute(
-        f"select (select count(*) from received), (select count(*) from ({_FRESH})), (select count(*) from changed)"
+    landed, known, first, last = connection.execute(
+        "select (select count(*) from received), count(*), min(event_ts), max(event_ts) from stored"
     ).fetchall()[0]
-    if inserted or changed:
+    connection.execute(
+        "create or replace temp table changed (event_id varchar, event_ts_before timestamptz, landed_at timestamptz)"
+    )
+    if known:  # columns are many: they are read only where a known row lies
+        differs = " or ".join(f"r.{column} is distinct from s.{column}" for column in table.content)
+        connection.execute(
+            "insert into changed select r.event_id, s.event_ts, s.landed_at from received r join ("
+            f"select event_id, {', '.join(table.content)}, landed_at, vanished_at from {table.name} "
+            f"where {_MINE} and {table.near} and event_ts >= $first and event_ts <= $last"
+            f") s using (event_id) where s.vanished_at is not null or {differs}",
+            near | {"first": first, "last": last},
+        )
+    inserted = landed - known
+    changed = connection.execute("select count(*) from changed").fetchall()[0][0]
+    if landed and not known:
+        _write_all(connection, table, key, project_zone, now)
+    elif inserted or changed:
         _write(connection, table, key, project_zone, now)
     vanished = write_vanished(connection, table, key, gone=gone, project_zone=project_zone, now=now) if gone else 0
     return Written(landed, inserted, changed, vanished)
@@ -165,6 +180,26 @@ def touched_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
     return [row[0] for row in rows]
 
 
+def _bounds(connection: duckdb.DuckDBPyConnection, table: RawTable) -> dict[str, Any]:
+    """The parameters of `table.near`."""
+    if table.along is None:
+        return {}
+    found = connection.execute(f"select min({table.along}), max({table.along}) from received").fetchall()[0]
+    return dict(zip(("least", "greatest"), found, strict=True))
+
+
+def _write_all(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, key: SourceKey, zone: str, now: datetime
+) -> None:
+    """Insert what was received: none of it was known."""
+    _touch(connection, "select event_ts from received", zone, now)
+    connection.execute(
+        f"insert into {_target(table)} select $source, $site_id, {', '.join(table.columns)}, "
+        "$now::timestamptz, $now::timestamptz, null from received order by event_ts, event_id",
+        key.names | {"now": now},
+    )
+
+
 def _write(connection: duckdb.DuckDBPyConnection, table: RawTable, key: SourceKey, zone: str, now: datetime) -> None:
     _touch(
         connection,
@@ -176,14 +211,18 @@ def _write(connection: duckdb.DuckDBPyConnection, table: RawTable, key: SourceKe
     connection.execute(
         f"delete from {table.name} where {_MINE} and event_id in (select event_id from changed)", key.names
     )
+    columns = ", ".join(f"r.{column}" for column in table.columns)
     connection.execute(
-        f"insert into {table.name} (source, site_id, {', '.join(table.columns)}, landed_at, changed_at, vanished_at) "
-        f"select $source, $site_id, {', '.join(f'r.{column}' for column in table.columns)}, "
+        f"insert into {_target(table)} select $source, $site_id, {columns}, "
         "coalesce(c.landed_at, $now::timestamptz), $now::timestamptz, null "
         "from received r left join changed c using (event_id) "
         f"where r.event_id in ({_FRESH} union all select event_id from changed) order by r.event_ts, r.event_id",
         key.names | {"now": now},
     )
+
+
+def _target(table: RawTable) -> str:
+    return f"{table.name} (source, site_id, {', '.join(table.columns)}, landed_at, changed_at, vanished_at)"
 
 
 def _touch(connection: duckdb.DuckDBPyConnection, instants: str, zone: str, now: datetime) -> None:

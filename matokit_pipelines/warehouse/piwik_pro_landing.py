@@ -45,8 +45,9 @@ EVENTS = RawTable(
     columns=_LANDED,
     content=tuple(column for column in _LANDED if column not in ("event_id", *_PLACE_IN_SESSION)),
     # an event keeps its time; the day on each side covers the repeated hour and a zone that was corrected
-    near="event_ts >= (select min(event_ts) from received) - interval 26 hours "
-    "and event_ts <= (select max(event_ts) from received) + interval 26 hours",
+    along="event_ts",
+    near="event_ts >= $least::timestamptz - interval 26 hours "
+    "and event_ts <= $greatest::timestamptz + interval 26 hours",
     gone="event_ts >= $gone_start and event_ts < $gone_end",
 )
 _WALL = "try_strptime(site_time, ['%Y-%m-%dT%H:%M:%S', '%Y-%m-%d %H:%M:%S', '%Y-%m-%dT%H:%M:%S.%f'])"
@@ -95,22 +96,26 @@ def read_pages(
 ) -> ReadRows:
     """Make the temp table `received` (one row an event) out of pages. `dimensions`: meaning -> column of the source."""
     quarantined: list[Quarantined] = []
+    changes = offset_changes(window, zone)
+    first = _instant(_offsets_by_wall_clock(changes, zone, window))
     connection.execute("drop table if exists read_rows")
     for page in pages:
-        quarantined += _read(connection, page, dimensions)
+        quarantined += _read(connection, page, dimensions, first)
     if not pages:
         _make_empty(connection)
-    _find_instants(connection, offset_changes(window, zone), zone, window)
+    _find_instants(connection, changes)
     rows, events, outside = connection.execute(
         "select count(*), count(distinct event_id), "
         "count(*) filter (event_ts < $start or event_ts >= $end) from timed_rows",
         {"start": window.start, "end": window.end},
     ).fetchall()[0]
-    connection.execute(
-        f"create or replace temp table received as select {', '.join(_LANDED)} from timed_rows "
-        f"{_NEWEST_COPY if events < rows else ''}"
-    )
     copies = rows
+    if events == rows:
+        _rename(connection, "timed_rows", "received")
+    else:
+        connection.execute(
+            f"create or replace temp table received as select {', '.join(_LANDED)} from timed_rows {_NEWEST_COPY}"
+        )
     if events < rows and len(pages) > 1:
         copies = connection.execute(
             "select count(*) from (select distinct event_id, session_id, event_index from timed_rows)"
@@ -170,16 +175,26 @@ def land_provisional(
 
 
 def _make_empty(connection: duckdb.DuckDBPyConnection) -> None:
-    kinds = {"event_index": "integer", "value": "double", "wall": "timestamp"}
-    names = [*COLUMNS, "wall", *DIMENSION_COLUMNS.values()]
-    columns = ", ".join(f"{name} {kinds.get(name, 'varchar')}" for name in names)
+    kinds = {"event_index": "integer", "value": "double", "event_ts": "timestamptz", "fold_ambiguous": "boolean"}
+    columns = ", ".join(f"{name} {kinds.get(name, 'varchar')}" for name in _LANDED) + ", wall timestamp"
     connection.execute(f"create or replace temp table read_rows ({columns})")
 
 
-def _read(connection: duckdb.DuckDBPyConnection, page: StoredPage, dimensions: Mapping[str, str]) -> list[Quarantined]:
-    """Append the readable rows of a page to the temp table `read_rows`; gives what cannot become a row."""
+def _rename(connection: duckdb.DuckDBPyConnection, table: str, name: str) -> None:
+    """Call a temp table otherwise: a page has many columns, and each copy of it costs as much as the diff."""
+    connection.execute(f"drop table if exists {name}")
+    connection.execute(f"alter table {table} rename to {name}")
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection, page: StoredPage, dimensions: Mapping[str, str], first: str
+) -> list[Quarantined]:
+    """Append the readable rows of a page to the temp table `read_rows`; gives what cannot become a row.
+
+    `first`: the instant that the wall clock of a row shows, the first of two.
+    """
     try:
-        return _split(connection, page, dimensions)
+        return _split(connection, page, dimensions, first)
     except duckdb.Error as error:
         if not isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException):
             raise
@@ -188,14 +203,16 @@ def _read(connection: duckdb.DuckDBPyConnection, page: StoredPage, dimensions: M
             body = b'{"data":' + body + b',"meta":' + json.dumps(_meta(page)).encode() + b"}"
         rows, odd = slow_rows(body)
         page.file.write_text(json.dumps(rows), encoding="utf-8")
-        return odd + _split(connection, StoredPage(page.file, page.columns, page.count, True), dimensions)
+        return odd + _split(connection, StoredPage(page.file, page.columns, page.count, True), dimensions, first)
 
 
 def _meta(page: StoredPage) -> dict[str, object]:
     return {"columns": list(page.columns), "count": page.count}
 
 
-def _split(connection: duckdb.DuckDBPyConnection, page: StoredPage, dimensions: Mapping[str, str]) -> list[Quarantined]:
+def _split(
+    connection: duckdb.DuckDBPyConnection, page: StoredPage, dimensions: Mapping[str, str], first: str
+) -> list[Quarantined]:
     size = max(1 << 24, page.file.stat().st_size + 1)
     # the array form: each row is a record of its own; the whole-page form: one record holds all rows
     rows = (
@@ -216,16 +233,13 @@ def _split(connection: duckdb.DuckDBPyConnection, page: StoredPage, dimensions: 
     width = len(page.columns)
     connection.execute(
         f"create or replace temp table page_rows as select *, {_WALL} as wall, "
+        f"{first} as event_ts, false as fold_ambiguous, "
         "coalesce(event_id, '') <> '' and wall is not null and row_width = $width "
         "and (value_text is null or value is not null) as is_readable "
         f"from (select {picked}, {index} as event_index, {value} as value_text, "
         f"try_cast(value_text as double) + 0.0 as value, len(json) as row_width from ({rows}))",
         {"width": width, "file": str(page.file)},
     )
-    columns = ", ".join([*COLUMNS, "wall", *DIMENSION_COLUMNS.values()])
-    there = connection.execute("select 1 from duckdb_tables() where table_name = 'read_rows'").fetchall()
-    into = "insert into read_rows" if there else "create temp table read_rows as"
-    connection.execute(f"{into} select {columns} from page_rows where is_readable")
     odd = connection.execute(
         "select case when row_width is null then 'not a row' when row_width <> $width then "
         "'a row of ' || row_width || ' values where ' || $width || ' are announced' "
@@ -234,6 +248,12 @@ def _split(connection: duckdb.DuckDBPyConnection, page: StoredPage, dimensions: 
         "from page_rows where not coalesce(is_readable, false)",
         {"width": width},
     ).fetchall()
+    if connection.execute("select 1 from duckdb_tables() where table_name = 'read_rows'").fetchall():
+        connection.execute("insert into read_rows by name select * from page_rows where is_readable")
+    elif odd:
+        connection.execute("create temp table read_rows as select * from page_rows where is_readable")
+    else:
+        _rename(connection, "page_rows", "read_rows")
     return [Quarantined(reason, _payload(kept)) for reason, *kept in odd]
 
 
@@ -242,24 +262,18 @@ def _payload(kept: Sequence[str | None]) -> str:
     return json.dumps(dict(zip(names, kept, strict=True)), sort_keys=True)[:PAYLOAD_LENGTH]
 
 
-def _find_instants(
-    connection: duckdb.DuckDBPyConnection, changes: Sequence[OffsetChange], zone: ZoneInfo, window: Window
-) -> None:
-    """Make the temp table `timed_rows`: `read_rows` with `event_ts` and `fold_ambiguous`.
+def _find_instants(connection: duckdb.DuckDBPyConnection, changes: Sequence[OffsetChange]) -> None:
+    """Make the temp table `timed_rows` out of `read_rows`, whose `event_ts` is the first of two instants.
 
     The repeated hour of autumn: within a session events follow each other, so a wall clock that runs back shows which
     of two instants is meant; where no other event tells, the first one is taken and the row is marked.
     """
-    first = _instant(_offsets_by_wall_clock(changes, zone, window))
     repeated = [change for change in changes if change.repeated]
     twice = " or ".join(
         f"(wall >= {_literal(_wall(c, c.after))} and wall < {_literal(_wall(c, c.before))})" for c in repeated
     )
     if not repeated or not connection.execute(f"select 1 from read_rows where {twice} limit 1").fetchall():
-        connection.execute(
-            f"create or replace temp table timed_rows as select *, {first} as event_ts, false as fold_ambiguous "
-            "from read_rows"
-        )
+        _rename(connection, "read_rows", "timed_rows")
         return
     later = "case " + " ".join(
         f"when wall >= {_literal(_wall(c, c.after))} and wall < {_literal(_wall(c, c.before))} "
@@ -287,12 +301,12 @@ def _find_instants(
                    ran_back_before or coalesce(is_placed and bool_or(ran_back_before) {preceding}, false) as is_second
             from seen
         )
-        select * exclude (is_first, is_second),
-               case when is_second and not is_first then {second} else {first} end as event_ts,
+        select * exclude (is_first, is_second, event_ts, fold_ambiguous),
+               case when is_second and not is_first then {second} else event_ts end as event_ts,
                is_first = is_second as fold_ambiguous
         from decided
         union all by name
-        select *, {first} as event_ts, false as fold_ambiguous from read_rows where not ({twice})
+        select * from read_rows where not ({twice})
         """
     )
 
