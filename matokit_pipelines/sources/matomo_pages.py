@@ -14,7 +14,7 @@ _END = re.compile(rb'"lastActionTimestamp":(\d{1,18})[,}]')
 
 
 class BrokenPage(ValueError):
-    """A page whose frame was right and which is no JSON within, or holds other visits than the frame shows."""
+    """A page whose frame was right and which is no JSON within."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,16 @@ class Page:
         return len(self.ends)
 
     def visits(self) -> list[Any]:
-        """The visits, parsed. Raises BrokenPage."""
+        """What the array holds, parsed: more than `ends` where a uniform page holds objects that are no visits.
+
+        Raises BrokenPage.
+        """
         try:
             found = json.loads(self.body)
         except (ValueError, RecursionError) as error:
             raise BrokenPage("half a document") from error
-        if not isinstance(found, list) or len(found) != len(self):
-            raise BrokenPage(f"{len(self)} visits were expected")
+        if not isinstance(found, list):
+            raise BrokenPage("no list")
         return found
 
 
@@ -62,7 +65,7 @@ def _ends_of_uniform(body: bytes) -> tuple[int, ...] | None:
     if not opening.startswith(b'{"') or not body.startswith(b"[") or not body.endswith(b"}]"):
         return None
     ends = tuple(map(int, _END.findall(body)))
-    if not ends or len(ends) != body.count(opening):
+    if not ends or len(ends) != body.count(opening) or len(ends) != body.count(b"}," + opening) + 1:
         return None
     try:
         last = json.loads(body[body.rfind(opening) : -1])

@@ -116,7 +116,8 @@ _Placed = tuple[int, int, TruncatedVisit]
 class Arrived:
     """What pages held beside the rows.
 
-    `rows`: how many are in `received`, copies of one event included; `broken`: pages that are half a document within.
+    `rows`: how many are in `received`, copies of one event included; `broken`: pages that are half a document
+    within, or hold more than visits, so that nobody knows whether the page after them was asked for.
     """
 
     rows: int = 0
@@ -154,16 +155,22 @@ class PageReader:
         self._pages += len(pages)
         taken, cut_off = self._read_together({number: page for number, page in numbered.items() if page.uniform})
         for number in sorted(numbered.keys() - taken):
-            reading = Reading()
-            try:
-                read_visits(numbered[number].visits(), self._zone, self._dimensions, reading)
-            except BrokenPage:
-                self.arrived.broken += 1
+            reading = self._read_slowly(numbered[number])
             put_rows(self._connection, reading.rows, page=number)
             self.arrived.quarantined += reading.quarantined
             cut_off += [(number, place, visit) for place, visit in enumerate(reading.truncated)]
         self.arrived.truncated += [visit for _, _, visit in sorted(cut_off, key=lambda placed: placed[:2])]
         self.arrived.rows = self._connection.execute("select count(*) from received").fetchall()[0][0]
+
+    def _read_slowly(self, page: Page) -> Reading:
+        reading = Reading()
+        try:
+            visits = page.visits()
+            read_visits(visits, self._zone, self._dimensions, reading)
+            self.arrived.broken += len(visits) != len(page)
+        except BrokenPage:
+            self.arrived.broken += 1
+        return reading
 
     def _read_together(self, pages: Mapping[int, Page]) -> tuple[set[int], list[_Placed]]:
         """Which of the pages DuckDB could read, their events being in `received`, and their visits that are cut off."""

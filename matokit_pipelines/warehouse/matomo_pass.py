@@ -153,7 +153,7 @@ class MatomoPass(SourcePass):
             failure = error
         broken += self._land(reader, landing)
         if broken and not failure:
-            failure = self._client.odd(f"{broken} pages of its visit log are no JSON within")
+            failure = self._client.odd(f"{broken} pages of its visit log are broken within")
         return failure
 
     def _land(self, reader: PageReader, landing: WindowLanding) -> int:
