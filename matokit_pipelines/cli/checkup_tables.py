@@ -5,7 +5,10 @@ Not here: reading or deriving any of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -17,10 +20,11 @@ from matokit_pipelines.warehouse.refresh import Home
 if TYPE_CHECKING:
     import duckdb
 
-COMPARED_DAYS = 30
+COMPARED_DAYS = 7
+MOST_COMPARED = 1_000_000  # events; a second's work
 SHARED_BY_CHANCE_SECONDS = 17  # apart, nothing is the same event: what is equal then is equal by chance
 MANY_SHARED = 0.05  # of the smaller source
-FEWEST_SHARED = 20
+FEWEST_SHARED = 10
 _COUNTS = """
 select known.source, count(landed.source) filter (landed.vanished_at is null) as events,
        count(landed.source) filter (landed.vanished_at is not null) as vanished,
@@ -31,28 +35,31 @@ _REASONS = """
 select reason, count(*) as pieces from raw.quarantine where source = $source group by reason
 order by pieces desc, reason limit 3
 """
+_REACH = """
+, reach as (  -- where both hold anything
+    select max(since) as since, min(until) as until from (
+        select min(event_ts) as since, max(event_ts) as until from landed
+        where vanished_at is null and source in ($one, $other) group by source
+    )
+)
+select until, greatest(since, until - to_days($days)) as since,
+       (select count(*) from landed, reach where source in ($one, $other)
+        and event_ts between reach.until - to_days($days) and reach.until) as events
+from reach
+"""
 _SHARED = """
-, recent as (
+, compared as (
     select source, date_trunc('second', event_ts) as second, coalesce(trim(category), '') as category,
-           coalesce(trim(name), '') as name, coalesce(trim(commit_raw), '') as commit_text
+           coalesce(trim(name), '') as name, coalesce(trim(commit_raw), '') as commit_text, count(*) as events
     from landed
     where vanished_at is null and source in ($one, $other)
+        and event_ts >= date_trunc('second', $since::timestamptz)
+        and event_ts < date_trunc('second', $until::timestamptz) + interval 1 second
+    group by all
 ),
-reach as (  -- where both hold anything, and of that the newest days
-    select greatest(max(first_second), min(last_second) - to_days($days)) as since, min(last_second) as until
-    from (select min(second) as first_second, max(second) as last_second from recent group by source)
-),
-ones as (
-    select second, category, name, commit_text, count(*) as events from recent, reach
-    where source = $one and second between since and until group by all
-),
-others as (
-    select second, category, name, commit_text, count(*) as events from recent, reach
-    where source = $other and second between since and until group by all
-),
-apart as (
-    select second + to_seconds($apart) as second, category, name, commit_text, events from others
-)
+ones as (select * from compared where source = $one),
+others as (select * from compared where source = $other),
+apart as (select * replace (second + to_seconds($apart) as second) from others)
 select (select coalesce(sum(events), 0) from ones)::bigint as of_one,
        (select coalesce(sum(events), 0) from others)::bigint as of_other,
        (select coalesce(sum(least(ones.events, others.events)), 0)
@@ -60,6 +67,27 @@ select (select coalesce(sum(events), 0) from ones)::bigint as of_one,
        (select coalesce(sum(least(ones.events, apart.events)), 0)
         from ones join apart using (second, category, name, commit_text))::bigint as by_chance
 """
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Events of two sources in the newest time that both hold, in both of them, and in both by chance."""
+
+    of_one: int
+    of_other: int
+    shared: int
+    by_chance: int
+    time: timedelta
+
+    @property
+    def is_much(self) -> bool:
+        smaller = min(self.of_one, self.of_other)
+        return self.shared - self.by_chance >= max(FEWEST_SHARED, MANY_SHARED * smaller)
+
+    @property
+    def when(self) -> str:
+        hours = math.ceil(self.time / timedelta(hours=1))
+        return f"in the last {f'{hours} h' if hours < 48 else f'{math.ceil(hours / 24)} days'} that both hold"
 
 
 def check_tables(home: Home, zones: Mapping[str, str]) -> Iterator[Finding]:
@@ -126,30 +154,33 @@ def _copies(home: Home, connection: duckdb.DuckDBPyConnection, events: Mapping[s
     sources = [source for source in home.loaded.settings.sources if events.get(source.name)]
     counting = [source.name for source in sources if source.mirror_of is None]
     for one, other in combinations(counting, 2):
-        of_one, of_other, shared, by_chance = _shared(connection, one, other)
-        if shared - by_chance < max(FEWEST_SHARED, MANY_SHARED * min(of_one, of_other)):
+        found = _shared(connection, one, other)
+        if not found.is_much:
             continue
-        copy, original, of_copy = (other, one, of_other) if events[other] <= events[one] else (one, other, of_one)
+        of_copy, copy, original = min((found.of_other, other, one), (found.of_one, one, other), key=lambda e: e[0])
         yield Finding(
             "note", f"sources {one} and {other}",
-            f"{shared:,} of {counted(of_copy, 'event')} of {copy} are in {original} too, with the same second, "
-            f"category, name and commit, and are counted twice; if {copy} receives a copy, set "
+            f"{found.shared:,} of {counted(of_copy, 'event')} of {copy} {found.when} are in {original} too, with the "
+            f"same second, category, name and commit, and are counted twice; if {copy} receives a copy, set "
             f'mirror_of = "{original}" for it',
         )  # fmt: skip
     for source in sources:
         if source.mirror_of is None or not events.get(source.mirror_of):
             continue
-        of_mirror, _, shared, _ = _shared(connection, source.name, source.mirror_of)
-        if of_mirror and not shared:
+        found = _shared(connection, source.name, source.mirror_of)
+        if found.of_one and not found.shared:
             yield Finding(
                 "note", f"source {source.name}",
-                f"none of its {counted(of_mirror, 'event')} is in {source.mirror_of}, which it is said to mirror, and "
-                "none is counted; correct its mirror_of, or take it out",
+                f"none of its {counted(found.of_one, 'event')} {found.when} is in {source.mirror_of}, which it is said "
+                "to mirror, and none is counted; correct its mirror_of, or take it out",
             )  # fmt: skip
 
 
-def _shared(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> tuple[int, int, int, int]:
-    """`(events of one, events of the other, events in both, in both by chance)` of the newest days that both hold."""
-    params = {"one": one, "other": other, "days": COMPARED_DAYS, "apart": SHARED_BY_CHANCE_SECONDS}
+def _shared(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> Shared:
+    """The newest days that both hold, or as much of them as can be compared in a moment."""
+    both = {"one": one, "other": other}
+    reach = rows_of_landed(connection, _REACH, both | {"days": COMPARED_DAYS})[0]
+    time = (reach["until"] - reach["since"]) * min(1.0, MOST_COMPARED / max(1, reach["events"]))
+    params = both | {"since": reach["until"] - time, "until": reach["until"], "apart": SHARED_BY_CHANCE_SECONDS}
     row = rows_of_landed(connection, _SHARED, params)[0]
-    return row["of_one"], row["of_other"], row["shared"], row["by_chance"]
+    return Shared(**row, time=max(time, timedelta(0)))

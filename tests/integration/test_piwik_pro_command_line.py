@@ -19,9 +19,12 @@ import pytest
 
 from matokit_pipelines import settings
 from matokit_pipelines.cli import main
-from matokit_pipelines.clock import SystemClock
+from matokit_pipelines.cli.checkup import check_up
+from matokit_pipelines.clock import FixedClock, SystemClock
 from matokit_pipelines.simulator import OTHER_SLOTS, Assumptions, Dimension, PiwikProFaults, Truth, generate
+from matokit_pipelines.simulator.piwik_pro_answers import management_refusal
 from matokit_pipelines.simulator.piwik_pro_server import PiwikProSimulator
+from matokit_pipelines.simulator.wire import Answer, Request
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.landing import Landed, SourceKey
 from matokit_pipelines.warehouse.refresh import Home
@@ -435,6 +438,47 @@ def test_doctor_needs_no_catalogue_where_the_settings_name_the_slots(
     assert any("by the slots of the settings: architecture = event slot 2" in sentence for _, _, sentence in found)
 
 
+class WithFewRights(PiwikProSimulator):
+    """An account whose user may view a site's data and nothing of how it is set up."""
+
+    def answer(self, request: Request) -> tuple[Answer, str | None]:
+        if "/manage/" in request.path or "/tracker/" in request.path:
+            return management_refusal(403, "Forbidden"), None
+        return super().answer(request)
+
+
+def test_doctor_says_what_rights_are_missing_and_what_works_without_them(
+    folder: Path, truth: Truth, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with WithFewRights(truth, now=lambda: datetime.now(UTC)) as server:
+        set_up(folder, source_of(server))
+        code, found = findings(capfd)
+        assert code == 3
+        [failed] = [sentence for state, _, sentence in found if state == "failed"]
+        assert "refuses to list the custom dimensions" in failed
+        assert failed.endswith("or give the slots of all dimensions as slots = { os = 1, … }.")
+        set_up(folder, source_of(server, more="slots = { os = 1, architecture = 2, commit = 3 }"))
+        code, found = findings(capfd)
+        assert code == 0
+        [unread] = [sentence for _, _, sentence in found if sentence.startswith("tracker settings: ")]
+        assert "refuses to show the tracker settings" in unread
+        assert any("raw data can be read" in sentence for _, _, sentence in found)
+        code, out, err = matokit(capfd, "doctor", "--why-missing")
+        assert (code, err) == (3, "")
+        assert "refuses to debug the tracker" in out
+
+
+def test_doctor_asks_for_no_hour_that_the_clocks_repeat(folder: Path) -> None:
+    now = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)  # 02:30 in Copenhagen for the second time
+    autumn = generate(days=3, events_per_day=60, seed=4, end=now)
+    with PiwikProSimulator(autumn, now=lambda: now) as server:
+        set_up(folder, source_of(server, more="real_time = true"))
+        found = list(check_up(Home.of(settings.load(cwd=folder), FixedClock(now))))
+        asked = [body for path, body in server.requests.recent if "date_from" in body]
+    assert [finding.state for finding in found if finding.state == "failed"] == []
+    assert {body["date_to"] for body in asked} == {"2026-10-25 03:00:00"}
+
+
 def test_doctor_tries_refused_credentials_once(
     folder: Path, server: PiwikProSimulator, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,16 +505,21 @@ def test_doctor_sees_that_a_site_has_moved_to_another_zone(
     assert failed.startswith("its site is in UTC now and was read in Europe/Copenhagen until now")
 
 
+def last_seven_days(truth: Truth) -> pl.Expr:
+    events = truth.events.filter(pl.col("category").is_not_null())
+    return pl.lit(events["event_ts"].dt.truncate("1s").max()) - pl.duration(days=7)
+
+
 def test_doctor_suspects_two_sources_that_hold_the_same_events(
     folder: Path, server: PiwikProSimulator, truth: Truth, capfd: pytest.CaptureFixture[str]
 ) -> None:
     set_up(folder, source_of(server), source_of(server, "second"))
     assert matokit(capfd, "extract")[0] == 0
-    sent = truth.events.filter(pl.col("category").is_not_null()).height
+    sent = truth.events.filter(pl.col("category").is_not_null() & (pl.col("event_ts") >= last_seven_days(truth))).height
     code, found = findings(capfd)
     assert code == 0
     [copies] = [sentence for _, what, sentence in found if what == "sources installers and second"]
-    assert copies.startswith(f"{sent:,} of {sent:,} events of second are in installers too")
+    assert copies.startswith(f"{sent:,} of {sent:,} events of second in the last 7 days that both hold are in")
     assert 'set mirror_of = "installers" for it' in copies
     set_up(folder, source_of(server), source_of(server, "second", 'mirror_of = "installers"'))
     code, found = findings(capfd)
