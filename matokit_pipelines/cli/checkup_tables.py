@@ -109,8 +109,8 @@ def check_tables(home: Home, zones: Mapping[str, str]) -> Iterator[Finding]:
 
 def _each_source(home: Home, connection: duckdb.DuckDBPyConnection, zones: Mapping[str, str]) -> Iterator[Finding]:
     configured = {source.name: source for source in home.loaded.settings.sources}
-    read = connection.execute("select source, zone from ledger.sources where last_read_at is not null").fetchall()
-    known = dict(read)
+    read = "select source, zone, site_id from ledger.sources where last_read_at is not null"
+    known = {name: (zone, site) for name, zone, site in connection.execute(read).fetchall()}
     for row in rows_of_landed(connection, _COUNTS):
         what = f"source {row['source']}"
         gone = f", {row['vanished']:,} more were taken back by the server" if row["vanished"] else ""
@@ -125,12 +125,18 @@ def _each_source(home: Home, connection: duckdb.DuckDBPyConnection, zones: Mappi
             )
         if source is None:
             yield Finding("note", what, "is in no settings any more; what was landed of it still counts")
-    for name, zone in sorted(zones.items()):
-        if known.get(name, zone) != zone:
+    for name, (was, site) in sorted(known.items()):
+        if name in configured and configured[name].site_id != site:
             yield Finding(
                 "failed", f"source {name}",
-                f"its site is in {zone} now and was read in {known[name]} until now; put the site's zone back, or give "
-                "the source another name.", 2,
+                f"was read from site {site} until now and would be from {configured[name].site_id}; put that back, or "
+                "give the source another name.", 2,
+            )  # fmt: skip
+        elif (now := zones.get(name, was)) != was:
+            yield Finding(
+                "failed", f"source {name}",
+                f"its site is in {now} now and was read in {was} until now; put the site's zone back, or give the "
+                "source another name.", 2,
             )  # fmt: skip
 
 

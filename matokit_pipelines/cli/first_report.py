@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 MOST_NAMES = 20
 MOST_TROUBLES = 3
+NOT_LISTED = [
+    "these credentials may not list them, so none was read: give their user that right, or, after `matokit init`, the "
+    "slots as slots = { os = 1, architecture = 2, commit = 3 }"
+]
 QUIET = timedelta(hours=24)
 _NAMES = """
 select category_raw as category, name_raw as name, count(*) as events,
@@ -70,7 +74,9 @@ def show(frame: Frame, trial: Trial, now: datetime) -> None:
     frame.say("Dimensions, by the number that scripts send:")
     kind = trial.source.kind
     chosen = {str(meaning): number for meaning, number in trial.source.dimensions.items()}
-    for line in dimension_lines(trial.account.dimensions, chosen, guessed=trial.guessed, kind=kind):
+    found = trial.account.dimensions
+    listed = NOT_LISTED if found is None else dimension_lines(found, chosen, guessed=trial.guessed, kind=kind)
+    for line in listed:
         frame.say(f"  {line}")
     if trial.account.losses:
         frame.say("Settings of the site that lose events, or may:")
@@ -200,7 +206,7 @@ def _next_command(trial: Trial) -> str:
     words += ["--timezone", trial.account.site.zone.key]
     if source.name != "installers":
         words += ["--name", source.name]
-    if source.dimensions != {"os": 1, "architecture": 2, "commit": 3}:
+    if trial.account.dimensions is not None and source.dimensions != {"os": 1, "architecture": 2, "commit": 3}:
         words += ["--dimensions", ",".join(f"{meaning}={number}" for meaning, number in source.dimensions.items())]
     return shlex.join(words)
 

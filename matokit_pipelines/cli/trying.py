@@ -27,10 +27,10 @@ DAYS = 7
 
 @dataclass(frozen=True)
 class Account:
-    """What the server says of a site, and what it cost to ask."""
+    """What the server says of a site, and what it cost to ask. `dimensions`: None where they may not be listed."""
 
     site: Site
-    dimensions: list[Dimension]
+    dimensions: list[Dimension] | None
     losses: list[Loss]
     requests: int
 
@@ -102,7 +102,7 @@ def _tried(
     zone = account.site.zone
     last = local_date(clock.now(), zone)
     first = last - timedelta(days=DAYS - 1)
-    chosen = guess_dimensions(account.dimensions) if given is None else given
+    chosen = guess_dimensions(account.dimensions or []) if given is None else given
     source = made(SourceSettings, values | {"dimensions": chosen, "start_date": first})
     connection = in_memory(clock.now())
     result = refresh.read_source(
@@ -116,13 +116,18 @@ def _tried(
 
 def _met(loaded: Loaded, source: SourceSettings, clock: Clock) -> Account:
     from matokit_pipelines.cli.losses import losses_at
+    from matokit_pipelines.errors import AccessRefused
     from matokit_pipelines.warehouse import refresh
 
     if source.kind == "piwik_pro":
         piwik_pro = refresh.piwik_pro_client_for(loaded, source, clock)
         try:
             app = piwik_pro.app()
-            found = piwik_pro.dimensions()
+            found: list[Dimension] | None
+            try:
+                found = piwik_pro.dimensions()
+            except AccessRefused:
+                found = None
             return Account(app.site, found, losses_at(piwik_pro, app), piwik_pro.requests_made)
         finally:
             piwik_pro.close()

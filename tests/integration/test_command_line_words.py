@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,8 +19,9 @@ from matokit_pipelines.cli.frame import bytes_of, counted, moment_of, shortened
 from matokit_pipelines.cli.guessing import guess_dimensions
 from matokit_pipelines.cli.kinds import kind_of
 from matokit_pipelines.cli.losses import AGENTS, losses
+from matokit_pipelines.cli.why_missing import arrivals
 from matokit_pipelines.errors import SettingsError
-from matokit_pipelines.sources.piwik_pro import App
+from matokit_pipelines.sources.piwik_pro import App, PiwikProClient
 from matokit_pipelines.sources.sites import Dimension, Site
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -199,6 +202,34 @@ def test_amounts_and_moments_read_well() -> None:
     assert moment_of(NOW - timedelta(minutes=90), NOW) == "2026-11-20 10:30 UTC (90 min ago)"
     assert moment_of(NOW - timedelta(days=4), NOW).endswith("(4 days ago)")
     assert moment_of(NOW + timedelta(minutes=5), NOW).endswith("(0 min ago)")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = (
+    "event_type", "server_time", "custom_event_category", "custom_event_name", "exclusion_reason", "error_message",
+)  # fmt: skip
+EVENTS = st.lists(JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON)), max_size=4)
+
+
+class Debugged:
+    """What a debugger gave, in whatever shape."""
+
+    def __init__(self, sessions: list[dict[str, Any]]) -> None:
+        self.sessions = sessions
+
+    def debug_sessions(self, minutes: int, visitor: str | None) -> Iterator[dict[str, Any]]:
+        return iter(self.sessions)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional={"events": EVENTS | JSON}), max_size=4))
+def test_whatever_a_debugger_gives_each_event_is_counted_once(sessions: list[dict[str, Any]]) -> None:
+    arrived = arrivals(cast(PiwikProClient, Debugged(sessions)), 30, None, NOW)
+    events = [e for s in sessions if isinstance(s.get("events"), list) for e in s["events"] if isinstance(e, dict)]
+    assert sum(arrived.fates.values()) + arrived.earlier == len(events)
 
 
 def test_what_to_mend_names_five_at_most_and_each_once() -> None:

@@ -466,6 +466,11 @@ def test_doctor_says_what_rights_are_missing_and_what_works_without_them(
         code, out, err = matokit(capfd, "doctor", "--why-missing")
         assert (code, err) == (3, "")
         assert "refuses to debug the tracker" in out
+        code, out, err = trying(capfd, server)
+        assert (code, err) == (0, "")
+        assert "these credentials may not list them, so none was read" in out
+        assert "Success in production: " in out
+        assert "--dimensions" not in out.splitlines()[-1]
 
 
 def test_doctor_asks_for_no_hour_that_the_clocks_repeat(folder: Path) -> None:
@@ -503,6 +508,19 @@ def test_doctor_sees_that_a_site_has_moved_to_another_zone(
     assert code == 2
     [failed] = [sentence for state, _, sentence in found if state == "failed"]
     assert failed.startswith("its site is in UTC now and was read in Europe/Copenhagen until now")
+
+
+def test_doctor_sees_that_a_source_means_another_site(
+    folder: Path, server: PiwikProSimulator, truth: Truth, capfd: pytest.CaptureFixture[str]
+) -> None:
+    set_up(folder, source_of(server))
+    assert matokit(capfd, "extract")[0] == 0
+    with simulated(truth, site_id=OTHER_UUID) as another:
+        set_up(folder, source_of(another))
+        code, found = findings(capfd)
+    assert code == 2
+    [failed] = [sentence for state, _, sentence in found if state == "failed"]
+    assert failed.startswith(f"was read from site {server.site_id} until now and would be from {OTHER_UUID}")
 
 
 def last_seven_days(truth: Truth) -> pl.Expr:
