@@ -19,7 +19,6 @@ import duckdb
 
 from matokit_pipelines.sources.quarantine import Quarantined
 
-
 # How much a journal may hold before DuckDB works it into the file, which rewrites what was landed last: at its default
 # of 16 MB nearly each page of 100,000 rows did that, for a third of the cost of a first reading.
 JOURNAL = "128MB"
