@@ -65,7 +65,7 @@ def _ends_of_uniform(body: bytes) -> tuple[int, ...] | None:
     if not opening.startswith(b'{"') or not body.startswith(b"[") or not body.endswith(b"}]"):
         return None
     ends = tuple(map(int, _END.findall(body)))
-    if not ends or len(ends) != body.count(opening) or len(ends) != body.count(b"}," + opening) + 1:
+    if len(ends) != body.count(b"}," + opening) + 1:
         return None
     try:
         last = json.loads(body[body.rfind(opening) : -1])

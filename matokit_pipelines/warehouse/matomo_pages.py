@@ -64,7 +64,7 @@ create or replace temp table received (
 # One row an action; a visit without actions is one row without a type. Numbers are taken as text and texts as JSON, so
 # that each can be told from what only looks like it. A page that is no JSON gives no visit. A wall-clock time that is
 # shown twice is decided by its whole visit: nothing with one is plain.
-_READ = f"""
+_READ = """
 insert into received by name
 with pages as (
     select page, try(from_json(body, $shape)) as visits from pages_frame
@@ -81,25 +81,27 @@ actions as (
         try(to_timestamp(try_cast(lastActionTimestamp as bigint))) as visit_last_ts,
         coalesce(try_cast(truncatedActionsCount as bigint), 0) as missing,
         len(actionDetails) > 0 as has_actions,
-        {{plain_visit}} as plain_visit,
+        {plain_visit} as plain_visit,
         unnest(range(greatest(len(actionDetails), 1))) as number,
         unnest(case when len(actionDetails) > 0 then actionDetails else [null] end, max_depth := 2)
     from visits
 ),
-timed as (
+numbers as (
     select *, try_cast("timestamp" as bigint) as wall, try_cast(nullif(eventValue, '') as double) as value from actions
+),
+timed as (
+    select *, {shift} as shift from numbers
 )
 select
     page, place, number, visit_id, visitor_id, visit_first_ts, visit_last_ts, missing,
     pageId as event_id,
     to_timestamp(wall - shift) as event_ts,
     false as fold_ambiguous,
-    {{texts}},
+    {texts},
     value + 0.0 as value,  -- zero has no sign
     "type" is not distinct from '"event"' as is_event,
-    coalesce({{plain}}, false) as plain
+    coalesce({plain}, false) as plain
 from timed
-left join wall_clock on block = wall // {WALL_BLOCK}
 """
 _CHECK = "select page, max(place) + 1, bool_and(plain) from received where page >= $first group by page"
 _CUT_OFF = """
@@ -137,12 +139,10 @@ class PageReader:
         self._zone = zone
         self._dimensions = dimensions
         self._pages = 0
-        texts = _TEXTS | {DIMENSION_COLUMNS[meaning]: f"dimension{number}" for meaning, number in dimensions.items()}
-        self._shape = _shape(texts)
-        self._statement = _statement(texts)
-        self._known_blocks: set[int] = set()
+        self._texts = _TEXTS | {
+            DIMENSION_COLUMNS[meaning]: f"dimension{number}" for meaning, number in dimensions.items()
+        }
         self.start()
-        connection.execute("create or replace temp table wall_clock (block bigint, shift bigint)")
 
     def start(self) -> None:
         """Empty the temp table `received` and forget what was read."""
@@ -176,9 +176,10 @@ class PageReader:
         """Which of the pages DuckDB could read, their events being in `received`, and their visits that are cut off."""
         if not pages:
             return set(), []
-        self._learn_wall_clock(pages.values())
         with _registered(self._connection, "pages_frame", _frame(pages)):
-            self._connection.execute(self._statement, {"shape": self._shape})
+            self._connection.execute(
+                _statement(self._texts, _shift(pages.values(), self._zone)), {"shape": _shape(self._texts)}
+            )
         first = {"first": min(pages)}
         checked = self._connection.execute(_CHECK, first).fetchall()
         taken = {page for page, visits, plain in checked if plain and visits == len(pages[page])}
@@ -189,26 +190,6 @@ class PageReader:
             for page, place, visit_id, last, missing in cut_off
             if page in taken
         ]
-
-    def _learn_wall_clock(self, pages: Iterable[Page]) -> None:
-        """Note how far wall-clock time is ahead of UTC from two days before the visits' ends to a day after.
-
-        Null where a clock shows a time twice. An action beyond is read by its visit, like all that is not plain.
-        """
-        days = {end // _DAY for page in pages for end in page.ends if end is not None}
-        near = {day + more for day in days for more in (-2, -1, 0, 1)}
-        blocks = {block for day in near for block in range(day * _BLOCKS_A_DAY, (day + 1) * _BLOCKS_A_DAY)}
-        blocks -= self._known_blocks
-        self._known_blocks |= blocks
-        shifts: dict[int, int | None] = {}
-        for block in sorted(blocks):
-            with suppress(OverflowError, ValueError):
-                starts = block_starts(block, self._zone)
-                shifts[block] = block * WALL_BLOCK - int(starts[0].timestamp()) if len(starts) == 1 else None
-        self._connection.execute(
-            "insert into wall_clock select unnest($blocks::bigint[]), unnest($shifts::bigint[])",
-            {"blocks": list(shifts), "shifts": list(shifts.values())},
-        )
 
 
 def make_empty(connection: duckdb.DuckDBPyConnection) -> None:
@@ -253,6 +234,28 @@ def _frame(pages: Mapping[int, Page]) -> pa.Table:
     return pa.Table.from_batches(batches)
 
 
+def _shift(pages: Iterable[Page], zone: ZoneInfo) -> str:
+    """How many seconds the wall-clock time `wall` is ahead of UTC, as an expression; null where a clock shows it twice.
+
+    It knows the time from two days before each visit's end to a day after; an action beyond is read by its visit, like
+    all that is not plain. Mostly one stretch of time with one distance.
+    """
+    days = {end // _DAY for page in pages for end in page.ends if end is not None}
+    near = sorted({day + more for day in days for more in (-2, -1, 0, 1)})
+    stretches: list[tuple[int, int, int]] = []  # first second, second after the last, distance
+    for block in (block for day in near for block in range(day * _BLOCKS_A_DAY, (day + 1) * _BLOCKS_A_DAY)):
+        start = block * WALL_BLOCK
+        with suppress(OverflowError, ValueError):
+            instants = block_starts(block, zone)
+            if len(instants) == 1:
+                ahead = start - int(instants[0].timestamp())
+                if stretches and stretches[-1][1:] == (start, ahead):
+                    start = stretches.pop()[0]
+                stretches.append((start, (block + 1) * WALL_BLOCK, ahead))
+    choices = " ".join(f"when wall >= {start} and wall < {end} then {ahead}" for start, end, ahead in stretches)
+    return f"case {choices} end" if choices else "null::bigint"
+
+
 def _shape(texts: Mapping[str, str]) -> str:
     """What is read of a page's visits, for from_json. `texts`: column -> key of an action."""
     action = dict.fromkeys(("pageId", "timestamp", "eventValue"), "VARCHAR")
@@ -261,7 +264,7 @@ def _shape(texts: Mapping[str, str]) -> str:
     return json.dumps([visit | {"visitorId": "JSON", "actionDetails": [action]}])
 
 
-def _statement(texts: Mapping[str, str]) -> str:
+def _statement(texts: Mapping[str, str], shift: str) -> str:
     """The statement that reads pages. `texts`: column -> key of an action."""
     visit = [
         "actionDetails is not null",
@@ -283,6 +286,7 @@ def _statement(texts: Mapping[str, str]) -> str:
         *map(_is_text, texts.values()),
     ]
     return _READ.format(
+        shift=shift,
         texts=",\n    ".join(f"{key} ->> '$' as {column}" for column, key in texts.items()),
         plain_visit=" and ".join(visit),
         plain=f'{" and ".join(action)} and ("type" is distinct from \'"event"\' or ({" and ".join(event)}))',

@@ -42,7 +42,7 @@ from matokit_pipelines.warehouse.planning import (
 from matokit_pipelines.windows import ONE_DAY, Window, day_window, each_day, local_date, start_of_day
 
 REPORT_DAYS_AT_ONCE = 31
-PART_BYTES = 16_000_000  # of pages read at once
+PART_BYTES = 40_000_000  # of pages read at once: what planning a statement costs is paid once for all of them
 ROWS_AT_ONCE = 150_000  # landed at once: above 122,880 DuckDB writes whole groups of rows, and each of them only once
 
 
@@ -189,8 +189,8 @@ class MatomoPass(SourcePass):
         with transaction(self._connection):
             name = self._source.name
             passed = [
-                *ledger.proven_windows(self._connection, name, started),
-                *ledger.given_up_windows(self._connection, name, started),
+                *ledger.proven_windows(self._connection, name, self._clock.now()),
+                *ledger.given_up_windows(self._connection, name, self._clock.now()),
             ]
             ledger.advance(
                 self._connection, name, passed,
