@@ -30,7 +30,8 @@ EVENTS = RawTable(
     columns=COLUMNS,
     content=tuple(column for column in COLUMNS if column not in ("event_id", *_BOUNDS)),
     # a visit keeps its id, so its range finds the stored rows
-    near="visit_id between (select min(visit_id) from received) and (select max(visit_id) from received)",
+    along="visit_id",
+    near="visit_id >= $least::bigint and visit_id <= $greatest::bigint",
     gone="visit_last_ts >= $gone_start and visit_last_ts < $gone_end "
     "and visit_id not in (select unnest($truncated_visits::bigint[]))",
 )
