@@ -142,10 +142,10 @@ def write_difference(
         )
     inserted = landed - known
     changed = connection.execute("select count(*) from changed").fetchall()[0][0]
-    if landed and not known:
-        _write_all(connection, table, key, project_zone, now)
-    elif inserted or changed:
+    if changed:
         _write(connection, table, key, project_zone, now)
+    elif inserted:
+        _write_new(connection, table, key, project_zone, now, some_known=known > 0)
     vanished = write_vanished(connection, table, key, gone=gone, project_zone=project_zone, now=now) if gone else 0
     return Written(landed, inserted, changed, vanished)
 
@@ -193,14 +193,21 @@ def _bounds(connection: duckdb.DuckDBPyConnection, table: RawTable) -> dict[str,
     return dict(zip(("least", "greatest"), found, strict=True))
 
 
-def _write_all(
-    connection: duckdb.DuckDBPyConnection, table: RawTable, key: SourceKey, zone: str, now: datetime
+def _write_new(
+    connection: duckdb.DuckDBPyConnection,
+    table: RawTable,
+    key: SourceKey,
+    zone: str,
+    now: datetime,
+    *,
+    some_known: bool,
 ) -> None:
-    """Insert what was received: none of it was known."""
-    _touch(connection, "select event_ts from received", zone, now)
+    """Insert what was received and is not stored; nothing that is stored has changed."""
+    new = "received where event_id not in (select event_id from stored)" if some_known else "received"
+    _touch(connection, f"select event_ts from {new}", zone, now)
     connection.execute(
         f"insert into {_target(table)} select $source, $site_id, {', '.join(table.columns)}, "
-        "$now::timestamptz, $now::timestamptz, null from received order by event_ts, event_id",
+        f"$now::timestamptz, $now::timestamptz, null from {new} order by event_ts, event_id",
         key.names | {"now": now},
     )
 
