@@ -22,7 +22,7 @@ from matokit_pipelines.clock import Clock
 from matokit_pipelines.settings import load
 from matokit_pipelines.simulator import Truth
 from matokit_pipelines.simulator.piwik_pro_server import PiwikProSimulator
-from matokit_pipelines.simulator.piwik_pro_store import seen, stored_value
+from matokit_pipelines.simulator.piwik_pro_store import stored_value
 from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.windows import Window
@@ -113,12 +113,9 @@ def _extract(folder: Path, environ: dict[str, str], clock: FastClock) -> None:
 
 def must_be_stored(truth: Truth, server: PiwikProSimulator, at: datetime) -> Counter[tuple[Any, ...]]:
     """The rows that must be landed at last: every custom event as it was sent, but those taken out again by `at`."""
-    snapshot = server.store.snapshot()
-    copies = seen(snapshot, -(2**62), 2**62, int(at.timestamp()))
-    there = pl.Series(sorted(set(snapshot.event[copies].tolist())), dtype=pl.UInt32)
-    events = truth.events.with_row_index("place")
+    events = truth.events.filter(server.in_sight(at))
     events = events.with_columns(value=pl.col("value").map_elements(stored_value, return_dtype=pl.Float64))
-    kept = events.filter(pl.col("category").is_not_null() & pl.col("place").is_in(there.implode()))
+    kept = events.filter(pl.col("category").is_not_null())
     return Counter(
         tuple("" if value is None and name != "value" else value for name, value in zip(SENT, row, strict=True))
         for row in kept.select(SENT).rows()

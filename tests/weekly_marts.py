@@ -38,6 +38,7 @@ MARTS = (
     "data_quality_daily",
     "extraction_status",
     "extraction_days",
+    "extraction_gaps",
 )
 
 

@@ -5,16 +5,15 @@ Compares what the simulator knows with what the tables say; neither knows of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import polars as pl
 
 from matokit_pipelines.simulator.incidents import Incident
-from matokit_pipelines.simulator.truth import Truth
 from matokit_pipelines.statistics import Counted, chance
 from matokit_pipelines.warehouse.snapshots import select
 
@@ -24,16 +23,57 @@ _MEANT = ["environment", "component", "outcome", "counted", "architecture", "os_
 _LANDED = """
 select event_ts, visitor_id, category, action, name, value, os_raw as dimension1, architecture_raw as dimension2,
        commit_raw as dimension3
-from raw.matomo_events where vanished_at is null
+from staging.landed_events where source = $source and vanished_at is null
 """
 _READ = """
 select r.event_ts, r.visitor_id, r.category, r.action, r.name, r.value, r.os_raw as dimension1,
        r.architecture_raw as dimension2, r.commit_raw as dimension3, s.environment, s.component, s.outcome, s.counted,
        s.architecture, s.os_family, s.commit_sha
-from raw.matomo_events r join staging.installer_events s
+from staging.landed_events r join staging.installer_events s
   on s.source = r.source and s.site_id = r.site_id and s.event_id = r.event_id
-where r.vanished_at is null and s.left_out_reason is distinct from 'out_of_scope'
+where r.source = $source and r.vanished_at is null and s.left_out_reason is distinct from 'out_of_scope'
 """
+_MIRRORS = """
+select source, mirror_of, count(*) as days, count(*) filter (verdict = 'equal') as equal
+from marts.mirror_daily where verdict <> 'open' group by source, mirror_of order by source
+"""
+GREATEST_VALUE = 1e11  # what Piwik PRO keeps of a value
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent to one source that counts. `must`: by row of `events`, whether its service showed it when the
+    reading began; `may`: whether it shows it by now."""
+
+    source: str
+    kind: Literal["piwik_pro", "matomo"]
+    events: pl.DataFrame
+    must: pl.Series
+    may: pl.Series
+
+
+@dataclass(frozen=True)
+class SourceScore:
+    """One source: events that its service showed, those landed, those of them exactly as sent, and those to come."""
+
+    source: str
+    kind: str
+    shown: int
+    landed: int
+    exact: int
+    to_come: int
+    meant: int
+    understood: int
+
+
+@dataclass(frozen=True)
+class MirrorScore:
+    """One mirror: closed days compared with the source it mirrors, and those on which both hold the same events."""
+
+    source: str
+    mirror_of: str
+    days: int
+    equal: int
 
 
 @dataclass(frozen=True)
@@ -47,48 +87,85 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """Counts of truth and of what was found in it."""
+    """Truth and what was found of it."""
 
-    sent: int
-    landed: int
-    exact: int
-    meant: int
-    understood: int
+    sources: tuple[SourceScore, ...]
+    mirrors: tuple[MirrorScore, ...]
     sightings: tuple[Sighting, ...]
 
     @property
+    def meant(self) -> int:
+        return sum(source.meant for source in self.sources)
+
+    @property
+    def understood(self) -> int:
+        return sum(source.understood for source in self.sources)
+
+    @property
     def is_whole(self) -> bool:
-        """Whether every event was found and understood, nothing twice and nothing else. Incidents are apart: in few
-        events even a real change cannot be told from chance."""
-        return self.sent == self.landed == self.exact and self.meant == self.understood
+        """Whether every event was found and understood, nothing twice and nothing else, and mirrors agree. Incidents
+        are apart: in few events even a real change cannot be told from chance."""
+        complete = all(source.shown == source.landed == source.exact for source in self.sources)
+        return complete and self.meant == self.understood and all(m.days == m.equal for m in self.mirrors)
 
 
-def compare(truth: Truth, connection: duckdb.DuckDBPyConnection) -> Scoreboard:
+def compare(parts: Sequence[Sent], incidents: Sequence[Incident], connection: duckdb.DuckDBPyConnection) -> Scoreboard:
     """Hold a built warehouse against the truth it was read from."""
-    sent = truth.events.filter(pl.col("category").is_not_null())
-    landed = select(connection, _LANDED)
-    meant = sent.filter(pl.col("in_scope"))
+    unseen = pl.concat([part.events.filter(~part.must) for part in parts])
+    mirrors = select(connection, _MIRRORS).to_dicts()
     return Scoreboard(
-        sent=sent.height,
-        landed=landed.height,
-        exact=_in_both(sent, landed, _SENT),
-        meant=meant.height,
-        understood=_in_both(meant, select(connection, _READ), _SENT + _MEANT),
-        sightings=tuple(_sighting(incident, connection) for incident in truth.incidents),
+        sources=tuple(_score(part, unseen, connection) for part in parts),
+        mirrors=tuple(MirrorScore(**row) for row in mirrors),
+        sightings=tuple(_sighting(incident, connection) for incident in incidents),
     )
+
+
+def _score(part: Sent, unseen: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> SourceScore:
+    is_event = part.events["category"].is_not_null()
+    sent = _as_kept(part.events.filter(part.must & is_event), part.kind)
+    since = _as_kept(part.events.filter(part.may & ~part.must & is_event), part.kind)
+    landed = _as_kept(select(connection, _LANDED, {"source": part.source}), part.kind)
+    meant = _unmistakable(sent, unseen).filter(pl.col("in_scope"))
+    read = _as_kept(select(connection, _READ, {"source": part.source}), part.kind)
+    return SourceScore(
+        source=part.source,
+        kind=part.kind,
+        shown=sent.height,
+        landed=landed.height - _in_both(since, landed, _SENT),
+        exact=_in_both(sent, landed, _SENT),
+        to_come=int((is_event & ~part.must).sum()),
+        meant=meant.height,
+        understood=_in_both(meant, read, _SENT + _MEANT),
+    )
+
+
+def _unmistakable(sent: pl.DataFrame, unseen: pl.DataFrame) -> pl.DataFrame:
+    """The events whose meaning does not hang on others that are still to come: a bare 0 or 1 is read by what else was
+    sent for its commit."""
+    key = ["environment", "commit_sha"]
+    bare = (pl.col("value") <= 1) & pl.col("error_type").is_null()
+    sure = sent.filter(~bare.fill_null(False))
+    return pl.concat([sure, sent.filter(bare).join(unseen.select(key).unique(), on=key, how="anti", nulls_equal=True)])
 
 
 def _in_both(left: pl.DataFrame, right: pl.DataFrame, columns: list[str]) -> int:
     """How many rows two frames share, equal rows counted as often as both have them."""
-    counts = [_tidy(frame, columns).group_by(columns).len(name) for frame, name in ((left, "a"), (right, "b"))]
+    counts = [frame.group_by(columns).len(name) for frame, name in ((left, "a"), (right, "b"))]
     both = counts[0].join(counts[1], on=columns, how="inner", nulls_equal=True)
     return int(both.select(pl.min_horizontal("a", "b").sum()).item() or 0)
 
 
-def _tidy(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """Matomo trims texts and keeps three decimals of a value; that much is not ours to get back."""
-    texts = [name for name in columns if frame.schema[name] == pl.String]
-    return frame.select(columns).with_columns(pl.col(texts).str.strip_chars(), pl.col("value").round(3))
+def _as_kept(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """What a service keeps of what was sent; the rest is not ours to get back.
+
+    Matomo trims texts and keeps three decimals of a value; Piwik PRO keeps values from 0 to 1e11 and cannot tell an
+    empty text from none.
+    """
+    texts = [name for name in _SENT if frame.schema[name] == pl.String]
+    if kind == "matomo":
+        return frame.with_columns(pl.col(texts).str.strip_chars(), pl.col("value").round(3))
+    value = pl.when(pl.col("value").is_between(0, GREATEST_VALUE)).then("value")
+    return frame.with_columns(pl.when(pl.col(texts) != "").then(pl.col(texts)).name.keep(), value=value)
 
 
 def _sighting(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Sighting:

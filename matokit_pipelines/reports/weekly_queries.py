@@ -14,13 +14,14 @@ from typing import Any, Protocol
 import polars as pl
 
 from matokit_pipelines.reports.comparison import SMALL_NUMBER, Tally
-from matokit_pipelines.reports.weekly_shapes import KnownLoss, LeftOut, Period, Rates, SourceState
+from matokit_pipelines.reports.weekly_shapes import Gap, KnownLoss, LeftOut, Period, Rates, SourceState
 from matokit_pipelines.statistics import rate, wilson
 from matokit_pipelines.windows import ONE_DAY, day_window, zone_named
 
 ENVIRONMENT = "production"
 ALL = "all"
 NOT_REPORTED = "not_reported"
+GAPS_NAMED = 3
 
 
 class Queryable(Protocol):
@@ -241,12 +242,14 @@ def landed_rows(snapshot: Queryable, first: date, last: date) -> tuple[int, tupl
 
 
 def source_states(snapshot: Queryable, week: Period, week_before: Period) -> tuple[SourceState, ...]:
-    """What is known of each source that provides installer events, by name."""
+    """What is known of each source that counts, by name; a mirror does not."""
+    gaps = known_gaps(snapshot, week)
     losses, losses_before = known_losses(snapshot, week), known_losses(snapshot, week_before)
     rows = snapshot.query(
         """
         select source, watermark, proven_from, windows_incomplete, truncated, quarantined, open_differences, last_error
         from extraction_status
+        where mirror_of is null
         order by source
         """
     )
@@ -261,9 +264,28 @@ def source_states(snapshot: Queryable, week: Period, week_before: Period) -> tup
             row["windows_incomplete"],
             row["quarantined"],
             row["last_error"],
+            gaps.get(row["source"], ())[:GAPS_NAMED],
+            max(0, len(gaps.get(row["source"], ())) - GAPS_NAMED),
         )
         for row in rows.iter_rows(named=True)
     )
+
+
+def known_gaps(snapshot: Queryable, period: Period) -> dict[str, tuple[Gap, ...]]:
+    """By source the windows that do not add up and reach into the period, in order."""
+    rows = snapshot.query(
+        """
+        select source, window_start, window_end, announced, received
+        from extraction_gaps
+        where window_start < $end and window_end > $start
+        order by source, window_start, window_end
+        """,
+        {"start": period.start, "end": period.end},
+    )
+    found: dict[str, tuple[Gap, ...]] = {}
+    for source, *gap in rows.iter_rows():
+        found[source] = (*found.get(source, ()), Gap(*gap))
+    return found
 
 
 def known_losses(snapshot: Queryable, period: Period) -> dict[str, KnownLoss]:

@@ -215,11 +215,21 @@ class KnownLoss:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """A window of a source (UTC) that does not add up: rows announced (None: not said) and rows received."""
+
+    start: datetime
+    end: datetime
+    announced: int | None
+    received: int
+
+
+@dataclass(frozen=True)
 class SourceState:
     """What is known of one source's completeness, now.
 
-    `this_week` and `week_before` are of the site's days that these weeks touch; `ever`, `windows_incomplete` and
-    `quarantined` of all that was read.
+    `this_week` and `week_before` are of the site's days that these weeks touch, `gaps` and `more_gaps` (too many to
+    name) of the windows that reach into this week; `ever`, `windows_incomplete` and `quarantined` of all that was read.
     """
 
     source: str
@@ -231,6 +241,8 @@ class SourceState:
     windows_incomplete: int
     quarantined: int
     last_error: str | None
+    gaps: tuple[Gap, ...] = ()
+    more_gaps: int = 0
 
 
 @dataclass(frozen=True)

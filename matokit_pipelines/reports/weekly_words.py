@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from matokit_pipelines.reports.comparison import LOW_RATE, SMALL_NUMBER
 from matokit_pipelines.reports.weekly_queries import NOT_REPORTED
-from matokit_pipelines.reports.weekly_shapes import Commit, Findings, WeeklyNumbers
+from matokit_pipelines.reports.weekly_shapes import Commit, Findings, SourceState, WeeklyNumbers
 
 NAMED = 3  # as many of a kind are named before the reader has to look into the tables
 _SUCCESS = "{totals.this_week.rates.success_rate|percent}"
@@ -176,6 +176,21 @@ def _incomplete(numbers: WeeklyNumbers) -> Iterator[str]:
                 if found:
                     words = _many(found, one, many).replace("{}", f"{{{at}.source|text}}")
                     yield f"{{{at}.{week}.{field}|count}} {words} {when}."
+        yield from _gaps(at, source)
+
+
+def _gaps(at: str, source: SourceState) -> Iterator[str]:
+    """Windows that do not add up, the first ones by name."""
+    for place, gap in enumerate(source.gaps):
+        one = f"{at}.gaps.{place}"
+        counts = f", {{{one}.announced|count}} rows announced" if gap.announced is not None else ""
+        yield (
+            f"{{{at}.source|text}} from {{{one}.start|instant_of_year}} to {{{one}.end|instant_of_year}} does not add "
+            f"up: {{{one}.received|count}} rows received{counts}."
+        )
+    if source.more_gaps:
+        windows = _many(source.more_gaps, "window of {} does not", "windows of {} do not")
+        yield f"{{{at}.more_gaps|count}} more {windows.replace('{}', f'{{{at}.source|text}}')} add up either."
 
 
 def _trend_title(numbers: WeeklyNumbers) -> str:

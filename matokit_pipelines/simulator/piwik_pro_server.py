@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
 from matokit_pipelines.simulator.piwik_pro_access import CLIENT_ID, CLIENT_SECRET, Access, Client, Limiter
@@ -34,7 +35,7 @@ from matokit_pipelines.simulator.piwik_pro_faults import SERVER_ERRORS, Assumpti
 from matokit_pipelines.simulator.piwik_pro_manage import Manage
 from matokit_pipelines.simulator.piwik_pro_query import Reports
 from matokit_pipelines.simulator.piwik_pro_raw import Raw
-from matokit_pipelines.simulator.piwik_pro_store import SAME_SLOTS, Dimension, Site, Store
+from matokit_pipelines.simulator.piwik_pro_store import SAME_SLOTS, Dimension, Site, Store, seen
 from matokit_pipelines.simulator.piwik_pro_tracking import Tracking
 from matokit_pipelines.simulator.truth import Truth
 from matokit_pipelines.simulator.wire import Answer, Asked, Listener, Request
@@ -87,6 +88,7 @@ class PiwikProSimulator:
         self._dice = Dice(self.faults)
         events = truth_or_log.events if isinstance(truth_or_log, Truth) else truth_or_log
         self.site = Site(site_id, "Installer", _zone(truth_or_log, zone), _created(events, now), _all(dimensions))
+        self._sent = events.height
         self.store = Store(events, self.site, self.faults, self.assumed)
         clients = (Client(client_id, client_secret, True), Client(self.no_access_client_id, client_secret, False))
         self._access = Access(clients, self.assumed, self.faults)
@@ -119,6 +121,13 @@ class PiwikProSimulator:
         """
         with self._turn:
             return self.store.exclude(which, int(self._now().timestamp()))
+
+    def in_sight(self, at: datetime, *, odd: bool = False) -> pl.Series:
+        """By row of the sent events, or of the `odd` ones beside them: whether raw data show it at `at` (aware)."""
+        snapshot = self.store.snapshot()
+        shown = np.unique(snapshot.event[seen(snapshot, -(2**62), 2**62, int(at.timestamp()))])
+        places = np.arange(self._sent, self._sent + self.faults.odd_rows) if odd else np.arange(self._sent)
+        return pl.Series(np.isin(places, shown))
 
     def answer(self, request: Request) -> tuple[Answer, str | None]:
         """The answer to a request, and the fault of the wire it meets (dropped, half, slow) or None."""

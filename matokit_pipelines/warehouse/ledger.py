@@ -201,13 +201,27 @@ def largest_recent_count(connection: duckdb.DuckDBPyConnection, name: str) -> in
 
 def probed_at(connection: duckdb.DuckDBPyConnection, name: str) -> datetime | None:
     """When the counts of the older windows of the look-back were last asked."""
-    rows = connection.execute("select probed_at from ledger.sources where source = ?", [name]).fetchall()
-    return _utc(rows[0][0]) if rows else None
+    return _moment(connection, name, "probed_at")
 
 
 def note_probed(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> None:
     """Keep when the counts of the look-back were asked."""
     connection.execute("update ledger.sources set probed_at = ? where source = ?", [now, name])
+
+
+def looked_back_at(connection: duckdb.DuckDBPyConnection, name: str) -> datetime | None:
+    """When the whole look-back was last read to its end: a pass that was killed in the middle of it does not count."""
+    return _moment(connection, name, "looked_back_at")
+
+
+def note_looked_back(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> None:
+    """Keep when the look-back was read to its end."""
+    connection.execute("update ledger.sources set looked_back_at = ? where source = ?", [now, name])
+
+
+def _moment(connection: duckdb.DuckDBPyConnection, name: str, column: str) -> datetime | None:
+    rows = connection.execute(f"select {column} from ledger.sources where source = ?", [name]).fetchall()
+    return _utc(rows[0][0]) if rows else None
 
 
 def note_real_time(connection: duckdb.DuckDBPyConnection, name: str, sentence: str | None) -> None:

@@ -108,6 +108,9 @@ class PiwikProPass(SourcePass):
             if days:
                 self._reconcile(zone, since, days)
                 return
+            if self._is_night:  # read to its end: by the look-back, or because nothing was known before
+                ledger.note_looked_back(self._connection, self._source.name, started)
+                self._advance(zone, since, started)
             self._probe(zone, since, started)
             ledger.note_dimensions(self._connection, self._source.name, self._mapping)
             self._reconcile(zone, since, None)
@@ -168,19 +171,14 @@ class PiwikProPass(SourcePass):
         given_up = ledger.given_up_windows(self._connection, name, now, ALL_TIERS)
         troubled = [*ledger.troubled_windows(self._connection, name, now), *given_up]
         steps = planning.due([*covered, *given_up], troubled, since=since, now=now, zone=zone)
-        self._is_night = bool(covered) and self._is_night_due(zone, now)
-        if self._is_night:
-            older = [Step("look_back", window) for window in planning.look_back(now, since, zone)]
+        last = ledger.looked_back_at(self._connection, name)
+        self._is_night = last is None or last > now or last < latest_night(now, zone)
+        if covered and self._is_night:
+            read_at = last or ledger.first_reading(self._connection, name)
+            older = [Step("look_back", window) for window in planning.look_back(now, since, zone, read_at)]
             steps = [step for step in steps if step.tier == "recent" or not _is_within(step.window, older)] + older
             steps.sort(key=lambda step: (step.window.start, step.window.end))
         return self._by_pages(steps, zone)
-
-    def _is_night_due(self, zone: ZoneInfo, now: datetime) -> bool:
-        name = self._source.name
-        last = ledger.last_reading(self._connection, name, ("look_back",), now) or ledger.first_reading(
-            self._connection, name
-        )
-        return last is not None and last < latest_night(now, zone)
 
     def _by_pages(self, steps: list[Step], zone: ZoneInfo) -> list[Step]:
         """The steps cut by how many rows an hour holds; a short one of a small site needs no question for that."""
@@ -261,7 +259,7 @@ class PiwikProPass(SourcePass):
             trouble = "the server gives nothing of it any more; what was landed is kept"
         if trouble:
             narrower = planning.narrowed(step.window, zone)
-            if len(narrower) > 1:
+            if step.attempt > 1 and len(narrower) > 1:
                 return self._parts(step, narrower)
             if step.attempt < (ATTEMPTS if len(fetched.pages) < 2 else ATTEMPTS_BY_OFFSET):
                 self._earlier[step.window] = fetched
@@ -321,7 +319,8 @@ class PiwikProPass(SourcePass):
             ]
             ledger.advance(
                 self._connection, name, passed,
-                since=since, read_at=started, lag=LAG, final_before=planning.final_before(started, zone),
+                since=since, read_at=started, lag=LAG,
+                final_before=planning.final_before(ledger.looked_back_at(self._connection, name) or since, zone),
             )  # fmt: skip
 
     # -- counts that have changed ---------------------------------------------------------------------------------

@@ -68,18 +68,21 @@ def due(
     return steps
 
 
-def look_back(now: datetime, since: datetime, zone: ZoneInfo) -> list[Window]:
-    """The windows of the look-back older than the newest six hours: whole days in `zone`, the last one cut short."""
+def look_back(now: datetime, since: datetime, zone: ZoneInfo, last: datetime | None = None) -> list[Window]:
+    """The windows of the look-back older than the newest six hours: whole days in `zone`, the last one cut short.
+
+    `last`: when it was last read to its end; what was not old enough then is read again, however long ago that is.
+    """
     end = outside_repeated_hours(Window(_hour(now - RECENT), now), zone).start
-    first = local_date(now, zone) - LOOK_BACK_DAYS * ONE_DAY
+    first = local_date(min(last or now, now), zone) - LOOK_BACK_DAYS * ONE_DAY
     days = [day_window(day, zone) for day in each_day(first, local_date(now, zone))]
     cut = [Window(max(day.start, since), min(day.end, end)) for day in days if day.end > since and day.start < end]
     return [window for window in cut if window.start < window.end]
 
 
-def final_before(now: datetime, zone: ZoneInfo) -> datetime:
-    """Nothing before this will be read again without being asked for."""
-    return start_of_day(local_date(now, zone) - LOOK_BACK_DAYS * ONE_DAY, zone)
+def final_before(last: datetime, zone: ZoneInfo) -> datetime:
+    """Nothing before this will be read again without being asked for. `last`: when the look-back was last read."""
+    return start_of_day(local_date(last, zone) - LOOK_BACK_DAYS * ONE_DAY, zone)
 
 
 def asked(first: date, last: date, *, now: datetime, zone: ZoneInfo) -> list[Step]:

@@ -41,6 +41,25 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "landed_at": LANDED,
         "changed_at": LANDED,
     },
+    "raw.piwik_pro_events": {
+        "source": "installers",
+        "site_id": "s",
+        "session_id": "1",
+        "event_index": 0,
+        "visitor_id": "visitor-1",
+        "site_time": "2026-11-18T13:00:00",
+        "event_ts": datetime(2026, 11, 18, 12, tzinfo=UTC),
+        "fold_ambiguous": False,
+        "category": "Installer_PROD",
+        "action": "Event",
+        "name": "python_install",
+        "value": 1.0,
+        "os_raw": "macOS14.2.1 (Sonoma)",
+        "architecture_raw": "arm64",
+        "commit_raw": "abc1234",
+        "landed_at": LANDED,
+        "changed_at": LANDED,
+    },
     "ledger.sources": {
         "source": "installers",
         "kind": "matomo",
@@ -85,7 +104,7 @@ def put(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, 
     """Insert rows; what they leave out is taken from DEFAULTS, an event's id from its place."""
     for place, given in enumerate(rows, start=1):
         row = DEFAULTS[table] | dict(given)
-        if table == "raw.matomo_events":
+        if table.startswith("raw."):
             row.setdefault("event_id", f"{place:05d}")
         columns = ", ".join(row)
         con.execute(f"insert into {table} ({columns}) values ({', '.join('?' for _ in row)})", list(row.values()))

@@ -68,6 +68,7 @@ create table ledger.passes (
 
 alter table ledger.sources add column mirror_of varchar;         -- the source whose events this one holds again
 alter table ledger.sources add column probed_at timestamptz;     -- when the older counts of the look-back were asked
+alter table ledger.sources add column looked_back_at timestamptz; -- when the whole look-back was last read to its end
 alter table ledger.sources add column real_time_note varchar;    -- why there are no real-time data, if there are none
 
 -- one row: up to where the product may speak. A source that is more than six hours behind the others is left out, or

@@ -36,6 +36,7 @@ differences as (
 select
     sources.source,
     sources.kind,
+    sources.mirror_of,
     sources.site_id,
     sources.zone,
     sources.watermark,
