@@ -41,22 +41,17 @@ class Board:
 
     rounds: list[dict[str, Figures]] = field(default_factory=list)
 
-    def seconds(self, name: str) -> float:
-        """The median."""
-        return statistics.median(found[name]["seconds"] for found in self.rounds if name in found)
+    def median(self, name: str, figure: str) -> float:
+        """Of `seconds`, or of `cpu`, which is seconds of one core."""
+        return statistics.median(found[name][figure] for found in self.rounds if name in found)
 
     def peak(self, name: str) -> float:
         """The greatest, MB."""
         return max(found[name]["peak"] for found in self.rounds if name in found)
 
-    def ratio(self, name: str, other: str) -> float | None:
-        """The median of how many times longer `name` took than `other` in the same round; None when never together."""
-        ratios = [
-            found[name]["seconds"] / found[other]["seconds"]
-            for found in self.rounds
-            if name in found and other in found
-        ]
-        return statistics.median(ratios) if ratios else None
+    def ratio(self, name: str, other: str) -> float:
+        """The median of how many times longer `name` took than `other`, which takes part in each round."""
+        return statistics.median(f[name]["seconds"] / f[other]["seconds"] for f in self.rounds if name in f)
 
 
 def python_of_dlt() -> Path:
@@ -114,7 +109,9 @@ def one_round(
     contest("floor", sys.executable, "floor.py", url, "FOLDER", asked, kept / "rows.arrow")
     contest("ours", sys.executable, "ours.py", kind, json.dumps(served), "FOLDER")
     ours = found["ours"]
-    found["ours, read again"] = {"seconds": ours["again"], "rows": ours["rows"], "peak": ours["peak_again"]}
+    found["ours, read again"] = {
+        "seconds": ours["again"], "cpu": ours["cpu_again"], "rows": ours["rows"], "peak": ours["peak_again"]
+    }  # fmt: skip
     if dlt:
         contest("dlt arrow, append", dlt, "with_dlt.py", kind, "arrow", "append", url, "FOLDER", asked)
         contest("dlt arrow, merge", dlt, "with_dlt.py", kind, "arrow", "merge", url, "FOLDER", asked)
@@ -123,7 +120,8 @@ def one_round(
         for way in ("append", "merge"):
             name = f"dlt dicts, {way} (tenth)"
             contest(name, dlt, "with_dlt.py", kind, "dicts", way, url, "FOLDER", asked, "--enough", enough)
-            found[name]["seconds"] *= ours["rows"] / found[name]["rows"]
+            for figure in ("seconds", "cpu"):
+                found[name][figure] *= ours["rows"] / found[name]["rows"]
     if report(url)["made"]:
         raise SystemExit("The server had to make answers while it was measured; the figures would mean nothing.")
     return found
@@ -146,10 +144,11 @@ def measured(kind: str, rows: int, rounds: int, dlt: Path | None) -> None:
         f"\n{kind}: {rows:,} events{visits}, {len(first['asked']):,} requests, {first['bytes'] / 1e6:,.0f} MB, ", end=""
     )
     print(f"uncompressed; medians of {rounds} rounds")
-    print(f"{'':<28}{'seconds':>9}{'x floor':>9}{'times as long as ours':>24}{'peak MB':>9}")
+    print(f"{'':<28}{'seconds':>9}{'of a core':>11}{'x floor':>9}{'x ours':>9}{'peak MB':>9}")
     for name in board.rounds[0]:
-        beside_floor, beside_ours = board.ratio(name, "floor"), board.ratio(name, "ours")
-        print(f"{name:<28}{board.seconds(name):>9.2f}{beside_floor:>9.2f}{beside_ours:>24.2f}{board.peak(name):>9.0f}")
+        taken = f"{board.median(name, 'seconds'):>9.2f}{board.median(name, 'cpu'):>11.2f}"
+        beside = f"{board.ratio(name, 'floor'):>9.2f}{board.ratio(name, 'ours'):>9.2f}"
+        print(f"{name:<28}{taken}{beside}{board.peak(name):>9.0f}")
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def main() -> None:
     asked = json.loads(chosen.asked.read_text(encoding="utf-8"))
     with pa.memory_map(str(chosen.rows)) as file:
         rows = pa.ipc.open_file(file).read_all().combine_chunks()
-    start = time.perf_counter()
+    start, spent = time.perf_counter(), time.process_time()
     with requests.Session() as session, ThreadPoolExecutor(THREADS) as threads:
         size = sum(threads.map(lambda one: fetch(session, chosen.url, one), asked))
     fetched = time.perf_counter() - start
@@ -54,8 +54,10 @@ def main() -> None:
         connection.register("rows", rows)
         connection.execute("create table events as from rows")
     seconds = time.perf_counter() - start
+    spent = time.process_time() - spent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "fetched": fetched, "rows": len(rows), "bytes": size, "peak": peak}))
+    found = {"seconds": seconds, "cpu": spent, "fetched": fetched, "rows": len(rows), "bytes": size, "peak": peak}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
