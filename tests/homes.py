@@ -1,8 +1,8 @@
 """Makes the home folders under tests/fixtures/homes, one for each released state of the tables.
 
-Run `python -m tests.homes VERSION`: a small simulated history (two sources of oddities: every era, late rows, a
-truncated visit), read, derived, published and rendered, packed as VERSION.tar.gz with what it must still say later in
-VERSION.json. Not for tests of today's behaviour.
+Run `python -m tests.homes VERSION`: a small simulated history of a Piwik PRO, a Matomo and a mirror of the latter
+(every era of events, rebuilt sessions, a window whose count never settles), read, derived, published and rendered,
+packed as VERSION.tar.gz with what it must still say later in VERSION.json. Not for tests of today's behaviour.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import json
 import sys
 import tarfile
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from matokit_pipelines import settings
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.reports.rendering import write_weekly
-from matokit_pipelines.simulator.matomo_server import MatomoSimulator
-from matokit_pipelines.simulator.truth import generate
+from matokit_pipelines.simulator import Assumptions, MatomoSimulator, PiwikProFaults, PiwikProSimulator, generate
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish, extract
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import last_complete_week
@@ -32,9 +31,25 @@ timezone = "Europe/Copenhagen"
 
 [[sources]]
 name = "installers"
+kind = "piwik_pro"
+url = "{installers.url}"
+site_id = "{installers.site_id}"
+real_time = true
+start_date = {start}
+
+[[sources]]
+name = "lab"
 kind = "matomo"
-url = "{url}"
+url = "{lab.url}"
 site_id = "1"
+start_date = {start}
+
+[[sources]]
+name = "lab_copy"
+kind = "piwik_pro"
+url = "{lab_copy.url}"
+site_id = "{lab_copy.site_id}"
+mirror_of = "lab"
 start_date = {start}
 """
 
@@ -50,7 +65,7 @@ def facts(home: Home) -> dict[str, Any]:
     with home.warehouse.reader() as connection:
         one = connection.execute(
             "select count(*), count(distinct event_id), sum(coalesce(value, -7))::bigint, min(event_ts), max(event_ts) "
-            "from raw.matomo_events"
+            "from staging.landed_events"
         ).fetchall()[0]
         windows = connection.execute("select count(*), sum(received)::bigint from ledger.windows").fetchall()[0]
         outcomes = connection.execute(
@@ -66,11 +81,25 @@ def facts(home: Home) -> dict[str, Any]:
 def make(version: str) -> Path:
     """Pack a home made by the code as it is now."""
     truth = generate(days=10, events_per_day=25, seed=11, end=NOW)
-    with tempfile.TemporaryDirectory() as name, MatomoSimulator(truth, now=lambda: NOW) as server:
+    ours, theirs = truth.split(0.7)
+    lying = NOW - timedelta(days=4)
+    faults = PiwikProFaults(late_share=0.1, rebuild_overlap_s=7_200, lying_count=((lying, lying + timedelta(hours=1)),))
+    at_noon = {"now": lambda: NOW, "assumed": Assumptions(rate_limit=False)}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        PiwikProSimulator(ours, faults=faults, **at_noon) as installers,
+        MatomoSimulator(theirs, now=lambda: NOW) as lab,
+        PiwikProSimulator(theirs, **at_noon) as lab_copy,
+    ):
         folder = Path(name)
-        text = _SETTINGS.format(url=server.url, start=truth.start.date())
+        start = truth.start.date()
+        text = _SETTINGS.format(installers=installers, lab=lab, lab_copy=lab_copy, start=start)
         (folder / "matokit.toml").write_text(text, encoding="utf-8")
-        home = open_home(folder, {"MATOKIT_INSTALLERS_TOKEN": server.token})
+        secrets = {"MATOKIT_LAB_TOKEN": lab.token}
+        for source, server in (("INSTALLERS", installers), ("LAB_COPY", lab_copy)):
+            secrets[f"MATOKIT_{source}_CLIENT_ID"] = server.client_id
+            secrets[f"MATOKIT_{source}_CLIENT_SECRET"] = server.client_secret
+        home = open_home(folder, secrets)
         extract(home)
         build_and_publish(home)
         with open_current(folder) as snapshot:

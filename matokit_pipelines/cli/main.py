@@ -26,7 +26,7 @@ STOPPED = "Stopped; what was landed so far is kept."
 
 app = typer.Typer(
     name="matokit",
-    help="Whether the software you hand out installs: events read from Matomo, derived, checked, shown.",
+    help="Whether the software you hand out installs: events read from Piwik PRO or Matomo, derived, checked, shown.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
