@@ -80,13 +80,14 @@ class Place:
 class WindowLanding:
     """One reading of a window: `add` for each part of it, then `finish`, each in a transaction of the caller.
 
-    What is in memory is one part, and the ids of all that was read.
+    What is in memory is one part, and the ids of all that was read. `broken`: pages that could not be read.
     """
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._connection = place.connection
         self._cut_off: dict[int, TruncatedVisit] = {}
+        self.broken = 0
         self._rows = self._quarantined = self._inserted = self._changed = 0
         self._connection.execute(
             "create or replace temp table read_so_far (event_id varchar, visit_id bigint, visit_last_ts timestamptz)"
@@ -99,6 +100,7 @@ class WindowLanding:
 
     def add(self, part: Arrived, now: datetime) -> None:
         """Write what differs between the temp table `received` and what is stored."""
+        self.broken += part.broken
         self._rows += part.rows
         self._quarantined += len(part.quarantined)
         self._cut_off |= {visit.visit_id: visit for visit in part.truncated}

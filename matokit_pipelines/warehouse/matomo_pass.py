@@ -6,6 +6,7 @@ Interrupted anywhere, the next pass goes on. Not here: which windows are due (pl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -140,32 +141,33 @@ class MatomoPass(SourcePass):
             raise failure
 
     def _land_pages(self, pages: Iterable[Page], zone: ZoneInfo, landing: WindowLanding) -> SourceError | None:
-        """Land pages as they come; gives why they ended early, if they did."""
+        """Land pages as they come, a part while the next one is fetched; gives why they ended early, if they did."""
         reader = PageReader(self._connection, zone, self._dimensions)
         failure: SourceError | None = None
-        broken = 0
-        try:
-            for part in _in_parts(pages):
-                reader.read(part)
-                if reader.arrived.rows >= ROWS_AT_ONCE:
-                    broken += self._land(reader, landing)
-        except SourceError as error:
-            failure = error
-        broken += self._land(reader, landing)
-        if broken and not failure:
-            failure = self._client.odd(f"{broken} pages of its visit log are broken within")
+        landings: list[Future[None]] = []
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing") as beside:
+            try:
+                for part in _in_parts(pages):
+                    _finished(landings)
+                    landings.append(beside.submit(self._take_in, part, reader, landing))
+            except SourceError as error:
+                failure = error
+            _finished(landings)
+        self._land(reader, landing)
+        if landing.broken and not failure:
+            failure = self._client.odd(f"{landing.broken} pages of its visit log are broken within")
         return failure
 
-    def _land(self, reader: PageReader, landing: WindowLanding) -> int:
-        """Land what was read and commit it: it is found there when a window that never ended is read again.
+    def _take_in(self, part: Sequence[Page], reader: PageReader, landing: WindowLanding) -> None:
+        reader.read(part)
+        if reader.arrived.rows >= ROWS_AT_ONCE:
+            self._land(reader, landing)
 
-        Gives how many pages could not be read.
-        """
+    def _land(self, reader: PageReader, landing: WindowLanding) -> None:
+        """Land what was read and commit it: it is found there when a window that never ended is read again."""
         with transaction(self._connection):
             landing.add(reader.arrived, self._clock.now())
-        broken = reader.arrived.broken
         reader.start()
-        return broken
 
     def _pages(self, step: Step, zone: ZoneInfo, hidden: str) -> Iterable[Page]:
         if step.day:
@@ -260,3 +262,9 @@ def _in_parts(pages: Iterable[Page]) -> Iterator[list[Page]]:
         yield part
         raise
     yield part
+
+
+def _finished(landings: list[Future[None]]) -> None:
+    """Wait for what is being landed; raises what went wrong with it."""
+    while landings:
+        landings.pop().result()
