@@ -36,7 +36,6 @@ class SourceState:
     watermark: datetime | None
     refused_credentials: str | None
     refused_at: datetime | None
-    dimensions: str | None
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,14 @@ class Reconciled:
 def state(connection: duckdb.DuckDBPyConnection, name: str) -> SourceState | None:
     """What is known of the source, None before its first pass."""
     rows = connection.execute(
-        "select kind, zone, url, site_id, watermark, refused_credentials, refused_at, dimensions "
+        "select kind, zone, url, site_id, watermark, refused_credentials, refused_at "
         "from ledger.sources where source = ?",
         [name],
     ).fetchall()
     if not rows:
         return None
-    kind, zone, url, site_id, watermark, refused, refused_at, dimensions = rows[0]
-    return SourceState(kind, zone, url, site_id, _utc(watermark), refused, _utc(refused_at), dimensions)
+    kind, zone, url, site_id, watermark, refused, refused_at = rows[0]
+    return SourceState(kind, zone, url, site_id, _utc(watermark), refused, _utc(refused_at))
 
 
 def introduce(
@@ -128,52 +127,79 @@ def note_window(
     detail: str | None,
     started: datetime,
     finished: datetime,
+    dimensions: str,
     expected: int | None = None,
 ) -> None:
-    """One reading into the ledger; call in the transaction that landed it. `expected`: what a count announced."""
+    """One reading into the ledger; call in the transaction that landed it.
+
+    `dimensions`: which dimension carried what; `expected`: what a count announced.
+    """
     connection.execute(
         "insert into ledger.windows (source, site_id, tier, window_start, window_end, zone, expected, received, "
         "duplicates, quarantined, landed, inserted, changed, vanished, truncated, proof, status, detail, started_at, "
-        "finished_at) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "finished_at, dimensions) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [key.source, key.site_id, tier, window.start, window.end, zone, expected, landed.received, landed.duplicates,
          landed.quarantined, landed.landed, landed.inserted, landed.changed, landed.vanished, landed.truncated,
-         proof, status, detail, started, finished],
+         proof, status, detail, started, finished, dimensions],
     )  # fmt: skip
 
 
-def proven_windows(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> list[Window]:
+# Readings of another meaning of the dimensions do not count where $dimensions asks; a home of an earlier version need
+# not say.
+_SAME_MEANING = "($dimensions is null or dimensions is null or dimensions = $dimensions)"
+
+
+def proven_windows(
+    connection: duckdb.DuckDBPyConnection, name: str, now: datetime, dimensions: str | None = None
+) -> list[Window]:
     """The stretches of the source that were read whole by `now`, neighbours joined, by start.
 
-    A reading dated later was made by a clock that ran ahead, and proves nothing.
+    A reading dated later was made by a clock that ran ahead, and proves nothing. With `dimensions` only readings count
+    in which they carried the same.
     """
     rows = connection.execute(
-        "select window_start, window_end from ledger.windows where source = ? and status <> 'incomplete' "
-        "and started_at <= ? order by 1, 2",
-        [name, now],
+        "select window_start, window_end from ledger.windows where source = $source and status <> 'incomplete' "
+        f"and started_at <= $now and {_SAME_MEANING} order by 1, 2",
+        {"source": name, "now": now, "dimensions": dimensions},
     ).fetchall()
     return joined(Window(start, end) for start, end in rows)
 
 
-def covered_windows(connection: duckdb.DuckDBPyConnection, name: str, now: datetime, lag: timedelta) -> list[Window]:
-    """What readings by `now` prove for good: a reading tells of what happened `lag` before it began, not of more."""
+def covered_windows(
+    connection: duckdb.DuckDBPyConnection, name: str, now: datetime, lag: timedelta, dimensions: str | None = None
+) -> list[Window]:
+    """What readings by `now` prove for good: a reading tells of what happened `lag` before it began, not of more.
+
+    With `dimensions` only readings count in which they carried the same.
+    """
     rows = connection.execute(
         "select window_start, least(window_end, started_at - to_microseconds($lag)) as safe_end from ledger.windows "
         "where source = $source and status <> 'incomplete' and started_at <= $now and safe_end > window_start "
+        f"and {_SAME_MEANING} order by 1, 2",
+        {"source": name, "now": now, "lag": lag // timedelta(microseconds=1), "dimensions": dimensions},
+    ).fetchall()
+    return joined(Window(start, end) for start, end in rows)
+
+
+def read_since_night(connection: duckdb.DuckDBPyConnection, name: str, night: datetime, now: datetime) -> list[Window]:
+    """The stretches that were read, whole or in vain, by passes since `night`."""
+    rows = connection.execute(
+        "select window_start, window_end from ledger.windows where source = ? and started_at between ? and ? "
         "order by 1, 2",
-        {"source": name, "now": now, "lag": lag // timedelta(microseconds=1)},
+        [name, night, now],
     ).fetchall()
     return joined(Window(start, end) for start, end in rows)
 
 
 def troubled_windows(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> list[Window]:
-    """Windows of which the last reading was incomplete and that no later reading covers."""
+    """Windows of which the last reading was incomplete, and that no later reading of a larger window holds."""
     rows = connection.execute(
         "select distinct w.window_start, w.window_end from ledger.windows w "
         "where w.source = $source and w.status = 'incomplete' and w.started_at <= $now and not exists ("
-        "from ledger.windows l where l.source = $source and l.status <> 'incomplete' and l.started_at <= $now "
-        "and l.window_id > w.window_id and l.window_start <= w.window_start and l.window_end >= w.window_end) "
-        "order by 1, 2",
+        "from ledger.windows l where l.source = $source and l.started_at <= $now and l.window_id > w.window_id "
+        "and l.window_start <= w.window_start and l.window_end >= w.window_end and (l.status <> 'incomplete' "
+        "or l.window_start < w.window_start or l.window_end > w.window_end)) order by 1, 2",
         {"source": name, "now": now},
     ).fetchall()
     return [Window(start, end) for start, end in rows]
@@ -230,17 +256,28 @@ def note_real_time(connection: duckdb.DuckDBPyConnection, name: str, sentence: s
 
 
 def given_up_windows(
-    connection: duckdb.DuckDBPyConnection, name: str, now: datetime, tiers: Sequence[Tier] = ("history", "asked")
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    now: datetime,
+    tiers: Sequence[Tier] = ("history", "asked"),
+    dimensions: str | None = None,
 ) -> list[Window]:
     """Windows that were read in vain five times, or again after six hours: marked incomplete, and passed by.
 
     One bad day must not silence everything after it.
     """
     rows = connection.execute(
-        "select window_start, window_end from ledger.windows where source = ? and list_contains(?, tier) "
-        "and started_at <= ? group by all having count(*) filter (status <> 'incomplete') = 0 "
-        "and (count(*) >= ? or max(epoch(started_at)) - min(epoch(started_at)) >= ?) order by 1, 2",
-        [name, list(tiers), now, GIVE_UP_AFTER_READS, GIVE_UP_AFTER.total_seconds()],
+        "select window_start, window_end from ledger.windows where source = $source and list_contains($tiers, tier) "
+        f"and started_at <= $now and {_SAME_MEANING} group by all having count(*) filter (status <> 'incomplete') = 0 "
+        "and (count(*) >= $reads or max(epoch(started_at)) - min(epoch(started_at)) >= $seconds) order by 1, 2",
+        {
+            "source": name,
+            "tiers": list(tiers),
+            "now": now,
+            "dimensions": dimensions,
+            "reads": GIVE_UP_AFTER_READS,
+            "seconds": GIVE_UP_AFTER.total_seconds(),
+        },
     ).fetchall()
     return [Window(start, end) for start, end in rows]
 
@@ -257,13 +294,18 @@ def last_reading(
     return _utc(rows[0][0])
 
 
-def earliest_window(connection: duckdb.DuckDBPyConnection, name: str, now: datetime) -> datetime | None:
-    """The start of the earliest window of the source that was read whole by `now`."""
+def read_since(connection: duckdb.DuckDBPyConnection, key: SourceKey, otherwise: datetime) -> datetime:
+    """From when on a source without a start_date is read: fixed by its first pass, `otherwise` for that one."""
+    known = _moment(connection, key.source, "read_since")
+    if known:
+        return known
+    # a home of an earlier version does not say it, but for its earliest window
     rows = connection.execute(
-        "select min(window_start) from ledger.windows where source = ? and status <> 'incomplete' and started_at <= ?",
-        [name, now],
+        "select min(window_start) from ledger.windows where source = ? and tier <> 'asked'", [key.source]
     ).fetchall()
-    return _utc(rows[0][0])
+    since = _utc(rows[0][0]) or otherwise
+    connection.execute("update ledger.sources set read_since = ? where source = ?", [since, key.source])
+    return since
 
 
 def note_pass(
@@ -321,11 +363,6 @@ def note_error(connection: duckdb.DuckDBPyConnection, name: str, sentence: str, 
     connection.execute(
         "update ledger.sources set last_error = ?, last_error_at = ? where source = ?", [sentence, now, name]
     )
-
-
-def note_dimensions(connection: duckdb.DuckDBPyConnection, name: str, dimensions: str) -> None:
-    """Keep which dimension carried what, once everything that is landed was read like that."""
-    connection.execute("update ledger.sources set dimensions = ? where source = ?", [dimensions, name])
 
 
 def note_refusal(connection: duckdb.DuckDBPyConnection, name: str, credentials: str, now: datetime) -> None:

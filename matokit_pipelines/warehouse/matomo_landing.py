@@ -130,7 +130,7 @@ class WindowLanding:
         )
         landed = connection.execute("select count(*) from received").fetchall()[0][0]
         vanished = 0
-        if gone:
+        if gone and not self._quarantined:  # a row that cannot be read any more may be one that is stored
             absent = {"gone_start": gone.start, "gone_end": gone.end, "truncated_visits": list(self._cut_off)}
             vanished = write_vanished(
                 connection, EVENTS, key, gone=absent, project_zone=self._place.project_zone, now=now

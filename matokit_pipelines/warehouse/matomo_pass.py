@@ -74,8 +74,6 @@ class MatomoPass(SourcePass):
             started = self._clock.now()
             self._read(step, zone, hidden)
             self._advance(zone, since, started)
-        if not days:
-            ledger.note_dimensions(self._connection, self._source.name, self._mapping)
         self._reconcile(zone, hidden, since, days)
         self._progress("", len(steps), len(steps))
 
@@ -104,11 +102,9 @@ class MatomoPass(SourcePass):
         if days:
             return asked(*days, now=now, zone=zone)
         name = self._source.name
-        known = ledger.state(self._connection, name)
-        covered = []
-        if known and known.dimensions in (None, self._mapping):  # else all carries other meanings and is read again
-            covered += ledger.proven_windows(self._connection, name, now)
-            covered += ledger.given_up_windows(self._connection, name, now)
+        # what was read when the dimensions carried something else is read again
+        covered = ledger.proven_windows(self._connection, name, now, self._mapping)
+        covered += ledger.given_up_windows(self._connection, name, now, dimensions=self._mapping)
         return plan(
             covered,
             since=since,
@@ -135,6 +131,7 @@ class MatomoPass(SourcePass):
                 tier=step.tier, zone=zone.key, proof="drained" if whole else "none",
                 status=("complete_with_loss" if landed.truncated else "complete") if whole else "incomplete",
                 detail=str(failure) if failure else detail, started=started, finished=now,
+                dimensions=self._mapping,
             )  # fmt: skip
         self._add(landed)
         if failure:

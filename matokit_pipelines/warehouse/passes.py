@@ -149,10 +149,9 @@ class SourcePass(ABC):
         """From when on the source is read: its start_date, else 90 days before its first pass."""
         if self._source.start_date:
             return start_of_day(self._source.start_date, zone)
-        first = ledger.earliest_window(self._connection, self._source.name, self._clock.now())
-        if first:
-            return start_of_day(local_date(first, zone), zone)
-        return start_of_day(local_date(self._clock.now(), zone) - DEFAULT_HISTORY_DAYS * ONE_DAY, zone)
+        today = local_date(self._clock.now(), zone)
+        otherwise = start_of_day(today - DEFAULT_HISTORY_DAYS * ONE_DAY, zone)
+        return ledger.read_since(self._connection, self._key, otherwise)
 
     def _add(self, landed: Landed) -> None:
         r = self._result

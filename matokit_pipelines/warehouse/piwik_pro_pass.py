@@ -112,7 +112,6 @@ class PiwikProPass(SourcePass):
                 ledger.note_looked_back(self._connection, self._source.name, started)
                 self._advance(zone, since, started)
             self._probe(zone, since, started)
-            ledger.note_dimensions(self._connection, self._source.name, self._mapping)
             self._reconcile(zone, since, None)
             self._real_time(app, zone)
 
@@ -164,21 +163,29 @@ class PiwikProPass(SourcePass):
         name = self._source.name
         if days:
             return self._by_pages(planning.asked(*days, now=now, zone=zone), zone)
-        known = ledger.state(self._connection, name)
-        covered: list[Window] = []
-        if known and known.dimensions in (None, self._mapping):  # else all carries other meanings and is read again
-            covered = ledger.covered_windows(self._connection, name, now, LAG)
-        given_up = ledger.given_up_windows(self._connection, name, now, ALL_TIERS)
-        troubled = [*ledger.troubled_windows(self._connection, name, now), *given_up]
-        steps = planning.due([*covered, *given_up], troubled, since=since, now=now, zone=zone)
-        last = ledger.looked_back_at(self._connection, name)
-        self._is_night = last is None or last > now or last < latest_night(now, zone)
-        if covered and self._is_night:
-            read_at = last or ledger.first_reading(self._connection, name)
-            older = [Step("look_back", window) for window in planning.look_back(now, since, zone, read_at)]
-            steps = [step for step in steps if step.tier == "recent" or not _is_within(step.window, older)] + older
-            steps.sort(key=lambda step: (step.window.start, step.window.end))
-        return self._by_pages(steps, zone)
+        # what was read when the dimensions carried something else is read again
+        covered = ledger.covered_windows(self._connection, name, now, LAG, self._mapping)
+        given_up = ledger.given_up_windows(self._connection, name, now, ALL_TIERS, self._mapping)
+        troubled = ledger.troubled_windows(self._connection, name, now)
+        steps = planning.due(covered, troubled, given_up, since=since, now=now, zone=zone)
+        # what was given up shows rows all the same, but is not worth a second try
+        steps = [replace(step, attempt=ATTEMPTS) if step.window in given_up else step for step in steps]
+        return self._by_pages([*steps, *self._look_back(steps, since, now, zone)], zone)
+
+    def _look_back(self, steps: Sequence[Step], since: datetime, now: datetime, zone: ZoneInfo) -> list[Step]:
+        """The nightly reading of the look-back, after what is new: what neither `steps` nor a pass of this night read.
+
+        So a pass that ends in the middle of it, killed or out of requests, is gone on with and not begun again.
+        """
+        name = self._source.name
+        last, night = ledger.looked_back_at(self._connection, name), latest_night(now, zone)
+        self._is_night = last is None or last > now or last < night
+        if not self._is_night:
+            return []
+        windows = planning.look_back(now, since, zone, last or ledger.first_reading(self._connection, name))
+        read = [*ledger.read_since_night(self._connection, name, night, now), *(step.window for step in steps)]
+        open_parts = [gap for window in windows for gap in planning.gaps(read, window.start, window.end)]
+        return [Step("look_back", outside_repeated_hours(part, zone)) for part in open_parts]
 
     def _by_pages(self, steps: list[Step], zone: ZoneInfo) -> list[Step]:
         """The steps cut by how many rows an hour holds; a short one of a small site needs no question for that."""
@@ -286,14 +293,16 @@ class PiwikProPass(SourcePass):
         with transaction(self._connection):
             now = self._clock.now()
             landed = land(
-                self._connection, self._key, reading, gone=step.window if is_kept and not trouble else None,
+                # a row that cannot be read any more may be one that is stored, so nothing is known to be gone then
+                self._connection, self._key, reading,
+                gone=step.window if is_kept and not trouble and not reading.quarantined else None,
                 project_zone=self._project_zone, now=now,
             )  # fmt: skip
             ledger.note_window(
                 self._connection, self._key, step.window, landed,
                 tier=step.tier, zone=zone.key, proof="none" if trouble else "count",
                 status="incomplete" if trouble else "complete", detail=trouble, started=started, finished=now,
-                expected=fetched.count,
+                dimensions=self._mapping, expected=fetched.count,
             )  # fmt: skip
         self._add(landed)
         if trouble:
@@ -332,7 +341,13 @@ class PiwikProPass(SourcePass):
         if last and last <= now < last + PROBE_AGAIN:
             return
         if last and not self._is_night:  # else everything has just been read
-            changed = [w for w in planning.look_back(now, since, zone) if self._has_changed(w, zone)]
+            given_up = ledger.given_up_windows(self._connection, name, now, ALL_TIERS, self._mapping)
+            windows = [
+                outside_repeated_hours(part, zone)
+                for window in planning.look_back(now, since, zone)
+                for part in planning.gaps(given_up, window.start, window.end)
+            ]
+            changed = [window for window in windows if self._has_changed(window, zone)]
             parts = self._by_pages([Step("hourly", window) for window in changed], zone)
             # of a large day only the pages whose own count has changed
             self._read_steps([s for s in parts if s.window in changed or self._has_changed(s.window, zone)], zone)
@@ -456,7 +471,3 @@ def _is_surely_not_full(page: Page, limit: int) -> bool:
     if page.exact_frame:
         return page.rows.count(b"],[") + 1 < limit
     return len(json.loads(page.rows.decode("utf-8", errors="replace"))["data"]) < limit
-
-
-def _is_within(window: Window, steps: Sequence[Step]) -> bool:
-    return any(step.window.start <= window.start and window.end <= step.window.end for step in steps)

@@ -51,18 +51,27 @@ class Step:
 
 
 def due(
-    covered: Sequence[Window], troubled: Sequence[Window], *, since: datetime, now: datetime, zone: ZoneInfo
+    covered: Sequence[Window],
+    troubled: Sequence[Window],
+    given_up: Sequence[Window],
+    *,
+    since: datetime,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> list[Step]:
-    """What a pass at `now` reads in any case: what `covered` leaves open since `since`, and the newest six hours.
+    """What a pass at `now` reads in any case: what is open since `since`, and the newest six hours.
 
-    Windows in `troubled` (their last reading did not add up) are read by themselves, so that they hold up no other.
+    What is `covered` or `given_up` is read only within those hours. Windows in `troubled` (their last reading did not
+    add up) are read by themselves, so that they hold up no other. Edges off the quarters of an hour are those of passes
+    that read up to their own moment, and do not last: else each pass would leave one more.
     """
     recent = max(since, _hour(now - RECENT))
-    wanted = [Window(max(since, _hour(gap.start)), gap.end) for gap in gaps(covered, since, now)]
-    whole = joined([*wanted, Window(recent, now)] if recent < now else wanted)
-    edges = {recent} | {edge for window in troubled for edge in (window.start, window.end)}
+    wanted = [Window(max(since, _hour(gap.start)), gap.end) for gap in gaps([*covered, *given_up], since, now)]
+    before = [part for gap in joined(wanted) for part in gaps([*given_up, Window(recent, now)], gap.start, gap.end)]
+    ends = {edge for window in [*troubled, *given_up] for edge in (window.start, window.end)}
+    edges = {recent} | {edge for edge in ends if edge.minute % 15 == 0 and not (edge.second or edge.microsecond)}
     steps = []
-    for stretch in whole:
+    for stretch in [*before, Window(recent, now)]:
         for window in _cut(outside_repeated_hours(stretch, zone), sorted(edges), zone):
             steps.append(Step("recent" if window.end > recent else "history", window))
     return steps

@@ -732,7 +732,7 @@ def test_status_names_windows_that_do_not_add_up_and_those_given_up(
                 ledger.note_window(
                     connection, SourceKey("installers", server.site_id), window, Landed(*[0] * 7), tier="recent",
                     zone="Europe/Copenhagen", proof="none", status="incomplete", detail=detail, started=NOW,
-                    finished=NOW, expected=9,
+                    finished=NOW, expected=9, dimensions="{}",
                 )  # fmt: skip
 
     read_in_vain(0, 1, "the server announced 9 rows and gave 7")

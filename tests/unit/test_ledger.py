@@ -58,7 +58,7 @@ def test_a_report_confirms_the_readings_of_its_day_and_no_broken_one() -> None:
     ):
         ledger.note_window(
             connection, key, window, Landed(0, 0, 0, 0, 0, 0, 0, 0, 0), tier="history", zone="UTC", proof=proof,
-            status=status, detail=None, started=NOW, finished=NOW,
+            status=status, detail=None, started=NOW, finished=NOW, dimensions="{}",
         )  # fmt: skip
     ledger.confirm_window(connection, key, day, 7)
     assert windows(connection) == [

@@ -71,18 +71,21 @@ def test_the_repeated_hour_of_copenhagen() -> None:
     assert spring.at == datetime(2026, 3, 29, 1, tzinfo=UTC)
 
 
-@given(st.lists(stretches(), max_size=6), st.lists(stretches(), max_size=2), moments, st.sampled_from(ZONES))
+few = st.lists(stretches(), max_size=2)
+
+
+@given(st.lists(stretches(), max_size=6), few, few, moments, st.sampled_from(ZONES))
 def test_a_pass_reads_all_that_is_not_covered_and_the_newest_six_hours(
-    covered: list[Window], troubled: list[Window], now: datetime, zone: ZoneInfo
+    covered: list[Window], troubled: list[Window], given_up: list[Window], now: datetime, zone: ZoneInfo
 ) -> None:
     since = datetime(2026, 1, 1, tzinfo=UTC)
     if now <= since:
         return
-    steps = planning.due(covered, troubled, since=since, now=now, zone=zone)
+    steps = planning.due(covered, troubled, given_up, since=since, now=now, zone=zone)
     read = [step.window for step in steps]
-    left_open = planning.gaps([*covered, *read], since, now)
+    left_open = planning.gaps([*covered, *given_up, *read], since, now)
     assert left_open == []
-    assert planning.gaps(read, max(since, now - planning.RECENT), now) == []
+    assert planning.gaps([*read, *given_up], max(since, now - planning.RECENT), now) == []
     assert all(step.window.start < step.window.end for step in steps)
     for step in steps:
         assert step.window == outside_repeated_hours(step.window, zone)
@@ -137,7 +140,7 @@ def test_a_window_that_does_not_add_up_is_narrowed_to_days_then_hours() -> None:
 def test_the_look_back_ends_where_the_newest_hours_begin(now: datetime, zone: ZoneInfo) -> None:
     since = datetime(2020, 1, 1, tzinfo=UTC)
     windows = planning.look_back(now, since, zone)
-    recent = [s.window for s in planning.due([Window(since, now)], [], since=since, now=now, zone=zone)]
+    recent = [s.window for s in planning.due([Window(since, now)], [], [], since=since, now=now, zone=zone)]
     assert windows[0].start == planning.final_before(now, zone)
     assert planning.gaps([*windows, *recent], windows[0].start, now) == []
 

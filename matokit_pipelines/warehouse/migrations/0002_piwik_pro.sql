@@ -66,7 +66,13 @@ create table ledger.passes (
     bytes_received bigint      not null
 );
 
+-- which dimension carried what is known of each reading, so that one that was interrupted need not begin again
+alter table ledger.windows add column dimensions varchar;
+update ledger.windows set dimensions = sources.dimensions from ledger.sources where sources.source = windows.source;
+alter table ledger.sources drop column dimensions;
+
 alter table ledger.sources add column mirror_of varchar;         -- the source whose events this one holds again
+alter table ledger.sources add column read_since timestamptz;    -- where reading began, when no start_date says it
 alter table ledger.sources add column probed_at timestamptz;     -- when the older counts of the look-back were asked
 alter table ledger.sources add column looked_back_at timestamptz; -- when the whole look-back was last read to its end
 alter table ledger.sources add column real_time_note varchar;    -- why there are no real-time data, if there are none

@@ -1,4 +1,4 @@
--- grain: source, window_start, window_end; windows whose readings do not add up and that no later reading covers
+-- grain: source, window_start, window_end; windows whose readings do not add up and that no later one holds
 with tried as (
     select
         source,
@@ -21,10 +21,14 @@ covered as (
     from tried
     inner join ledger.windows as later
         on later.source = tried.source
-        and later.status <> 'incomplete'
         and later.window_id > tried.last_window_id
         and later.window_start <= tried.window_start
         and later.window_end >= tried.window_end
+        and (
+            later.status <> 'incomplete'
+            or later.window_start < tried.window_start
+            or later.window_end > tried.window_end
+        )
 )
 
 select
