@@ -7,6 +7,7 @@ pages (piwik_pro_pass.py), what a page announces (sources/piwik_pro_pages.py).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -48,9 +49,10 @@ EVENTS = RawTable(
     along="event_ts",
     near="event_ts >= $least::timestamptz - interval 26 hours "
     "and event_ts <= $greatest::timestamptz + interval 26 hours",
-    gone="event_ts >= $gone_start and event_ts < $gone_end",
+    gone="event_ts >= $gone_start and event_ts < $gone_end and event_id not in (select unnest($unread::varchar[]))",
 )
 _WALL = "try_strptime(site_time, ['%Y-%m-%dT%H:%M:%S', '%Y-%m-%d %H:%M:%S', '%Y-%m-%dT%H:%M:%S.%f'])"
+_ID = re.compile(r"\d{4,20}")
 _NEWEST_COPY = """
 qualify row_number() over (
     partition by event_id
@@ -85,6 +87,22 @@ class ReadRows:
     copies: int
     outside: int
     quarantined: list[Quarantined] = field(default_factory=list)
+
+    @property
+    def unread_ids(self) -> list[str] | None:
+        """What may be the ids of rows that could not be read; None when one of them does not show any."""
+        found = [_ids_in(piece.payload) for piece in self.quarantined]
+        return [event_id for ids in found for event_id in ids] if all(found) else None
+
+
+def _ids_in(payload: str) -> list[str]:
+    """What may be the event id of a row that could not be read; nothing when it shows none."""
+    try:
+        shown = json.loads(payload)
+    except ValueError:  # a long one is cut short
+        return []
+    parts = [shown.get("event_id")] if isinstance(shown, dict) else shown if isinstance(shown, list) else []
+    return [str(part) for part in parts if isinstance(part, str | int) and _ID.fullmatch(str(part))]
 
 
 def read_pages(
@@ -135,9 +153,11 @@ def land(
     """Write what differs between the temp table `received` and what is stored; call inside a transaction.
 
     `gone`: stored rows of this window that were not received are marked as vanished; None when the reading was not
-    whole or is no proof of absence.
+    whole or is no proof of absence. A row that cannot be read any more may be one that is stored: it is not gone.
     """
-    absent = {"gone_start": gone.start, "gone_end": gone.end} if gone else None
+    unread = reading.unread_ids
+    is_proof = gone is not None and unread is not None
+    absent = {"gone_start": gone.start, "gone_end": gone.end, "unread": unread} if gone and is_proof else None
     written = write_difference(connection, EVENTS, key, gone=absent, project_zone=project_zone, now=now)
     put_in_quarantine(connection, key, reading.quarantined, now)
     return Landed(

@@ -293,9 +293,7 @@ class PiwikProPass(SourcePass):
         with transaction(self._connection):
             now = self._clock.now()
             landed = land(
-                # a row that cannot be read any more may be one that is stored, so nothing is known to be gone then
-                self._connection, self._key, reading,
-                gone=step.window if is_kept and not trouble and not reading.quarantined else None,
+                self._connection, self._key, reading, gone=step.window if is_kept and not trouble else None,
                 project_zone=self._project_zone, now=now,
             )  # fmt: skip
             ledger.note_window(

@@ -15,7 +15,7 @@ from matokit_pipelines.simulator import Assumptions, PiwikProFaults, PiwikProSim
 from matokit_pipelines.warehouse import ledger, refresh
 from matokit_pipelines.warehouse.passes import PassResult
 from matokit_pipelines.warehouse.refresh import Home
-from tests.piwik_pro import environ_of, home_again, home_of, is_stored, must_be_stored
+from tests.piwik_pro import home_of, is_stored, must_be_stored
 
 END = datetime(2026, 11, 18, 9, 30, tzinfo=UTC)
 TRUTH = generate(days=5, events_per_day=120, seed=5, end=END)
@@ -113,24 +113,6 @@ def test_one_window_that_never_adds_up_holds_up_nothing_and_is_named(tmp_path: P
         [gap] = rows(home, "select window_start, window_end, readings from marts.extraction_gaps")
         assert gap[0] <= lying < gap[1]
         assert gap[1] - gap[0] <= timedelta(hours=1)
-
-
-def test_a_format_that_cannot_be_read_any_more_deletes_nothing(tmp_path: Path) -> None:
-    clock = FixedClock(END)
-    with simulator(clock) as server:
-        home = home_of(tmp_path, server, clock, TRUTH.start)
-        one(home)
-    with simulator(clock, odd_rows=4) as server:  # and nothing else any more
-        text = (tmp_path / "matokit.toml").read_text(encoding="utf-8")
-        (tmp_path / "matokit.toml").write_text(text.replace(home.loaded.settings.sources[0].url, server.url))
-        server.exclude(server.store.snapshot().events["odd"] == 0)
-        clock.advance(timedelta(days=1))
-        again = home_again(tmp_path, environ_of(server), clock)
-        one(again)
-    unread = "select count(*), sum(vanished)::bigint from ledger.windows where quarantined > 0"
-    [(windows, vanished)] = rows(again, unread)
-    assert windows > 0
-    assert vanished == 0
 
 
 def test_another_zone_or_site_under_the_same_name_is_refused(tmp_path: Path) -> None:

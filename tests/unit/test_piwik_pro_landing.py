@@ -257,3 +257,22 @@ def test_provisional_rows_stay_apart_and_go_when_raw_data_hold_them(
         assert land_provisional(con, KEY, before=at + timedelta(minutes=1), now=NOW) == 1
     assert stored(con, "*") == []
     assert touched_days(con) == []
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "gone"),
+    [
+        ({"timestamp": "25.10.2026 13:00"}, {"3"}),  # the row shows its id, so that one is there
+        ({"custom_event_value": "many"}, {"3"}),
+        ({"timestamp": "25.10.2026 13:00", "event_id": None}, set()),  # it may be any of those that are stored
+        ({"timestamp": "soon", "event_id": "e-2"}, set()),
+    ],
+)
+def test_a_row_that_cannot_be_read_any_more_is_not_gone(
+    con: duckdb.DuckDBPyConnection, read: Reader, unreadable: dict[str, Any], gone: set[str]
+) -> None:
+    at = datetime(2026, 10, 25, 12, tzinfo=UTC)
+    put(con, read(body([row(1, at), row(2, at), row(3, at)])))
+    put(con, read(body([row(1, at), row(2, at) | unreadable])))
+    rows = con.execute("select event_id from raw.piwik_pro_events where vanished_at is not null").fetchall()
+    assert {str(int(event_id) - 2**63) for (event_id,) in rows} == gone
