@@ -147,9 +147,14 @@ class SourcePass(ABC):
 
     def _since(self, zone: ZoneInfo) -> datetime:
         """From when on the source is read: its start_date, else 90 days before its first pass."""
-        if self._source.start_date:
-            return start_of_day(self._source.start_date, zone)
         today = local_date(self._clock.now(), zone)
+        if self._source.start_date:
+            if self._source.start_date > today:
+                raise SettingsError(
+                    f"The start_date of source {self._source.name}, {self._source.start_date}, is still to come; "
+                    "correct it."
+                )
+            return start_of_day(self._source.start_date, zone)
         otherwise = start_of_day(today - DEFAULT_HISTORY_DAYS * ONE_DAY, zone)
         return ledger.read_since(self._connection, self._key, otherwise)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ from matokit_pipelines.errors import (
     AnswerNotUnderstood,
     CredentialsRefused,
     PageTooLarge,
+    SettingsError,
     SourceError,
     SourceMissing,
 )
@@ -93,11 +95,13 @@ class PiwikProPass(SourcePass):
         self._page = source.rows_a_page
         self._dimensions: dict[str, str] = {}
         self._is_night = False
+        self._makes_sense: bool | None = None
+        self._nonsense_lock = threading.Lock()
         self._earlier: dict[Window, Fetched] = {}
 
     def _read_all(self, days: tuple[date, date] | None) -> None:
         app = self._meet()
-        zone = app.site.zone
+        zone = self._zone = app.site.zone
         since = self._since(zone)
         started = self._now()
         with self._scratch_folder() as self._folder:
@@ -245,11 +249,30 @@ class PiwikProPass(SourcePass):
                 pages.append(StoredPage.keep(page, self._file()))
             return Fetched(tuple(pages), first.count)
         except PageTooLarge as error:
+            self._refuse_nonsense(error)
             if len(planning.split(step.window, 0, self._page, zone)) > 1:
                 return Fetched((), 0, is_too_large=True)
             return Fetched((), 0, trouble=str(error))
         except AnswerNotUnderstood as error:
+            self._refuse_nonsense(error)
             return Fetched((), 0, trouble=str(error))
+
+    def _refuse_nonsense(self, error: SourceError) -> None:
+        """Raise `error` when the server answers so to any window: then no window of its own is to be given up.
+
+        Asked once a pass, of the last hour and in one row.
+        """
+        with self._nonsense_lock:
+            if self._makes_sense is None:
+                now = outside_repeated_hours(Window(self._now() - planning.ONE_HOUR, self._now()), self._zone)
+                start, end = wall_clock(now.start, self._zone), wall_clock(now.end, self._zone)
+                try:
+                    self._client.events(start, end, self._columns, limit=1)
+                    self._makes_sense = True
+                except (AnswerNotUnderstood, PageTooLarge):
+                    self._makes_sense = False
+        if not self._makes_sense:
+            raise error
 
     def _file(self) -> Path:
         with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".json", delete=False) as file:
@@ -437,7 +460,15 @@ def columns_of(source: SourceSettings, client: PiwikProClient) -> dict[str, str]
     """
     given = {str(meaning): f"event_custom_dimension_{slot}" for meaning, slot in source.slots.items()}
     open_meanings = {str(m): number for m, number in source.dimensions.items() if str(m) not in given}
-    return given | (resolved(source.name, open_meanings, client.dimensions()) if open_meanings else {})
+    found = given | (resolved(source.name, open_meanings, client.dimensions()) if open_meanings else {})
+    for meaning, column in sorted(found.items()):
+        other = next((m for m in sorted(found) if m != meaning and found[m] == column), None)
+        if other:
+            raise SettingsError(
+                f"Source {source.name} would read {meaning} and {other} from one column, {column}; correct its "
+                "dimensions or slots."
+            )
+    return found
 
 
 def resolved(name: str, wanted: dict[str, int], configured: Sequence[Dimension]) -> dict[str, str]:

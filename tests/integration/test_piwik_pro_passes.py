@@ -164,3 +164,39 @@ def test_real_time_rows_stay_apart_until_raw_data_hold_them(tmp_path: Path) -> N
         assert rows(home, count)[0][1] >= clock.now() - timedelta(minutes=150)
     with home.warehouse.reader() as connection:
         assert ledger.state(connection, "installers") is not None
+
+
+def test_a_start_that_is_still_to_come_is_refused_and_moves_nothing(tmp_path: Path) -> None:
+    clock = FixedClock(END)
+    with simulator(clock) as server:
+        one(home_of(tmp_path, server, clock, TRUTH.start))
+        clock.advance(timedelta(hours=1))
+        late = home_of(tmp_path, server, clock, END + timedelta(days=30))
+        result = one(late)
+        assert isinstance(result.error, SettingsError)
+        assert "still to come" in str(result.error)
+        assert rows(late, "select watermark from ledger.sources") == [(END - timedelta(minutes=150),)]
+
+
+def test_two_meanings_of_one_column_are_refused(tmp_path: Path) -> None:
+    clock = FixedClock(END)
+    with simulator(clock) as server:
+        result = one(home_of(tmp_path, server, clock, TRUTH.start, source="slots = { duration = 1 }"))
+    assert isinstance(result.error, SettingsError)
+    assert "duration and os from one column, event_custom_dimension_1" in str(result.error)
+
+
+def test_a_server_that_answers_nonsense_to_everything_gives_nothing_up(tmp_path: Path) -> None:
+    clock = FixedClock(END)
+    with simulator(clock) as server:
+        home = home_of(tmp_path, server, clock, TRUTH.start, http="requests = 100")
+        one(home)
+    for _ in range(7):
+        clock.advance(timedelta(hours=7))
+        with simulator(clock, html=1.0, most_in_a_row=10**9) as broken:
+            home = home_of(tmp_path, broken, clock, TRUTH.start)
+            result = one(home)
+            assert result.error is not None
+            assert result.unproven == 0
+    assert rows(home, "select count(*) from ledger.windows where status = 'incomplete'") == [(0,)]
+    assert rows(home, "select watermark from ledger.sources") == [(END - timedelta(minutes=150),)]
