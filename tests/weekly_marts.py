@@ -17,8 +17,11 @@ import polars as pl
 
 from matokit_pipelines import resources
 from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.connection import Warehouse
+from matokit_pipelines.warehouse.landing import Landed, SourceKey
 from matokit_pipelines.warehouse.snapshots import Manifest, publish
+from matokit_pipelines.windows import Window
 
 ZONE = ZoneInfo("Europe/Copenhagen")
 MONDAY = date(2026, 11, 9)
@@ -73,6 +76,8 @@ class Source:
     zone: str = str(ZONE)
     truncated: Sequence[tuple[date, int]] = ()  # (day of a visit's last action, actions withheld)
     differing_days: Sequence[date] = ()
+    gaps: Sequence[tuple[datetime, int]] = ()  # (start of an hour that does not add up, rows announced of 7 received)
+    mirror_of: str | None = None
 
 
 def at(day: date, hour: float = 12.0) -> datetime:
@@ -127,10 +132,17 @@ def _frame(events: Iterable[Event]) -> pl.DataFrame:
 def _ledger(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> None:
     for source in sources:
         con.execute(
-            "insert into ledger.sources (source, kind, site_id, zone, url, proven_from, watermark, last_error) "
-            "values (?, 'matomo', '1', ?, 'https://matomo.example.org', ?, ?, ?)",
-            [source.name, source.zone, source.proven_from, source.watermark, source.last_error],
+            "insert into ledger.sources "
+            "(source, kind, site_id, zone, url, proven_from, watermark, last_error, mirror_of) "
+            "values (?, 'matomo', '1', ?, 'https://matomo.example.org', ?, ?, ?, ?)",
+            [source.name, source.zone, source.proven_from, source.watermark, source.last_error, source.mirror_of],
         )
+        for start, announced in source.gaps:
+            ledger.note_window(
+                con, SourceKey(source.name, "1"), Window(start, start + timedelta(hours=1)),
+                Landed(7, 0, 0, 7, 7, 0, 0), tier="recent", zone=source.zone, proof="none", status="incomplete", detail=None, started=NOW,
+                finished=NOW, dimensions="{}", expected=announced,
+            )  # fmt: skip
         for visit, (day, truncated) in enumerate(source.truncated, start=1):
             con.execute(
                 "insert into ledger.truncated_visits values (?, '1', ?, ?, ?, ?)",

@@ -333,12 +333,28 @@ def test_weeks_of_clock_changes_hold_their_hours(numbers_of, monday, hours):
             "in the week before, with which this one is compared.",
         ),
         (Source(proven_from=at(MONDAY, 1)), "begin"),
+        (
+            Source(gaps=[(at(MONDAY, 9), 9), (at(EARLIER, 9), 8)]),
+            "{name} from {gaps.0.start|instant_of_year} to {gaps.0.end|instant_of_year} does not add up: "
+            "{gaps.0.received} rows received, {gaps.0.announced} rows announced.",
+        ),
+        (
+            Source(gaps=[(at(MONDAY, hour), 9) for hour in range(5)]),
+            "{more_gaps} more windows of {name} do not add up either.",
+        ),
     ],
 )
 def test_incomplete_data_are_named(numbers_of, source, says):
     said = findings(numbers_of(tries(MONDAY, "x", 20, 0), sources=(source,)))
     plain = " ".join(said.incomplete).replace("quality.sources.0.", "")
     assert says in plain.replace("|count", "").replace("{source|text}", "{name}")
+
+
+def test_a_mirror_is_no_source_of_the_page(numbers_of):
+    sources = (Source(), Source(name="copy", mirror_of="installers", watermark=None, differing_days=(MONDAY,)))
+    numbers = numbers_of(tries(MONDAY, "x", 20, 0), sources=sources)
+    assert [source.source for source in numbers.quality.sources] == ["installers"]
+    assert findings(numbers).incomplete == ()
 
 
 def test_what_is_missing_of_other_weeks_marks_no_page(numbers_of):
