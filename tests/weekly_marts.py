@@ -140,8 +140,8 @@ def _ledger(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> None:
         for start, announced in source.gaps:
             ledger.note_window(
                 con, SourceKey(source.name, "1"), Window(start, start + timedelta(hours=1)),
-                Landed(7, 0, 0, 7, 7, 0, 0), tier="recent", zone=source.zone, proof="none", status="incomplete", detail=None, started=NOW,
-                finished=NOW, dimensions="{}", expected=announced,
+                Landed(7, 0, 0, 7, 7, 0, 0), tier="recent", zone=source.zone, proof="none", status="incomplete",
+                detail=None, started=NOW, finished=NOW, dimensions="{}", expected=announced,
             )  # fmt: skip
         for visit, (day, truncated) in enumerate(source.truncated, start=1):
             con.execute(

@@ -12,6 +12,8 @@ import pytest
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.errors import RequestsSpent, SettingsError
 from matokit_pipelines.simulator import Assumptions, PiwikProFaults, PiwikProSimulator, Truth, generate
+from matokit_pipelines.simulator.piwik_pro_answers import page
+from matokit_pipelines.simulator.wire import Answer, Request
 from matokit_pipelines.warehouse import ledger, refresh
 from matokit_pipelines.warehouse.passes import PassResult
 from matokit_pipelines.warehouse.refresh import Home
@@ -186,17 +188,27 @@ def test_two_meanings_of_one_column_are_refused(tmp_path: Path) -> None:
     assert "duration and os from one column, event_custom_dimension_1" in str(result.error)
 
 
+class WithLoginPage(PiwikProSimulator):
+    """Answers every request for raw data with a page, as a proxy does that wants a person to log in."""
+
+    def answer(self, request: Request) -> tuple[Answer, str | None]:
+        answer, fault = super().answer(request)
+        return (page(200, "Sign in"), None) if request.path.rstrip("/").endswith("/events") else (answer, fault)
+
+
 def test_a_server_that_answers_nonsense_to_everything_gives_nothing_up(tmp_path: Path) -> None:
     clock = FixedClock(END)
-    with simulator(clock) as server:
-        home = home_of(tmp_path, server, clock, TRUTH.start, http="requests = 100")
-        one(home)
-    for _ in range(7):
-        clock.advance(timedelta(hours=7))
-        with simulator(clock, html=1.0, most_in_a_row=10**9) as broken:
+    quiet = Assumptions(rate_limit=False)
+    with WithLoginPage(TRUTH, now=clock.now, assumed=quiet) as broken:
+        for _ in range(7):
             home = home_of(tmp_path, broken, clock, TRUTH.start)
             result = one(home)
             assert result.error is not None
-            assert result.unproven == 0
-    assert rows(home, "select count(*) from ledger.windows where status = 'incomplete'") == [(0,)]
-    assert rows(home, "select watermark from ledger.sources") == [(END - timedelta(minutes=150),)]
+            assert "a page instead of data" in str(result.error)
+            assert (result.unproven, result.requests < 20) == (0, True)
+            clock.advance(timedelta(hours=2))
+    assert rows(home, "select count(*) from ledger.windows") == [(0,)]
+    with simulator(clock) as server:
+        home = home_of(tmp_path, server, clock, TRUTH.start)
+        assert one(home).error is None
+        assert is_stored(home) == must_be_stored(TRUTH, server, clock.now())
