@@ -233,7 +233,7 @@ class HttpSettings(_Section):
     longest_wait: float = Field(30.0, ge=0, le=3_600, description="Seconds between two tries at most.")
     budget: float = Field(3600.0, gt=0, le=604_800, description="Seconds that one pass over one source may take.")
     requests: int = Field(
-        1000, ge=1, le=1_000_000, description="Requests that one pass may make to one source; the next one goes on."
+        1000, ge=20, le=1_000_000, description="Requests that one pass may make to one source; the next one goes on."
     )
 
 
@@ -254,6 +254,13 @@ class Settings(_Section):
             if name in SECTIONS:
                 raise ValueError(f'a source may not be named "{name}", which is a section of the settings')
         counted = {source.name for source in self.sources if source.mirror_of is None}
+        seen: dict[tuple[str, str, str], str] = {}
+        for source in self.sources:
+            place = (source.kind, source.url.lower(), source.site_id.lower())
+            if source.name in counted and (other := seen.setdefault(place, source.name)) != source.name:
+                raise ValueError(
+                    f"sources {other} and {source.name} read the same site, so each event would count twice; remove one"
+                )
         for source in self.sources:
             if source.mirror_of is not None and source.mirror_of not in counted:
                 known = ", ".join(sorted(counted - {source.name})) or "none"

@@ -47,7 +47,7 @@ def _windows(source: str, troubled: Sequence[Mapping[str, Any]], zone: ZoneInfo)
     for window in reversed(troubled[-MOST_WINDOWS:]):
         start, end = window["start"].astimezone(UTC), window["end"].astimezone(UTC)
         until = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
-        yield f"  {start:%Y-%m-%d %H:%M} to {until} UTC: {window['detail'] or 'not read to its end'}."
+        yield f"  {start:%Y-%m-%d %H:%M} to {until} UTC: {(window['detail'] or 'not read to its end').rstrip('.')}."
     if len(troubled) > MOST_WINDOWS:
         yield f"  and {len(troubled) - MOST_WINDOWS:,} older; --json names all of them."
     if given_up:

@@ -205,14 +205,14 @@ def troubled_windows(connection: duckdb.DuckDBPyConnection, name: str, now: date
     return [Window(start, end) for start, end in rows]
 
 
-def last_count(connection: duckdb.DuckDBPyConnection, name: str, window: Window) -> int | None:
-    """What the server announced when exactly this window was last read whole."""
+def last_counts(connection: duckdb.DuckDBPyConnection, name: str, window: Window) -> tuple[int, int] | None:
+    """(rows announced, distinct events landed) when exactly this window was last read whole."""
     rows = connection.execute(
-        "select expected from ledger.windows where source = ? and window_start = ? and window_end = ? "
+        "select expected, landed from ledger.windows where source = ? and window_start = ? and window_end = ? "
         "and proof = 'count' order by window_id desc limit 1",
         [name, window.start, window.end],
     ).fetchall()
-    return rows[0][0] if rows else None
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def largest_recent_count(connection: duckdb.DuckDBPyConnection, name: str) -> int | None:

@@ -57,6 +57,7 @@ from matokit_pipelines.windows import ONE_DAY, Window, day_window, outside_repea
 THREADS = 4
 ATTEMPTS = 3
 ATTEMPTS_BY_OFFSET = 12
+GIVEN_UP_A_NIGHT = 100
 BETWEEN_ATTEMPTS = 2.0  # seconds, for a count that is moving
 PROBE_AGAIN = timedelta(hours=1)
 REAL_TIME = timedelta(minutes=60)
@@ -174,9 +175,11 @@ class PiwikProPass(SourcePass):
         steps = planning.due(covered, troubled, given_up, since=since, now=now, zone=zone)
         # what was given up shows rows all the same, but is not worth a second try
         steps = [replace(step, attempt=ATTEMPTS) if step.window in given_up else step for step in steps]
-        return self._by_pages([*steps, *self._look_back(steps, since, now, zone)], zone)
+        return self._by_pages([*steps, *self._look_back(steps, given_up, since, now, zone)], zone)
 
-    def _look_back(self, steps: Sequence[Step], since: datetime, now: datetime, zone: ZoneInfo) -> list[Step]:
+    def _look_back(
+        self, steps: Sequence[Step], given_up: Sequence[Window], since: datetime, now: datetime, zone: ZoneInfo
+    ) -> list[Step]:
         """The nightly reading of the look-back, after what is new: what neither `steps` nor a pass of this night read.
 
         So a pass that ends in the middle of it, killed or out of requests, is gone on with and not begun again.
@@ -189,7 +192,12 @@ class PiwikProPass(SourcePass):
         windows = planning.look_back(now, since, zone, last or ledger.first_reading(self._connection, name))
         read = [*ledger.read_since_night(self._connection, name, night, now), *(step.window for step in steps)]
         open_parts = [gap for window in windows for gap in planning.gaps(read, window.start, window.end)]
-        return [Step("look_back", outside_repeated_hours(part, zone)) for part in open_parts]
+        # and once a night what was given up long ago: a server may be mended
+        older = [window for window in given_up if windows and window.end <= windows[0].start]
+        older = [window for window in older if planning.gaps(read, window.start, window.end)]
+        return [Step("look_back", window, ATTEMPTS) for window in older[-GIVEN_UP_A_NIGHT:]] + [
+            Step("look_back", outside_repeated_hours(part, zone)) for part in open_parts
+        ]
 
     def _by_pages(self, steps: list[Step], zone: ZoneInfo) -> list[Step]:
         """The steps cut by how many rows an hour holds; a short one of a small site needs no question for that."""
@@ -377,8 +385,18 @@ class PiwikProPass(SourcePass):
     def _has_changed(self, window: Window, zone: ZoneInfo) -> bool:
         """Whether the server announces another number of rows than we hold, and than when the window was last read."""
         announced = self._client.count(wall_clock(window.start, zone), wall_clock(window.end, zone))
+        return not self._is_known(announced, window)
+
+    def _is_known(self, announced: int, window: Window) -> bool:
+        """Whether as many rows are stored, or were given when the window was last read and are stored still.
+
+        The second holds where copies of a session that is being rebuilt, or rows that cannot be read, are counted too.
+        """
         stored = ledger.stored_in(self._connection, self._key, EVENTS.name, window)
-        return announced not in (stored, ledger.last_count(self._connection, self._source.name, window))
+        return announced == stored or ledger.last_counts(self._connection, self._source.name, window) == (
+            announced,
+            stored,
+        )
 
     # -- the source's own counts ----------------------------------------------------------------------------------
 
@@ -408,8 +426,7 @@ class PiwikProPass(SourcePass):
     def _compare(self, day: date, reported: int, zone: ZoneInfo, *, again: bool = False) -> str:
         window = day_window(day, zone)
         stored = ledger.stored_in(self._connection, self._key, EVENTS.name, window)
-        # raw data and this report count copies of a session that is being rebuilt alike, so its raw count will do
-        agrees = reported in (stored, ledger.last_count(self._connection, self._source.name, window))
+        agrees = self._is_known(reported, window)  # raw data and this report count copies alike
         known = ledger.reconciled(self._connection, self._source.name).get(day)
         entry = Reconciled(
             day, reported, stored, 0, "equal" if agrees else verdict_of(reported, stored, 0),

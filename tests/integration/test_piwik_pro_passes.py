@@ -43,7 +43,7 @@ def rows(home: Home, sql: str) -> list[Any]:
 def test_a_pass_that_runs_out_of_requests_is_gone_on_with(tmp_path: Path, when: str) -> None:
     """Whatever made so much to read: each pass lands more, what is new first, and the last one is whole."""
     clock = FixedClock(TRUTH.start + timedelta(days=4))
-    small, few = "page_size = 20", "requests = 14"
+    small, few = "page_size = 12", "requests = 20"
     with simulator(clock) as server:
         home = home_of(tmp_path, server, clock, TRUTH.start, source=small, http="" if when != "first" else few)
         if when != "first":
@@ -56,7 +56,7 @@ def test_a_pass_that_runs_out_of_requests_is_gone_on_with(tmp_path: Path, when: 
             if result.error is None:
                 break
             assert isinstance(result.error, RequestsSpent)
-            assert result.requests == 14
+            assert result.requests == 20
             if when == "night" and number == 3:
                 state = rows(home, "select watermark from ledger.sources")[0][0]
                 assert state > clock.now() - timedelta(hours=3), "what is new comes first"
@@ -212,3 +212,25 @@ def test_a_server_that_answers_nonsense_to_everything_gives_nothing_up(tmp_path:
         home = home_of(tmp_path, server, clock, TRUTH.start)
         assert one(home).error is None
         assert is_stored(home) == must_be_stored(TRUTH, server, clock.now())
+
+
+def test_what_was_given_up_is_tried_again_once_a_night(tmp_path: Path) -> None:
+    clock = FixedClock(END)
+    with simulator(clock, lying_count=((TRUTH.start, TRUTH.start + timedelta(hours=1)),)) as server:
+        home = home_of(tmp_path, server, clock, TRUTH.start)
+        for _ in range(6):
+            one(home)
+            clock.advance(timedelta(minutes=5))
+    gaps = "select count(*) from ledger.windows where status = 'incomplete'"
+    tried = rows(home, gaps)[0][0]
+    assert tried >= 5
+    with simulator(clock) as server:  # which counts right by now
+        home = home_of(tmp_path, server, clock, TRUTH.start)
+        one(home)
+        with home.warehouse.reader() as connection:
+            assert ledger.troubled_windows(connection, "installers", clock.now()) != []
+        clock.advance(timedelta(days=1))
+        one(home)
+        with home.warehouse.reader() as connection:
+            assert ledger.troubled_windows(connection, "installers", clock.now()) == []
+    assert rows(home, gaps) == [(tried,)]

@@ -21,6 +21,12 @@ kind = "matomo"
 url = "https://matomo.example.org"
 site_id = 3
 """
+UUID = "00000000-0000-4000-8000-000000000000"
+PIWIK_PRO = (
+    SOURCE.replace("matomo.example.org", "example.piwik.pro")
+    .replace('"matomo"', '"piwik_pro"')
+    .replace("site_id = 3", f'site_id = "{UUID}"')
+)
 
 
 def write(folder: Path, text: str, name: str = "matokit.toml") -> Path:
@@ -141,6 +147,17 @@ def test_variables_of_the_predecessor_work_without_a_file(tmp_path: Path) -> Non
         ("[events.environments]\nX = 'space'", ("events.environments.X",)),
         ("[http]\nbudget = 'long'", ("http.budget",)),
         ("[project", ("not valid TOML",)),
+        (PIWIK_PRO.replace(UUID, "1"), ("sources[installers]", "not an id of Piwik PRO")),
+        (PIWIK_PRO + "page_size = 100001", ("page_size",)),
+        (SOURCE + "page_size = 10001", ("page_size", "10000")),
+        (SOURCE + "slots = { os = 1 }", ("slots", "Piwik PRO only")),
+        (SOURCE + "real_time = true", ("real_time", "Piwik PRO only")),
+        (PIWIK_PRO + "dimensions = { os = 1, commit = 1 }", ("two meanings",)),
+        (PIWIK_PRO + "slots = { os = 2, commit = 2 }", ("slots", "two meanings")),
+        (PIWIK_PRO + "mirror_of = 'installers'", ("mirror of itself",)),
+        (PIWIK_PRO + "mirror_of = 'nobody'", ("no source that counts", "none")),
+        (PIWIK_PRO + PIWIK_PRO.replace("installers", "again"), ("installers and again read the same site",)),
+        ("[http]\nrequests = 3", ("http.requests",)),
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
