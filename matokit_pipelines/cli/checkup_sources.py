@@ -17,7 +17,7 @@ from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.sources.piwik_pro import App, PiwikProClient
 from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.matomo_pass import check_dimensions
-from matokit_pipelines.warehouse.piwik_pro_pass import resolved
+from matokit_pipelines.warehouse.piwik_pro_columns import resolved
 from matokit_pipelines.warehouse.piwik_pro_planning import LAG
 from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.windows import ONE_DAY, Window, local_date, outside_repeated_hours, start_of_day, wall_clock

@@ -15,7 +15,7 @@ from matokit_pipelines.cli.guessing import dimension_lines
 if TYPE_CHECKING:
     import duckdb
 
-    from matokit_pipelines.cli.trying import Trial
+    from matokit_pipelines.cli.trial import Trial
 
 MOST_NAMES = 20
 MOST_TROUBLES = 3

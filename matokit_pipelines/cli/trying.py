@@ -5,47 +5,20 @@ Not here: the report (first_report.py), how a source is read (warehouse/).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from matokit_pipelines.cli.frame import AsJson, frame_of
+from matokit_pipelines.cli.trial import Account, Trial
 
 if TYPE_CHECKING:
-    import duckdb
-
-    from matokit_pipelines.cli.losses import Loss
     from matokit_pipelines.clock import Clock
     from matokit_pipelines.settings import Loaded, SourceSettings
-    from matokit_pipelines.sources.sites import Dimension, Site
-    from matokit_pipelines.warehouse.passes import PassResult
+    from matokit_pipelines.sources.sites import Dimension
 
 DAYS = 7
-
-
-@dataclass(frozen=True)
-class Account:
-    """What the server says of a site, and what it cost to ask. `dimensions`: None where they may not be listed."""
-
-    site: Site
-    dimensions: list[Dimension] | None
-    losses: list[Loss]
-    requests: int
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Everything a first report speaks of. `connection`: a warehouse in memory, read and derived."""
-
-    account: Account
-    source: SourceSettings
-    guessed: bool
-    result: PassResult
-    connection: duckdb.DuckDBPyConnection
-    first: date
-    last: date
 
 
 def try_source(
