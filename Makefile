@@ -25,7 +25,7 @@ demo: install ## From simulated services to the weekly page, with the truth besi
 
 test: install ## Everything that needs no browser, in under five minutes
 	@$(BIN)/python -m pytest -n auto -m 'not browser and not slow' $(ARGS)
-	@echo "Left out: tests marked slow (make test-slow) and browser (make test-browser); CI runs both."
+	@echo "Left out: tests marked slow, which kill processes or repeat histories for minutes (make test-slow), and browser (make test-browser); CI runs both."
 
 test-slow: install ## The long tests that make test leaves out
 	@$(BIN)/python -m pytest -n auto -m 'slow and not browser' $(ARGS)

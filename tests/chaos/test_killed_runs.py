@@ -29,6 +29,7 @@ def environ(folder: Path, token: str) -> dict[str, str]:
     return clean | {"MATOKIT_HOME": str(folder), "MATOKIT_INSTALLERS_TOKEN": token, "DAGSTER_DISABLE_TELEMETRY": "1"}
 
 
+@pytest.mark.slow
 def test_after_kills_the_next_run_ends_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")

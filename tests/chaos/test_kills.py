@@ -10,6 +10,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.simulator import MatomoSimulator
 from matokit_pipelines.warehouse import refresh
@@ -67,6 +69,7 @@ def watch(home: Home, generations: list[int]) -> None:
         generations.append(snapshot.manifest.generation)
 
 
+@pytest.mark.slow
 def test_killed_at_thirty_points_it_ends_right(tmp_path: Path) -> None:
     dice = random.Random(11)
     clock = FixedClock(TRUTH.start + (TRUTH.end - TRUTH.start) / 4)
@@ -133,6 +136,7 @@ for n in range(12):
 """
 
 
+@pytest.mark.slow
 def test_reader_beside_a_publisher_is_never_torn_nor_stale(tmp_path: Path) -> None:
     """A process that publishes again and again; the reader looks at each moment and holds old snapshots meanwhile."""
     with simulator(TRUTH) as server:

@@ -98,6 +98,7 @@ def shape_of(line: str) -> str:
     return re.sub(r"\d[\d,]*(?:\\\.\d+)?(?![\w}])", r"[\\d,.]+", pattern)
 
 
+@pytest.mark.slow
 def test_the_walk_through_an_account(
     folder: Path,
     account: dict[str, str],
