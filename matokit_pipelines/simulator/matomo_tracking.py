@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,6 +23,7 @@ from matokit_pipelines.simulator.matomo_log import (
     stored_url,
     stored_value,
 )
+from matokit_pipelines.simulator.tracked_time import happened_at
 from matokit_pipelines.simulator.wire import Answer, Request
 
 GIF = bytes.fromhex("4749463839610100010080000000000000000021f90401000000002c00000000010001000002024401003b")
@@ -107,7 +107,7 @@ class MatomoTracking:
         visitor = params.get("cid") or fingerprint(request.client, request.user_agent)
         if not re.fullmatch(r"[0-9a-fA-F]{16}", visitor):
             raise _Refused
-        ts = _sent_at(params.get("cdt"), now)
+        ts = happened_at(params.get("cdt"), now)
         if ts < now - WITHOUT_TOKEN and not admin:
             raise _Refused
         if params.get("ping") == "1":
@@ -143,18 +143,6 @@ def _parameters(one: Any) -> dict[str, str]:
     if isinstance(one, dict):
         return {str(key): str(value) for key, value in one.items()}
     return dict(parse_qsl(str(one).lstrip("?"), keep_blank_values=True))
-
-
-def _sent_at(text: str | None, now: int) -> int:
-    """`cdt` as epoch seconds or UTC text; absent, unreadable or in the future is now."""
-    if not text:
-        return now
-    if text.isdigit():
-        return min(int(text), now)
-    try:
-        return min(int(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()), now)
-    except ValueError:
-        return now
 
 
 def _bulk_answer(status: int, word: str, tracked: int, invalid: list[int], known: bool) -> Answer:

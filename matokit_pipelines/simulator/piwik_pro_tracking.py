@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -27,6 +26,7 @@ from matokit_pipelines.simulator.piwik_pro_store import (
     stored_value,
     wall_of,
 )
+from matokit_pipelines.simulator.tracked_time import happened_at
 from matokit_pipelines.simulator.wire import Answer, Request
 
 LONGEST_TEXT = 16_384
@@ -63,7 +63,7 @@ class Tracking:
         """The event to store; None for what is accepted and never seen again."""
         if params.get("idsite", "").lower() != self.site.id.lower() or params.get("rec") != "1":
             return None
-        ts = _happened(params.get("cdt"), now)
+        ts = happened_at(params.get("cdt"), now)
         custom = bool(params.get("e_c") and params.get("e_a"))
         kind, reason = self._kind(params, request, custom)
         event = {
@@ -121,15 +121,3 @@ def _visitor(params: Mapping[str, str], request: Request) -> str:
         if _VISITOR.fullmatch(params.get(name, "")):
             return params[name].lower()
     return hashlib.sha256(f"{request.client}|{request.user_agent}".encode()).hexdigest()[:16]
-
-
-def _happened(text: str | None, now: int) -> int:
-    """`cdt` as epoch seconds or UTC text; absent, unreadable or in the future is now."""
-    if not text:
-        return now
-    if text.isdigit():
-        return min(int(text), now)
-    try:
-        return min(int(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()), now)
-    except ValueError:
-        return now
