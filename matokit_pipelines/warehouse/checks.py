@@ -1,7 +1,8 @@
 """Checks on derived tables: made from model.yaml, and those of checks.sql.
 
 A statement of checks.sql is introduced by `-- #fail name: sentence` or `-- #warn name: sentence` and selects the
-offending rows; none means that the check passes. Not here: what follows from a failure (build.py).
+offending rows; none means that the check passes. What a warning selects `as example` is shown with it.
+Not here: what follows from a failure (build.py).
 """
 
 from __future__ import annotations
@@ -17,18 +18,22 @@ import duckdb
 from matokit_pipelines.warehouse.models import Column, Model, ModelError
 
 Severity = Literal["fail", "warn"]
+MOST_EXAMPLES = 3
+_NAMES_EXAMPLE = re.compile(r"\bas example\b")
 _HEAD = re.compile(r"^-- #(?P<severity>fail|warn) (?P<name>[a-z][a-z0-9_]*): (?P<sentence>.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check on one table: `failing_rows` offending rows, `sentence` what must hold."""
+    """One check on one table: `failing_rows` offending rows, `sentence` what must hold, `examples` the first values of
+    the column `example` of a warning whose statement has one (text from elsewhere)."""
 
     name: str
     table: str
     severity: Severity
     sentence: str
     failing_rows: int
+    examples: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -106,9 +111,18 @@ def run_checks(con: duckdb.DuckDBPyConnection, model: Model, run: tuple[date, da
         results.append(_result(model, unique, int(failing)))
     for check in written_checks(model):
         failing = con.execute(f"select count(*) from ({check.query}\n)").fetchall()[0][0]
-        results.append(_result(model, check, int(failing)))
+        examples = _examples(con, check) if failing else ()
+        results.append(_result(model, check, int(failing), examples))
     return results
 
 
-def _result(model: Model, check: Check, failing: int) -> CheckResult:
-    return CheckResult(check.name, model.name, check.severity, check.sentence, failing)
+def _examples(con: duckdb.DuckDBPyConnection, check: Check) -> tuple[str, ...]:
+    """The first values of the column `example`, in the order of the statement; none for a blocking check."""
+    if check.severity != "warn" or not _NAMES_EXAMPLE.search(check.query):
+        return ()
+    found = con.execute(f"select example from ({check.query}\n) limit {MOST_EXAMPLES}").fetchall()
+    return tuple(str(row[0]) for row in found)
+
+
+def _result(model: Model, check: Check, failing: int, examples: tuple[str, ...] = ()) -> CheckResult:
+    return CheckResult(check.name, model.name, check.severity, check.sentence, failing, examples)
