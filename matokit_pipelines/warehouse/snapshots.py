@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from matokit_pipelines import resources
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged, WarehouseDamaged
 from matokit_pipelines.warehouse.connection import Warehouse, translated
 
@@ -39,7 +40,7 @@ class Manifest:
 
 
 class Snapshot:
-    """One open snapshot. Bare table names are marts."""
+    """One open snapshot. Bare table names are marts; the macros of sql/macros.sql are there too."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, manifest: Manifest, path: Path) -> None:
         self._connection = connection
@@ -159,6 +160,8 @@ def _build(
         source = str(warehouse.path).replace("'", "''")  # ATTACH takes no parameters; the path is ours
         connection.execute(f"attach '{source}' as warehouse (read_only)")
         connection.execute("create schema marts")
+        # sums of counts need rates again, and a reader has no other place to find them
+        connection.execute((resources.path("sql") / "macros.sql").read_text(encoding="utf-8"))
         rows: dict[str, int] = {}
         for (table,) in connection.execute(
             "select table_name from duckdb_tables() "
