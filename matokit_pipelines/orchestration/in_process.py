@@ -22,7 +22,9 @@ from matokit_pipelines import resources
 from matokit_pipelines.errors import (
     DataIncomplete,
     MatokitError,
+    NothingPublished,
     SettingsError,
+    SnapshotDamaged,
     SourceError,
     WarehouseDamaged,
     WarehouseError,
@@ -32,6 +34,7 @@ from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.definitions import build_definitions
 from matokit_pipelines.orchestration.resources import GivenHome
 from matokit_pipelines.warehouse.connection import disk_full, translated
+from matokit_pipelines.warehouse.probe import probe
 from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import ONE_DAY, last_complete_week, start_of_day, week_label
@@ -54,7 +57,7 @@ def refresh(home: Home) -> Outcome:
     Raises what a step raised; a source that could not be read is in the outcome, since all else went on.
     """
     definitions = build_definitions(GivenHome(home))
-    with _storage_in_words(home.loaded.home), instance_of(home.loaded.home) as instance:
+    with storage_in_words(home.loaded.home), instance_of(home.loaded.home) as instance:
         end_dead_runs(instance)
         run = definitions.resolve_job_def("refresh").execute_in_process(
             instance=instance, run_config=_QUIET, tags=_my_tags()
@@ -67,6 +70,24 @@ def refresh(home: Home) -> Outcome:
             )
             lines.append(f"Weekly page {_page(home, monday)}")
     return Outcome(tuple(lines), _trouble(run))
+
+
+def tick(home: Home) -> Outcome | None:
+    """What the refresh schedule does every few minutes, in this process: None when a refresh would do nothing.
+
+    A weekly page that is due makes a refresh due. Raises what `probe` and `refresh` raise.
+    """
+    if not probe(home).is_due and not _page_is_due(home):
+        return None
+    return refresh(home)
+
+
+def _page_is_due(home: Home) -> bool:
+    """Whether a refresh would render the weekly page; a home without a snapshot has none to render yet."""
+    try:
+        return _week_is_due(home, last_complete_week(home.clock.now(), home.loaded.settings.project.zone))
+    except (NothingPublished, SnapshotDamaged):
+        return False
 
 
 def _my_tags() -> dict[str, str]:
@@ -95,7 +116,7 @@ def _is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def _storage_in_words(home: Path) -> Iterator[None]:
+def storage_in_words(home: Path) -> Iterator[None]:
     """What goes wrong with Dagster's own files, told as what it is: none of the product's data lies there."""
     folder = resources.dagster_home(home)
     try:

@@ -17,7 +17,7 @@ from matokit_pipelines.errors import SettingsError
 from matokit_pipelines.warehouse.landing import Landed, SourceKey
 from matokit_pipelines.windows import Window, gap_free_end, joined
 
-Tier = Literal["recent", "history", "hourly", "look_back", "reconcile", "asked"]
+Tier = Literal["recent", "history", "hourly", "look_back", "reconcile", "asked", "probe"]
 Proof = Literal["drained", "count", "none"]
 Status = Literal["complete", "complete_with_loss", "incomplete"]
 MATOMO_LAG = timedelta(minutes=10)  # an event may reach Matomo's log some minutes after it happened
@@ -363,6 +363,22 @@ def note_error(connection: duckdb.DuckDBPyConnection, name: str, sentence: str, 
     connection.execute(
         "update ledger.sources set last_error = ?, last_error_at = ? where source = ?", [sentence, now, name]
     )
+
+
+def last_error(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:
+    """Why the source could not be read when it was last asked; None when it could."""
+    rows = connection.execute("select last_error from ledger.sources where source = ?", [name]).fetchall()
+    return rows[0][0] if rows else None
+
+
+def last_dimensions(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:
+    """Which dimension carried what when the source was last read."""
+    rows = connection.execute(
+        "select dimensions from ledger.windows where source = ? and dimensions is not null "
+        "order by window_id desc limit 1",
+        [name],
+    ).fetchall()
+    return rows[0][0] if rows else None
 
 
 def note_refusal(connection: duckdb.DuckDBPyConnection, name: str, credentials: str, now: datetime) -> None:

@@ -107,6 +107,10 @@ class SourcePass(ABC):
         """Meet the source, read what is due and land it, compare with the source's own report."""
 
     @abstractmethod
+    def _advance(self, zone: ZoneInfo, since: datetime, started: datetime) -> None:
+        """Move the watermark to what is proven. `started`: when the reading began that ended just now."""
+
+    @abstractmethod
     def _traffic(self) -> tuple[int, int]:
         """Requests made and bytes received so far."""
 
