@@ -85,6 +85,12 @@ class NothingPublished(WarehouseError):
     """There is no snapshot to read yet."""
 
 
+class ServicesError(MatokitError):
+    """The processes of `up` cannot be started: another one holds this home, or Dagster's files cannot be used."""
+
+    exit_code = REFUSED
+
+
 class DataIncomplete(MatokitError):
     """Everything ran, but the data are known to have a hole."""
 
