@@ -12,27 +12,13 @@ import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import requests
+from asking import ask
 
 THREADS = 4  # as many as our pass fetches with
-
-
-def fetch(session: requests.Session, url: str, asked: dict[str, Any]) -> int:
-    """Ask once more what was asked; the size of the answer."""
-    answer = session.request(
-        asked["http"],
-        url + asked["path"],
-        params=asked["query"],
-        data=asked["form"] or asked["body"],
-        headers={"Content-Type": asked["type"]} if asked["type"] else {},
-        timeout=600,
-    )
-    answer.raise_for_status()
-    return len(answer.content)
 
 
 def main() -> None:
@@ -48,7 +34,7 @@ def main() -> None:
         rows = pa.ipc.open_file(file).read_all().combine_chunks()
     start, spent = time.perf_counter(), time.process_time()
     with requests.Session() as session, ThreadPoolExecutor(THREADS) as threads:
-        size = sum(threads.map(lambda one: fetch(session, chosen.url, one), asked))
+        size = sum(threads.map(lambda one: len(ask(session, chosen.url, one).content), asked))
     fetched = time.perf_counter() - start
     with duckdb.connect(chosen.folder / "floor.duckdb") as connection:
         connection.register("rows", rows)

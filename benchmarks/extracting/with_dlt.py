@@ -22,24 +22,11 @@ os.environ["RUNTIME__LOG_LEVEL"] = "CRITICAL"
 import dlt
 import pyarrow as pa
 import requests
+from asking import ask
 
 Row = dict[str, Any]
 DIMENSIONS = ("dimension1", "dimension2", "dimension3")
 TEXTS = ("eventCategory", "eventAction", "eventName", *DIMENSIONS)
-
-
-def answer(session: requests.Session, url: str, asked: dict[str, Any]) -> Any:
-    """What a question is answered with, parsed."""
-    got = session.request(
-        asked["http"],
-        url + asked["path"],
-        params=asked["query"],
-        data=asked["form"] or asked["body"],
-        headers={"Content-Type": asked["type"]} if asked["type"] else {},
-        timeout=600,
-    )
-    got.raise_for_status()
-    return got.json()
 
 
 def piwik_pro_dicts(page: Any) -> list[Row]:
@@ -116,7 +103,7 @@ def main() -> None:
         rows = 0
         with requests.Session() as session:
             for one in asked:
-                page = read(answer(session, chosen.url, one))
+                page = read(ask(session, chosen.url, one).json())
                 rows += len(page)
                 yield page
                 if chosen.enough and rows >= chosen.enough:
