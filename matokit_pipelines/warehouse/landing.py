@@ -19,10 +19,6 @@ import duckdb
 
 from matokit_pipelines.sources.quarantine import Quarantined
 
-# How much a journal may hold before DuckDB works it into the file, which rewrites what was landed last: at its default
-# of 16 MB nearly each page of 100,000 rows did that, for a third of the cost of a first reading.
-JOURNAL = "128MB"
-
 
 @dataclass(frozen=True)
 class SourceKey:
@@ -88,7 +84,6 @@ class Written:
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Commit on the way out, roll back on an error."""
-    connection.execute(f"set checkpoint_threshold = '{JOURNAL}'")
     connection.execute("begin")
     try:
         yield

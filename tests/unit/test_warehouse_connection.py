@@ -60,6 +60,21 @@ def test_what_was_not_committed_is_not_kept(tmp_path: Path) -> None:
         assert connection.execute("select count(*) from ledger.project").fetchall() == [(0,)]
 
 
+def test_a_writer_keeps_pages_in_the_journal_that_the_default_would_work_into_the_file_at_once(tmp_path: Path) -> None:
+    rows = "select md5(n::varchar) as text from range($first::bigint, $first::bigint + 100_000) numbers(n)"
+
+    def journal_after_pages(home: Path, threshold: str | None) -> int:
+        with warehouse(home).writer() as connection:
+            if threshold:
+                connection.execute(f"set checkpoint_threshold = '{threshold}'")
+            connection.execute("create table pages (text varchar)")
+            for page in range(6):
+                connection.execute(f"insert into pages {rows}", {"first": page * 100_000})
+            return (home / "warehouse.duckdb.wal").stat().st_size
+
+    assert journal_after_pages(tmp_path / "ours", None) > 16e6 > journal_after_pages(tmp_path / "default", "16MB")
+
+
 def test_reader_cannot_write_and_sees_utc(tmp_path: Path) -> None:
     with warehouse(tmp_path).writer():
         pass
