@@ -42,7 +42,7 @@ def check_source(home: Home, source: SourceSettings, zones: dict[str, str]) -> I
 
 def _matomo(home: Home, source: SourceSettings, zones: dict[str, str]) -> Iterator[Finding]:
     what = f"source {source.name}"
-    client = refresh.client_for(home.loaded, source, home.clock)
+    client = refresh.matomo_client_for(home.loaded, source, home.clock)
     try:
         site = client.site()
         zones[source.name] = site.zone.key

@@ -104,7 +104,7 @@ def _met(loaded: Loaded, source: SourceSettings, clock: Clock) -> Account:
             return Account(app.site, found, losses_at(piwik_pro, app), piwik_pro.requests_made)
         finally:
             piwik_pro.close()
-    matomo = refresh.client_for(loaded, source, clock)
+    matomo = refresh.matomo_client_for(loaded, source, clock)
     try:
         return Account(matomo.site(), matomo.dimensions(), [], matomo.requests_made)
     finally:

@@ -87,7 +87,7 @@ def piwik_pro_client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -
     return PiwikProClient(session, source.site_id, lambda: Credentials(*loaded.credentials(source)), clock)
 
 
-def client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> MatomoClient:
+def matomo_client_for(loaded: Loaded, source: SourceSettings, clock: Clock) -> MatomoClient:
     """A client for one Matomo source; its token is asked for anew at each request."""
     session = session_for(loaded, source, clock)
     return MatomoClient(session, source.site_id, lambda: loaded.credentials(source)[0], page_size=source.rows_a_page)
@@ -130,7 +130,9 @@ def read_source(
 ) -> PassResult:
     """One pass over one source of any kind into an open warehouse. `zone`: the project's."""
     client = (
-        piwik_pro_client_for(loaded, source, clock) if source.kind == "piwik_pro" else client_for(loaded, source, clock)
+        piwik_pro_client_for(loaded, source, clock)
+        if source.kind == "piwik_pro"
+        else matomo_client_for(loaded, source, clock)
     )
     try:
         if isinstance(client, PiwikProClient):

@@ -11,7 +11,7 @@ import pytest
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.errors import AnswerNotUnderstood, SettingsError
 from matokit_pipelines.warehouse import ledger
-from matokit_pipelines.warehouse.refresh import Home, client_for, extract
+from matokit_pipelines.warehouse.refresh import Home, extract, matomo_client_for
 from tests.replay import TOKEN, fixture_day, home_at, rows_of
 
 NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
@@ -67,7 +67,7 @@ def test_a_site_with_a_manual_offset_is_read_where_it_can_be(tmp_path: Path, nam
     with fixture_day().serving() as server:
         server.site = server.site | {"timezone": name}
         home = home_at(tmp_path, server.url, now=NOW)
-        client = client_for(home.loaded, home.loaded.settings.sources[0], home.clock)
+        client = matomo_client_for(home.loaded, home.loaded.settings.sources[0], home.clock)
         if zone:
             assert client.site().zone.key == zone
         else:
