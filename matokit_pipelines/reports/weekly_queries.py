@@ -162,6 +162,7 @@ def commits_until(snapshot: Queryable, end: datetime) -> dict[str, CommitLife]:
         select commit_sha, component, events, failures, units, unit_failures
         from component_commit
         where environment = $environment
+          and component <> 'all'
         order by commit_sha, component
         """,
         {"environment": ENVIRONMENT},

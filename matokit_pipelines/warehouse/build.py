@@ -6,7 +6,7 @@ Not here: opening the file and its lock (connection.py), publishing (publish.py)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,17 +17,16 @@ import duckdb
 from matokit_pipelines import resources
 from matokit_pipelines.errors import CheckFailed
 from matokit_pipelines.warehouse import schemas, seeds
+from matokit_pipelines.warehouse import touched as touched_by
 from matokit_pipelines.warehouse.checks import CheckResult, run_checks
-from matokit_pipelines.warehouse.models import Model, in_order, load_models, run_model, run_parameters
+from matokit_pipelines.warehouse.models import Model, Part, in_order, load_models, run_model
 from matokit_pipelines.warehouse.seeds import BuildOptions
-from matokit_pipelines.windows import local_date, runs_of_days, zone_named
+from matokit_pipelines.windows import ONE_DAY, zone_named
 
 __all__ = ["BuildOptions", "BuildResult", "build"]
 
-RAW_EVENTS = ("raw.matomo_events", "raw.piwik_pro_events")
-MOST_RUNS = 40  # above that many stretches of days, one run over all of them is cheaper
-EVIDENCE = "staging.zero_evidence"
 MACROS = "macros"  # the name of sql/macros.sql in ledger.model_state
+PRODUCT_DAY = "staging.product_day"
 
 Progress = Callable[[str, int, int], None]
 
@@ -88,9 +87,12 @@ class _Build:
         self.seeds = seeds.load_seeds(root / "seeds", options)
         self.macros = (root / "macros.sql").read_text(encoding="utf-8")
         self.days: set[date] = set()
+        self.commits: set[str] = set()
         self.stale: set[str] = set()
         self.dirty: set[str] = set()
+        self.parts: dict[str, list[Part]] = {}
         self.rows: dict[str, int] = {}
+        self._every_day: list[Part] | None = None
 
     def run(self, days: Iterable[date], now: datetime, progress: Progress | None) -> BuildResult:
         states = self._prepare()
@@ -103,6 +105,8 @@ class _Build:
         checks = self._check()
         if touched:
             self.con.execute("delete from ledger.touched_days")
+        if self.commits:
+            touched_by.note_commits(self.con, [])
         self._remember(states, now)
         rebuilt = tuple(model.name for model in self.ordered if model.name in self.stale)
         return BuildResult(tuple(sorted(self.days)), self.rows, rebuilt, checks, bool(self.dirty))
@@ -127,34 +131,79 @@ class _Build:
         is_stale = model.name in self.stale
         if model.file.materialisation == "view":
             if is_stale:
-                run_model(self.con, model, None, {})
+                run_model(self.con, model, None, self.zone)
             reads = set(model.file.reads)
-            if is_stale or self.dirty & reads or (self.days and reads & set(RAW_EVENTS)):
+            if is_stale or self.dirty & reads or (self.days and reads & set(touched_by.RAW_EVENTS)):
                 self.dirty.add(model.name)  # what it shows may differ now
         elif model.file.materialisation == "incremental":
-            if is_stale:
-                self.con.execute(f"delete from {model.name}")
-            self._derive_days(model, self._all_days() if is_stale else self._runs())
-        elif is_stale or self.dirty & set(model.file.reads):
+            self._derive_parts(model)
+        elif is_stale or (self.dirty & set(model.file.reads) and self._is_reached(model)):
             self._derive_full(model)
         elif any(table.startswith("ledger.") for table in model.file.reads):
             self._derive_if_different(model)
 
-    def _derive_days(self, model: Model, runs: list[tuple[date, date]]) -> None:
-        for run in runs:
-            written = run_model(self.con, model, run, run_parameters(run, self.zone))
-            self.rows[model.name] = self.rows.get(model.name, 0) + written
-        if runs or model.name in self.stale:
+    def _derive_parts(self, model: Model) -> None:
+        if model.name in self.stale:
+            schemas.make_empty(self.con, model)
+        if model.name == touched_by.CUBE:
+            self.commits |= touched_by.commits_on(self.con, self._day_parts())
+        written, parts = 0, []
+        for part in self._parts_of(model):
+            written += run_model(self.con, model, part, self.zone)
+            parts.append(part)
+        if model.name == touched_by.CUBE:
+            self.commits |= self._commits_of_cube()
+        if parts or model.name in self.stale:
+            self.parts[model.name] = parts
+            self.rows[model.name] = written
             self.dirty.add(model.name)
 
+    def _commits_of_cube(self) -> set[str]:
+        by_commit = [model.name for model in self.ordered if model.file.by == "commit"]
+        if self.stale & {touched_by.CUBE, *by_commit}:
+            return touched_by.all_commits(self.con, [touched_by.CUBE, *by_commit])
+        return touched_by.commits_on(self.con, self._day_parts())
+
+    def _parts_of(self, model: Model) -> Iterator[Part]:
+        """What of an incremental model is to be derived, piece by piece."""
+        if model.file.by == "commit":
+            for commits, part in touched_by.commit_parts(self.con, self.commits):
+                touched_by.note_commits(self.con, commits)
+                yield part
+            return
+        days = self._whole() if model.name in self.stale else self._day_parts()
+        yield from touched_by.whole_weeks(days) if model.file.by == "week" else days
+
+    def _day_parts(self) -> list[Part]:
+        return touched_by.of_days(self.con, self.days)
+
+    def _whole(self) -> list[Part]:
+        if self._every_day is None:
+            self._every_day = touched_by.every_day(self.con)
+        return self._every_day
+
+    def _is_reached(self, model: Model) -> bool:
+        """Whether a model that shows the last days only is reached by what changed."""
+        if model.file.window_days is None:
+            return True
+        changed = self.dirty & set(model.file.reads)
+        if any(name in self.stale or self.models[name].file.materialisation == "full" for name in changed):
+            return True
+        last = self.con.execute(f"select max(last_complete_day) from {PRODUCT_DAY}").fetchall()[0][0]
+        return last is not None and any(last - model.file.window_days * ONE_DAY < day <= last for day in self.days)
+
     def _derive_full(self, model: Model) -> None:
-        if model.name == EVIDENCE:
-            self.con.execute("create or replace temp table evidence_before as from staging.zero_evidence")
-        self.rows[model.name] = run_model(self.con, model, None, {})
+        tells = model.name in (touched_by.EVIDENCE, touched_by.BASELINES)
+        if tells:
+            touched_by.keep_before(self.con, model.name)
+        self.rows[model.name] = run_model(self.con, model, None, self.zone)
         self.dirty.add(model.name)
-        if model.name == EVIDENCE:
-            self.days |= self._days_of_changed_evidence()
-            self.con.execute("drop table evidence_before")
+        if model.name == touched_by.EVIDENCE:
+            self.days |= touched_by.days_of_changed_evidence(self.con)
+        if model.name == touched_by.BASELINES:
+            self.commits |= touched_by.commits_compared_anew(self.con, self._day_parts())
+        if tells:
+            self.con.execute("drop table derived_before")
 
     def _derive_if_different(self, model: Model) -> None:
         """A model that follows the ledger: cheap to compute, written only when something differs."""
@@ -168,55 +217,11 @@ class _Build:
         if differing:
             self._derive_full(model)
 
-    def _days_of_changed_evidence(self) -> set[date]:
-        """Days that hold values 0 or 1 whose reading changes because the evidence on their key did."""
-        found = self.con.execute(
-            """
-            with changed as (
-                select
-                    coalesce(now_known.evidence_level, before.evidence_level) as evidence_level,
-                    coalesce(now_known.component, before.component) as component,
-                    coalesce(now_known.environment, before.environment) as environment,
-                    coalesce(now_known.commit_sha, before.commit_sha, '') as commit_key
-                from staging.zero_evidence as now_known
-                full join evidence_before as before
-                    on before.evidence_level = now_known.evidence_level
-                    and coalesce(before.component, '') = coalesce(now_known.component, '')
-                    and before.environment = now_known.environment
-                    and coalesce(before.commit_sha, '') = coalesce(now_known.commit_sha, '')
-                where coalesce(now_known.verdict, 'none') <> coalesce(before.verdict, 'none')
-            )
-            select distinct daily.event_date
-            from staging.zero_evidence_daily as daily
-            inner join changed
-                on changed.environment = daily.environment
-                and changed.commit_key = coalesce(daily.commit_sha, '')
-                and (changed.evidence_level = 'environment' or changed.component = daily.component)
-            where daily.zeros > 0 or daily.ones > 0
-            """
-        ).fetchall()
-        return {row[0] for row in found}
-
-    def _runs(self) -> list[tuple[date, date]]:
-        runs = runs_of_days(self.days)
-        return runs if len(runs) <= MOST_RUNS else [(runs[0][0], runs[-1][1])]
-
-    def _all_days(self) -> list[tuple[date, date]]:
-        """One run over every landed row; none when nothing has landed."""
-        edges: list[datetime] = []
-        for table in RAW_EVENTS:
-            first, last = self.con.execute(f"select min(event_ts), max(event_ts) from {table}").fetchall()[0]
-            edges += [first, last] if first is not None else []
-        return [(local_date(min(edges), self.zone), local_date(max(edges), self.zone))] if edges else []
-
     def _check(self) -> tuple[CheckResult, ...]:
         results: list[CheckResult] = []
         for model in self.ordered:
-            if model.name not in self.dirty:
-                continue
-            is_partial = model.file.materialisation == "incremental" and model.name not in self.stale
-            days = sorted(self.days)
-            results += run_checks(self.con, model, (days[0], days[-1]) if is_partial else None)
+            if model.name in self.dirty:
+                results += run_checks(self.con, model, self._checked(model), self.zone)
         for result in results:
             if not result.passed and result.severity == "fail":
                 raise CheckFailed(
@@ -225,6 +230,14 @@ class _Build:
                     " Run `matokit build --full`, and report it if that fails too."
                 )
         return tuple(results)
+
+    def _checked(self, model: Model) -> list[Part] | None:
+        """The parts of an incremental model that were derived; None for one that was derived whole."""
+        if model.file.materialisation != "incremental":
+            return None
+        if model.file.by == "commit":  # few rows, so all of them
+            return None
+        return self.parts[model.name]
 
     def _remember(self, states: Mapping[str, str], now: datetime) -> None:
         if not states:
@@ -243,7 +256,7 @@ def state_hashes(ordered: Iterable[Model], macros: str, seed_tables: Mapping[str
     and settings it reads, and the same of every model it reads (`ordered` holds parents first)."""
     states: dict[str, str] = {}
     for model in ordered:
-        parts = [model.query, model.source, macros]
+        parts = [model.code, macros]
         for table in sorted(model.file.reads):
             parts.append(table)
             if table in seed_tables:

@@ -8,18 +8,28 @@ Not here: what follows from a failure (build.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Literal
+from datetime import UTC as UTC_OFFSET
+from datetime import date, datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import duckdb
 
-from matokit_pipelines.warehouse.models import Column, Model, ModelError
+from matokit_pipelines.warehouse.models import Column, Model, ModelError, Part, condition, execute
 
 Severity = Literal["fail", "warn"]
 MOST_EXAMPLES = 3
 _NAMES_EXAMPLE = re.compile(r"\bas example\b")
+UTC = ZoneInfo("UTC")
+# what a check of a whole table gets for the part that it may ask for
+_ALWAYS = {
+    "first_day": date.min,
+    "last_day": date.max,
+    "start_ts": datetime(1, 1, 2, tzinfo=UTC_OFFSET),
+    "end_ts": datetime(9999, 12, 30, tzinfo=UTC_OFFSET),
+}
 _HEAD = re.compile(r"^-- #(?P<severity>fail|warn) (?P<name>[a-z][a-z0-9_]*): (?P<sentence>.+)$", re.MULTILINE)
 
 
@@ -94,34 +104,43 @@ def _of_column(model: Model, column: Column) -> Iterator[Check]:
         yield Check(f"{name}_null_without_events", "fail", sentence, f"({name} is null) <> (events = 0)")
 
 
-def run_checks(con: duckdb.DuckDBPyConnection, model: Model, run: tuple[date, date] | None = None) -> list[CheckResult]:
-    """Check a table, the rows of the days `run` only where given (checks.sql always sees everything)."""
-    where, days = ("where event_date between ? and ?", list(run)) if run else ("", [])
-    results: list[CheckResult] = []
+def run_checks(
+    con: duckdb.DuckDBPyConnection, model: Model, parts: Sequence[Part] | None = None, zone: ZoneInfo = UTC
+) -> list[CheckResult]:
+    """Check a table, or the `parts` of an incremental one that were just derived."""
+    counts: dict[str, int] = {}
+    checks = [*row_checks(model), *([_unique(model)] if model.key else []), *written_checks(model)]
+    for number, part in enumerate([None] if parts is None else parts):
+        where = f"where {condition(model)}" if part else ""
+        given = part.parameters(zone) if part else _ALWAYS
+        failing = [*_row_counts(con, model, where, given)]
+        if model.key:
+            failing.append(_not_unique(con, model, where, given))
+        for check in written_checks(model):
+            is_of_parts = "$" in check.query
+            again = number > 0 and not is_of_parts  # it has seen everything already
+            failing.append(0 if again else int(execute(con, f"select count(*) from ({check.query}\n)", given)[0][0]))
+        for check, rows in zip(checks, failing, strict=True):
+            counts[check.name] = counts.get(check.name, 0) + rows
+    return [_result(model, check, counts.get(check.name, 0)) for check in checks]
+
+
+def _row_counts(con: duckdb.DuckDBPyConnection, model: Model, where: str, given: Mapping[str, Any]) -> tuple[int, ...]:
     checks = row_checks(model)
-    if checks:
-        counts = ", ".join(f"count(*) filter (where {check.condition})" for check in checks)
-        found = con.execute(f"select {counts} from {model.name} {where}", days).fetchall()[0]
-        results += [_result(model, check, int(failing)) for check, failing in zip(checks, found, strict=True)]
-    if model.key:
-        key = ", ".join(model.key)
-        unique = Check("key_unique", "fail", f"({key}) is unique")
-        doubled = f"select 1 from {model.name} {where} group by {key} having count(*) > 1"
-        failing = con.execute(f"select count(*) from ({doubled})", days).fetchall()[0][0]
-        results.append(_result(model, unique, int(failing)))
-    for check in written_checks(model):
-        failing = con.execute(f"select count(*) from ({check.query}\n)").fetchall()[0][0]
-        examples = _examples(con, check) if failing else ()
-        results.append(_result(model, check, int(failing), examples))
-    return results
-
-
-def _examples(con: duckdb.DuckDBPyConnection, check: Check) -> tuple[str, ...]:
-    """The first values of the column `example`, in the order of the statement; none for a blocking check."""
-    if check.severity != "warn" or not _NAMES_EXAMPLE.search(check.query):
+    if not checks:
         return ()
-    found = con.execute(f"select example from ({check.query}\n) limit {MOST_EXAMPLES}").fetchall()
-    return tuple(str(row[0]) for row in found)
+    counts = ", ".join(f"count(*) filter (where {check.condition})" for check in checks)
+    return tuple(int(rows) for rows in execute(con, f"select {counts} from {model.name} {where}", given)[0])
+
+
+def _unique(model: Model) -> Check:
+    return Check("key_unique", "fail", f"({', '.join(model.key)}) is unique")
+
+
+def _not_unique(con: duckdb.DuckDBPyConnection, model: Model, where: str, given: Mapping[str, Any]) -> int:
+    key = ", ".join(model.key)
+    doubled = f"select 1 from {model.name} {where} group by {key} having count(*) > 1"
+    return int(execute(con, f"select count(*) from ({doubled})", given)[0][0])
 
 
 def _result(model: Model, check: Check, failing: int, examples: tuple[str, ...] = ()) -> CheckResult:

@@ -6,26 +6,31 @@ to another engine. Not here: DDL (schemas.py), seeds (seeds.py), what has to be 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import duckdb
+import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from matokit_pipelines.errors import MatokitError
+from matokit_pipelines.warehouse import steps
 from matokit_pipelines.windows import days_window
 
+_PARAMETER = re.compile(r"\$([a-z_]+)")
 LAYERS = ("staging", "marts")
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times faster and not everywhere
 ColumnType = Literal["varchar", "bigint", "integer", "double", "boolean", "date", "timestamptz"]
 Materialisation = Literal["view", "incremental", "full"]
 Additivity = Literal["additive", "not_additive", "ratio"]
+By = Literal["day", "week", "commit"]
 
 
 class ModelError(MatokitError):
@@ -48,13 +53,21 @@ class Column(BaseModel):
 
 
 class ModelFile(BaseModel):
-    """What model.yaml says."""
+    """What model.yaml says.
+
+    An incremental model is derived for the days, weeks or commits that are touched (`by`). A full one with
+    `window_days` depends on that many last complete days only. `step` names a function of steps.py that the rows of
+    the query go through.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     description: str = Field(min_length=10)
     grain: str = Field(min_length=2)
     materialisation: Materialisation
+    by: By = "day"
+    window_days: int | None = Field(None, ge=1)
+    step: str | None = None
     reads: tuple[str, ...] = ()
     columns: tuple[Column, ...] = Field(min_length=1)
 
@@ -63,9 +76,20 @@ class ModelFile(BaseModel):
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise ValueError("a column is named twice")
-        if self.materialisation == "incremental" and "event_date" not in names:
-            raise ValueError("an incremental model needs the column event_date")
+        if self.materialisation == "incremental" and self.part_column not in names:
+            raise ValueError(f"an incremental model by {self.by} needs the column {self.part_column}")
+        if self.materialisation != "incremental" and "by" in self.model_fields_set:
+            raise ValueError("only an incremental model is derived by something")
+        if self.materialisation != "full" and self.window_days is not None:
+            raise ValueError("only a full model has window_days")
+        if self.step is not None and (self.step not in steps.STEPS or self.materialisation == "view"):
+            raise ValueError(f"there is no step {self.step}, or it is given to a view")
         return self
+
+    @property
+    def part_column(self) -> str:
+        """The column by which an incremental model is cut into parts."""
+        return {"day": "event_date", "week": "week_start", "commit": "commit_sha"}[self.by]
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,11 @@ class Model:
     query: str
     checks: str
     source: str = field(repr=False)
+
+    @property
+    def code(self) -> str:
+        """Everything of the model's own that decides its rows."""
+        return "\0".join((self.query, self.source, steps.code() if self.file.step else ""))
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -130,30 +159,75 @@ def in_order(models: Mapping[str, Model]) -> list[Model]:
     return ordered
 
 
-def run_parameters(run: tuple[date, date], zone: ZoneInfo) -> dict[str, Any]:
-    """What an incremental query may ask for: the days of `run`, both included, and their instants in UTC."""
-    window = days_window(*run, zone)
-    return {"first_day": run[0], "last_day": run[1], "start_ts": window.start, "end_ts": window.end}
+@dataclass(frozen=True, order=True)
+class Part:
+    """A part of a table that is derived at once: the days `first` to `last`, both included, in the project's zone.
+
+    Of a model by commit: the commits of ledger.touched_commits, whose events lie in those days.
+    """
+
+    first: date
+    last: date
+
+    def whole_weeks(self) -> Part:
+        """The weeks, Monday to Sunday, that hold these days."""
+        monday = self.first - timedelta(days=self.first.weekday())
+        return Part(monday, self.last + timedelta(days=6 - self.last.weekday()))
+
+    def parameters(self, zone: ZoneInfo) -> dict[str, Any]:
+        """What a query may ask for: the days, and their instants in UTC."""
+        window = days_window(self.first, self.last, zone)
+        return {"first_day": self.first, "last_day": self.last, "start_ts": window.start, "end_ts": window.end}
 
 
-def run_model(
-    con: duckdb.DuckDBPyConnection, model: Model, run: tuple[date, date] | None, parameters: Mapping[str, Any]
-) -> int:
+def condition(model: Model) -> str:
+    """What of an incremental table belongs to a part, with the part's parameters."""
+    if model.file.by == "commit":
+        return "commit_sha in (select touched.commit_sha from ledger.touched_commits as touched)"
+    return f"{model.file.part_column} between $first_day and $last_day"
+
+
+def run_model(con: duckdb.DuckDBPyConnection, model: Model, part: Part | None, zone: ZoneInfo) -> int:
     """Derive `model` again and return the rows written; 0 for a view, which is (re)made.
 
-    Incremental: the days of `run` are replaced. Full: the table is replaced, and `run` is not used. `parameters` may
-    hold more than the query asks for (`run_parameters`). The caller holds the transaction.
+    Incremental: the part is replaced. Full: the table is replaced, and `part` is not used. The caller holds the
+    transaction.
     """
     if model.file.materialisation == "view":
         con.execute(f"create or replace view {model.name} as {model.query}")
         return 0
+    parameters: dict[str, Any] = {}
     if model.file.materialisation == "incremental":
-        if run is None:
-            raise ValueError(f"{model.name} is incremental and needs days")
-        con.execute(f"delete from {model.name} where event_date between ? and ?", list(run))
+        if part is None:
+            raise ValueError(f"{model.name} is incremental and needs a part")
+        parameters = part.parameters(zone)
+        execute(con, f"delete from {model.name} where {condition(model)}", parameters)
     else:
         con.execute(f"delete from {model.name}")
-    statement = f"insert into {model.name} by name {model.query}"
-    wanted = con.extract_statements(statement)[0].named_parameters
-    written = con.execute(statement, {name: parameters[name] for name in wanted}).fetchall()
+    if model.file.step:
+        return _run_step(con, model, parameters)
+    return int(execute(con, f"insert into {model.name} by name {model.query}", parameters)[0][0])
+
+
+def _run_step(con: duckdb.DuckDBPyConnection, model: Model, parameters: Mapping[str, Any]) -> int:
+    """The rows of the query go through Python and into the table."""
+    assert model.file.step
+    relation = con.sql(model.query, params=_wanted(model.query, parameters))
+    counts: pl.DataFrame = relation.pl()
+    rows = steps.STEPS[model.file.step](counts)
+    con.register("step_rows", rows.to_arrow())
+    try:
+        columns = ", ".join(column.name for column in model.file.columns)
+        written = con.execute(f"insert into {model.name} by name select {columns} from step_rows").fetchall()
+    finally:
+        con.unregister("step_rows")
     return int(written[0][0])
+
+
+def execute(con: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a statement with those of the parameters that it asks for, as `$name`."""
+    return con.execute(statement, _wanted(statement, parameters)).fetchall()
+
+
+def _wanted(statement: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parameters[name] for name in set(_PARAMETER.findall(statement)) & set(parameters)}

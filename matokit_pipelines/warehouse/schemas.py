@@ -22,6 +22,12 @@ def ddl(model: Model) -> str:
     return f"create table {model.name} ({columns})"
 
 
+def make_empty(con: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Make a table anew: deleting all rows of a large one would keep them until the end of the transaction."""
+    con.execute(f"drop table if exists {model.name}")
+    con.execute(ddl(model))
+
+
 def columns_in_database(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
     """Names and types of the columns, in order, of every `schema.table` in our schemas."""
     found = con.execute(
@@ -55,8 +61,7 @@ def ensure_tables(con: duckdb.DuckDBPyConnection, models: Mapping[str, Model]) -
             continue
         made.add(model.name)
         if not is_view:
-            con.execute(f"drop table if exists {model.name}")
-            con.execute(ddl(model))
+            make_empty(con, model)
     return made
 
 

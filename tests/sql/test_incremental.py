@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from matokit_pipelines import resources
 from matokit_pipelines.warehouse.build import BuildOptions, build
 from matokit_pipelines.warehouse.connection import in_memory
+from matokit_pipelines.warehouse.models import load_models
 from matokit_pipelines.windows import local_date
 
 SQL = resources.path("sql")
@@ -126,9 +127,9 @@ def test_all_tables_of_any_history_equal_a_full_build(land, now, history):
 
 
 @pytest.mark.slow
-@settings(max_examples=100, **KINDLY)
+@settings(max_examples=200, **KINDLY)
 @given(history=long_histories)
-def test_all_tables_of_a_hundred_histories_equal_a_full_build(land, now, history):
+def test_all_tables_of_two_hundred_histories_equal_a_full_build(land, now, history):
     follow(land, now, history, SQL)
 
 
@@ -177,7 +178,9 @@ def test_a_moved_watermark_moves_the_windows_and_nothing_else(con, land, now):
     con.execute("update ledger.sources set watermark = ?", [START + timedelta(days=2)])
     result = build(con, options=BuildOptions(), now=now)
     assert con.execute(last).fetchall() == [((START + timedelta(days=1)).date(),)]
-    assert set(result.rows) == {"marts.extraction_status", "staging.product_day", "marts.component_window"}
+    assert set(result.rows) >= {"marts.extraction_status", "staging.product_day", "marts.component_window"}
+    by_day = {name for name, model in load_models(SQL).items() if model.file.materialisation == "incremental"}
+    assert not set(result.rows) & by_day
     assert result.changed
 
 

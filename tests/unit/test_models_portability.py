@@ -50,6 +50,8 @@ def test_a_model_uses_nothing_that_differs_between_engines(name):
 def test_the_last_select_names_its_columns_in_the_order_of_the_description(name):
     tree = parsed(name)
     assert not tree.is_star
+    if MODELS[name].file.step:
+        return  # the step makes the columns, which inserting them by name holds against the description
     assert [column.name for column in MODELS[name].file.columns] == list(tree.named_selects)
 
 
@@ -62,11 +64,11 @@ def test_a_model_declares_exactly_what_it_reads(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_order_of_rows_is_total(name):
-    """A window that ranks or looks back is ordered by something unique in its partition: it ends with an id."""
+    """A window that ranks or looks back is ordered by something unique in its partition: an id, or a place."""
     for window in parsed(name).find_all(exp.Window):
         order = window.args.get("order")
         assert order is not None
-        assert re.search(r"(event_id|_sha)$", order.expressions[-1].this.sql()), window.sql()
+        assert re.search(r"(event_id|_sha|\bplace)$", order.expressions[-1].this.sql()), window.sql()
 
 
 @pytest.mark.parametrize("name", MODELS)

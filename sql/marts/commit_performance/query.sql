@@ -40,27 +40,15 @@ with_predecessor as (
     from production
 ),
 
--- a machine's first try of a component with the commit, over the commit's life
-machine_units as (
-    select
-        commit_sha,
-        component,
-        machine_key,
-        min(first_ts) as first_ts,
-        min(case when first_outcome = 'failure' then first_ts end) as first_failure_ts
-    from staging.machine_commit_days
-    where environment = 'production'
-    group by commit_sha, component, machine_key
-),
-
 machine_counts as (
     select
         commit_sha,
-        count(distinct machine_key) as machines,
-        count(*) as units,
-        count(*) filter (where first_failure_ts = first_ts) as unit_failures
-    from machine_units
-    group by commit_sha
+        machines,
+        units,
+        unit_failures
+    from marts.component_commit
+    where environment = 'production'
+        and component = 'all'
 ),
 
 commits as (

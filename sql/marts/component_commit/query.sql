@@ -1,4 +1,4 @@
--- grain: environment, commit_sha, component; over the commit's life
+-- grain: environment, commit_sha, component (or all); over the commit's life
 with machine_units as (
     select
         environment,
@@ -10,6 +10,8 @@ with machine_units as (
         min(first_ts) as first_ts,
         min(case when first_outcome = 'failure' then first_ts end) as first_failure_ts
     from staging.machine_commit_days
+    where event_date between $first_day and $last_day
+        and commit_sha in (select touched.commit_sha from ledger.touched_commits as touched)
     group by environment, commit_sha, component, machine_key
 ),
 
@@ -17,16 +19,16 @@ counts as (
     select
         environment,
         commit_sha,
-        component,
+        case when grouping(component) = 1 then 'all' else component end as component,
         sum(tries) as events,
         sum(tries) - sum(failures) as successes,
         sum(failures) as failures,
-        count(*) as machines,
-        count(*) filter (where failures > 0) as machines_failing,
+        count(distinct machine_key) as machines,
+        count(distinct case when failures > 0 then machine_key end) as machines_failing,
         count(*) as units,
         count(*) filter (where first_failure_ts = first_ts) as unit_failures
     from machine_units
-    group by environment, commit_sha, component
+    group by grouping sets ((environment, commit_sha, component), (environment, commit_sha))
 )
 
 select

@@ -2,13 +2,15 @@
 with derived as (
     select event_date, count(*) as events
     from staging.installer_events
-    where left_out_reason is null or left_out_reason not in ('vanished', 'out_of_scope', 'duplicate_sender_id')
+    where event_date between $first_day and $last_day
+        and (left_out_reason is null or left_out_reason not in ('vanished', 'out_of_scope', 'duplicate_sender_id'))
     group by event_date
 ),
 
 cubed as (
     select event_date, sum(events) as events
     from staging.events_daily
+    where event_date between $first_day and $last_day
     group by event_date
 )
 

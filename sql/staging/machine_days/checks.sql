@@ -2,13 +2,15 @@
 with counted_events as (
     select event_date, sum(events) as events
     from staging.events_daily
-    where counted
+    where event_date between $first_day and $last_day
+        and counted
     group by event_date
 ),
 
 tried as (
     select event_date, sum(tries) as tries
     from staging.machine_days
+    where event_date between $first_day and $last_day
     group by event_date
 )
 
