@@ -31,7 +31,7 @@ def test_only_what_cannot_be_alive_is_marked(tmp_path: Path, monkeypatch: pytest
         status.STARTED: launched,
         status.STARTING: launched,
         status.CANCELING: launched,
-        status.QUEUED: {},
+        status.NOT_STARTED: {},
         status.SUCCESS: launched,
     }
     with in_process.instance_of(tmp_path) as instance:
@@ -46,7 +46,10 @@ def test_only_what_cannot_be_alive_is_marked(tmp_path: Path, monkeypatch: pytest
         assert {s for s, run in found.items() if run and run.status == status.FAILURE} == {
             status.STARTED, status.STARTING, status.CANCELING,
         }  # fmt: skip
-        assert (found[status.QUEUED], found[status.SUCCESS]) != (None, None)
+        assert [run.status for s, run in found.items() if run and run.status == s] == [
+            status.NOT_STARTED,
+            status.SUCCESS,
+        ]
         spared = instance.get_run_by_id(running)
         assert spared is not None
         assert spared.status == status.STARTED
