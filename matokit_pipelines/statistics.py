@@ -14,6 +14,7 @@ Z_95 = 1.96
 Z_95_ONE_SIDED = 1.6448536269514722
 BASELINE_CAP = 400  # a long history must not be taken as exact
 ENOUGH_UNITS = 10
+NEGLIGIBLE = 1e-17
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,29 @@ def _tail(f: int, n: int, a: float, b: float) -> float:
         return 1.0
     whole = _log_beta(a, b)
 
-    def mass(ks: Iterable[int]) -> float:
-        return sum(exp(_log_choose(n, k) + _log_beta(k + a, n - k + b) - whole) for k in ks)
+    def mass(k: int) -> float:
+        return exp(_log_choose(n, k) + _log_beta(k + a, n - k + b) - whole)
 
-    tail = mass(range(f, n + 1)) if f * (a + b) > n * a else 1.0 - mass(range(f))
-    return min(1.0, max(0.0, tail))
+    if f * (a + b) > n * a:  # beyond the mean: masses fall from here on
+        return min(1.0, _sum(mass(f), (_ratio(k, n, a, b) for k in range(f, n))))
+    below = _sum(mass(f - 1), (1 / _ratio(k, n, a, b) for k in range(f - 2, -1, -1)))
+    return max(0.0, 1.0 - below)
+
+
+def _ratio(k: int, n: int, a: float, b: float) -> float:
+    """P(F = k + 1) / P(F = k)."""
+    return (n - k) * (k + a) / ((k + 1) * (n - k - 1 + b))
+
+
+def _sum(first: float, ratios: Iterable[float]) -> float:
+    """`first` and what follows it, each a ratio of the one before; ends when nothing more could be seen of it."""
+    total = mass = first
+    for ratio in ratios:
+        mass *= ratio
+        total += mass
+        if ratio < 1 and mass < total * NEGLIGIBLE * (1 - ratio):
+            break
+    return total
 
 
 def chance(now: Counted, baseline: Counted, share: float | None = None) -> float:
