@@ -83,8 +83,9 @@ class Warehouse:
         with self.exclusive(), translated(self.path):
             if not self.path.exists():
                 self._make_file()
-            config = {"temp_directory": str(self.home / "tmp"), "checkpoint_threshold": JOURNAL}
-            connection = duckdb.connect(self.path, config=config)
+            connection = duckdb.connect(
+                self.path, config={"temp_directory": str(self.home / "tmp"), "checkpoint_threshold": JOURNAL}
+            )
             try:
                 prepare(connection, self.clock.now())
                 yield connection

@@ -1,7 +1,7 @@
 """Pages of Piwik PRO into `raw.piwik_pro_events`: rows split by DuckDB's own reader, wall clocks made into instants.
 
 The rows never become Python values, but on pages which that reader refuses. Not here: the diff (landing.py), fetching
-pages (piwik_pro_pass.py), what a page announces (sources/piwik_pro_pages.py).
+pages (piwik_pro_windows.py), what a page announces (sources/piwik_pro_pages.py).
 """
 
 from __future__ import annotations

@@ -1,20 +1,14 @@
-"""One pass over one Piwik PRO source: reading the windows that are due, each proven by the count the server announces.
+"""One pass over one Piwik PRO source: what is due is read, counts that changed are read again, days are compared.
 
-Four threads fetch, one lands. Interrupted anywhere, the next pass goes on. Not here: which windows are due and how
-they are cut (piwik_pro_planning.py), how the server is asked (sources/piwik_pro.py), rows (piwik_pro_landing.py).
+Interrupted anywhere, the next pass goes on. Not here: how a window is read and proven (piwik_pro_windows.py), which
+windows there are and how they are cut (piwik_pro_planning.py), how the server is asked (sources/piwik_pro.py).
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,55 +16,25 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from matokit_pipelines.clock import Clock
-from matokit_pipelines.errors import (
-    AccessRefused,
-    AnswerNotUnderstood,
-    CredentialsRefused,
-    PageTooLarge,
-    SourceError,
-)
+from matokit_pipelines.errors import AccessRefused, CredentialsRefused, SourceError
 from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.sources.piwik_pro import App, PiwikProClient
-from matokit_pipelines.sources.piwik_pro_pages import Page
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse import piwik_pro_planning as planning
 from matokit_pipelines.warehouse.landing import transaction
 from matokit_pipelines.warehouse.ledger import Reconciled
 from matokit_pipelines.warehouse.passes import Progress, SourcePass
 from matokit_pipelines.warehouse.piwik_pro_columns import columns_of
-from matokit_pipelines.warehouse.piwik_pro_landing import (
-    BY_ITSELF,
-    COLUMNS,
-    EVENTS,
-    ReadRows,
-    StoredPage,
-    land,
-    land_provisional,
-    read_pages,
-)
+from matokit_pipelines.warehouse.piwik_pro_landing import EVENTS, land_provisional, read_pages
 from matokit_pipelines.warehouse.piwik_pro_planning import LAG, Step
+from matokit_pipelines.warehouse.piwik_pro_windows import ATTEMPTS, WindowReader, page_folder, whole_seconds
 from matokit_pipelines.warehouse.planning import READ_AGAIN, days_to_reconcile, latest_night, verdict_of
 from matokit_pipelines.windows import ONE_DAY, Window, day_window, outside_repeated_hours, start_of_day, wall_clock
 
-THREADS = 4
-ATTEMPTS = 3
-ATTEMPTS_BY_OFFSET = 12
 GIVEN_UP_A_NIGHT = 100
-BETWEEN_ATTEMPTS = 2.0  # seconds, for a count that is moving
 PROBE_AGAIN = timedelta(hours=1)
 REAL_TIME = timedelta(minutes=60)
 ALL_TIERS: tuple[ledger.Tier, ...] = ("recent", "history", "hourly", "look_back", "reconcile", "asked")
-BELIEVED_AROUND = timedelta(days=3)
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """What the server gave of a window: all its pages, or the count of rows that one page cannot hold."""
-
-    pages: tuple[StoredPage, ...]
-    count: int
-    is_too_large: bool = False
-    trouble: str | None = None
 
 
 class PiwikProPass(SourcePass):
@@ -94,18 +58,16 @@ class PiwikProPass(SourcePass):
         self._page = source.rows_a_page
         self._dimensions: dict[str, str] = {}
         self._is_night = False
-        self._makes_sense: bool | None = None
-        self._nonsense_lock = threading.Lock()
-        self._earlier: dict[Window, Fetched] = {}
 
     def _read_all(self, days: tuple[date, date] | None) -> None:
         app = self._meet()
-        zone = self._zone = app.site.zone
+        zone = app.site.zone
         since = self._since(zone)
         started = self._now()
-        with self._scratch_folder() as self._folder:
+        with page_folder(self._scratch) as folder:
+            self._reader = self._reader_of(zone, folder)
             try:
-                self._read_steps(self._steps(zone, since, started, days), zone)
+                self._read_steps(self._steps(zone, since, started, days))
             finally:  # what was proven before an error is proven
                 self._advance(zone, since, started)
             if days:
@@ -124,19 +86,20 @@ class PiwikProPass(SourcePass):
     def _check_access(self) -> None:
         self._client.app()
 
-    @contextmanager
-    def _scratch_folder(self) -> Iterator[Path]:
-        """Where pages wait to be landed; what a killed pass left there goes."""
-        if self._scratch:
-            self._scratch.mkdir(parents=True, exist_ok=True)
-            for left_over in self._scratch.glob("pages-*"):
-                shutil.rmtree(left_over, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix="pages-", dir=self._scratch) as folder:
-            yield Path(folder)
-
     def _now(self) -> datetime:
-        """In whole seconds: the server keeps no finer time, and windows are asked for in them."""
-        return self._clock.now().replace(microsecond=0)
+        return whole_seconds(self._clock)
+
+    def _reader_of(self, zone: ZoneInfo, folder: Path) -> WindowReader:
+        return WindowReader(
+            self._connection, self._client, self._source, zone=zone, project_zone=self._project_zone,
+            dimensions=self._dimensions, mapping=self._mapping, folder=folder, clock=self._clock,
+            progress=self._progress,
+        )  # fmt: skip
+
+    def _read_steps(self, steps: Sequence[Step]) -> None:
+        for kept in self._reader.read(steps):
+            self._add(kept.landed)
+            self._result = replace(self._result, unproven=self._result.unproven + (not kept.is_proven))
 
     # -- meeting the source -------------------------------------------------------------------------------------
 
@@ -154,11 +117,6 @@ class PiwikProPass(SourcePass):
     @property
     def _mapping(self) -> str:
         return json.dumps(self._dimensions, sort_keys=True)
-
-    @property
-    def _columns(self) -> list[str]:
-        """The columns to ask for: nothing personal, and nothing that comes by itself."""
-        return [column for column in COLUMNS.values() if column not in BY_ITSELF] + sorted(self._dimensions.values())
 
     # -- what is due --------------------------------------------------------------------------------------------
 
@@ -215,137 +173,6 @@ class PiwikProPass(SourcePass):
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def _read_steps(self, steps: Sequence[Step], zone: ZoneInfo) -> None:
-        """Fetch ahead with four threads, land in order. A window that does not add up is narrowed, then left."""
-        waiting = deque(steps)
-        running: deque[tuple[Step, datetime, Future[Fetched]]] = deque()
-        done = 0
-        with ThreadPoolExecutor(THREADS) as threads:
-            try:
-                while waiting or running:
-                    while waiting and len(running) < THREADS:
-                        step = waiting.popleft()
-                        running.append((step, self._clock.now(), threads.submit(self._fetch, step, zone)))
-                    step, started, future = running.popleft()
-                    self._progress(step.label, done, done + len(running) + len(waiting) + 1)
-                    more = self._land(step, started, future.result(), zone)
-                    waiting.extendleft(reversed(more))
-                    done += not more
-            finally:
-                for _, _, future in running:
-                    future.cancel()
-        self._progress("", done, done)
-
-    def _fetch(self, step: Step, zone: ZoneInfo) -> Fetched:
-        """Every page of a window (in a thread). More rows than a page holds are fetched only if it cannot be cut."""
-        start, end = wall_clock(step.window.start, zone), wall_clock(step.window.end, zone)
-        if step.attempt > 1:
-            self._clock.sleep(BETWEEN_ATTEMPTS)
-        try:
-            first = self._client.events(start, end, self._columns, limit=self._page)
-            pages = [StoredPage.keep(first, self._file())]
-            if first.count <= self._page or _is_surely_not_full(first, self._page):
-                return Fetched(tuple(pages), first.count)
-            if len(planning.split(step.window, first.count, self._page, zone)) > 1:
-                return Fetched((), first.count, is_too_large=True)
-            for offset in range(self._page, first.count, self._page):
-                page = self._client.events(start, end, self._columns, limit=self._page, offset=offset)
-                if page.count != first.count:
-                    return Fetched((), first.count, trouble="the number of its rows changed while it was read")
-                pages.append(StoredPage.keep(page, self._file()))
-            return Fetched(tuple(pages), first.count)
-        except PageTooLarge as error:
-            self._refuse_nonsense(error)
-            if len(planning.split(step.window, 0, self._page, zone)) > 1:
-                return Fetched((), 0, is_too_large=True)
-            return Fetched((), 0, trouble=str(error))
-        except AnswerNotUnderstood as error:
-            self._refuse_nonsense(error)
-            return Fetched((), 0, trouble=str(error))
-
-    def _refuse_nonsense(self, error: SourceError) -> None:
-        """Raise `error` when the server answers so to any window: then no window of its own is to be given up.
-
-        Asked once a pass, of the last hour and in one row.
-        """
-        with self._nonsense_lock:
-            if self._makes_sense is None:
-                now = outside_repeated_hours(Window(self._now() - planning.ONE_HOUR, self._now()), self._zone)
-                start, end = wall_clock(now.start, self._zone), wall_clock(now.end, self._zone)
-                try:
-                    self._client.events(start, end, self._columns, limit=1)
-                    self._makes_sense = True
-                except (AnswerNotUnderstood, PageTooLarge):
-                    self._makes_sense = False
-        if not self._makes_sense:
-            raise error
-
-    def _file(self) -> Path:
-        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".json", delete=False) as file:
-            return Path(file.name)
-
-    def _land(self, step: Step, started: datetime, fetched: Fetched, zone: ZoneInfo) -> list[Step]:
-        """Land what was fetched of a window; gives what has to be read instead or again."""
-        if fetched.is_too_large:
-            return self._parts(step, planning.split(step.window, fetched.count, self._page, zone))
-        fetched = self._with_earlier(step.window, fetched)
-        reading = read_pages(self._connection, fetched.pages, self._dimensions, step.window, zone)
-        trouble = fetched.trouble or _what_is_wrong(fetched, reading)
-        if trouble is None and not reading.received and not self._is_empty(step.window, zone):
-            trouble = "the server gives nothing of it any more; what was landed is kept"
-        if trouble:
-            narrower = planning.narrowed(step.window, zone)
-            if step.attempt > 1 and len(narrower) > 1:
-                return self._parts(step, narrower)
-            if step.attempt < (ATTEMPTS if len(fetched.pages) < 2 else ATTEMPTS_BY_OFFSET):
-                self._earlier[step.window] = fetched
-                return [replace(step, attempt=step.attempt + 1)]
-        self._keep(step, started, fetched, reading, trouble, zone)
-        return []
-
-    def _with_earlier(self, window: Window, fetched: Fetched) -> Fetched:
-        """Pages by offset over a store without an order repeat and skip rows: several rounds together hold them all."""
-        earlier = self._earlier.pop(window, None)
-        if earlier is None or len(fetched.pages) < 2 or earlier.count != fetched.count:
-            return fetched
-        return replace(fetched, pages=earlier.pages + fetched.pages)
-
-    @staticmethod
-    def _parts(step: Step, windows: Sequence[Window]) -> list[Step]:
-        return [replace(step, window=window, attempt=1) for window in windows]
-
-    def _keep(
-        self, step: Step, started: datetime, fetched: Fetched, reading: ReadRows, trouble: str | None, zone: ZoneInfo
-    ) -> None:
-        """Land a window and note it. Rows of a window that does not add up are landed too, but prove nothing."""
-        is_kept = step.window.start >= started - timedelta(days=max(1, self._source.kept_days - 31))
-        with transaction(self._connection):
-            now = self._clock.now()
-            landed = land(
-                self._connection, self._key, reading, gone=step.window if is_kept and not trouble else None,
-                project_zone=self._project_zone, now=now,
-            )  # fmt: skip
-            ledger.note_window(
-                self._connection, self._key, step.window, landed,
-                tier=step.tier, zone=zone.key, proof="none" if trouble else "count",
-                status="incomplete" if trouble else "complete", detail=trouble, started=started, finished=now,
-                dimensions=self._mapping, expected=fetched.count,
-            )  # fmt: skip
-        self._add(landed)
-        if trouble:
-            self._result = replace(self._result, unproven=self._result.unproven + 1)
-
-    def _is_empty(self, window: Window, zone: ZoneInfo) -> bool:
-        """Whether a window that came back empty may be believed: nothing of it is stored, or around it there is more.
-
-        A server that answers with nothing at all (rights withdrawn, data removed) must not delete what we hold.
-        """
-        if not ledger.stored_in(self._connection, self._key, EVENTS.name, window):
-            return True
-        around = Window(window.start - BELIEVED_AROUND, min(window.end + BELIEVED_AROUND, self._now()))
-        around = outside_repeated_hours(around, zone)
-        return self._client.count(wall_clock(around.start, zone), wall_clock(around.end, zone)) > 0
-
     def _advance(self, zone: ZoneInfo, since: datetime, started: datetime) -> None:
         name = self._source.name
         with transaction(self._connection):
@@ -377,7 +204,7 @@ class PiwikProPass(SourcePass):
             changed = [window for window in windows if self._has_changed(window, zone)]
             parts = self._by_pages([Step("hourly", window) for window in changed], zone)
             # of a large day only the pages whose own count has changed
-            self._read_steps([s for s in parts if s.window in changed or self._has_changed(s.window, zone)], zone)
+            self._read_steps([s for s in parts if s.window in changed or self._has_changed(s.window, zone)])
         ledger.note_probed(self._connection, name, now)
 
     def _has_changed(self, window: Window, zone: ZoneInfo) -> bool:
@@ -415,7 +242,7 @@ class PiwikProPass(SourcePass):
         differing = []
         for day in due:
             if self._compare(day, reported.get(day, 0), zone) in READ_AGAIN | {"not_archived"}:
-                self._read_steps(self._by_pages([Step("reconcile", day_window(day, zone))], zone), zone)
+                self._read_steps(self._by_pages([Step("reconcile", day_window(day, zone))], zone))
                 verdict = self._compare(day, reported.get(day, 0), zone, again=True)
                 if verdict == "differs" and day in known:  # once may be a moment between two answers
                     differing.append(day)
@@ -454,32 +281,14 @@ class PiwikProPass(SourcePass):
         if outside_repeated_hours(window, zone) != window:
             return  # the server could not tell which of the two hours is meant
         start, end = wall_clock(window.start, zone), wall_clock(window.end, zone)
-        columns = ["event_id", "visitor_id", *(c for c in self._columns if c != "event_index")]
+        columns = ["event_id", "visitor_id", *(c for c in self._reader.columns if c != "event_index")]
         pages = []
         received = self._client.real_time(start, end, columns, limit=self._page)
-        pages.append(StoredPage.keep(received, self._file()))
+        pages.append(self._reader.stored(received))
         for offset in range(self._page, received.count, self._page):
             page = self._client.real_time(start, end, columns, limit=self._page, offset=offset)
-            pages.append(StoredPage.keep(page, self._file()))
+            pages.append(self._reader.stored(page))
         read_pages(self._connection, pages, self._dimensions, window, zone)
         state = ledger.state(self._connection, self._source.name)
         with transaction(self._connection):
             land_provisional(self._connection, self._key, before=state.watermark if state else None, now=now)
-
-
-def _what_is_wrong(fetched: Fetched, reading: ReadRows) -> str | None:
-    """Why a window does not add up, None when it does."""
-    if reading.outside:
-        return f"{reading.outside} rows lie outside of it"
-    read = reading.copies + len(reading.quarantined) if len(fetched.pages) > 1 else reading.received
-    if read != fetched.count:
-        return f"the server announced {fetched.count} rows and gave {read}"
-    return None
-
-
-def _is_surely_not_full(page: Page, limit: int) -> bool:
-    """Whether a page holds fewer rows than were asked for, whatever it announces: then a part of its window would not
-    either. Rows stand apart by these bytes; a text that holds them too makes the page look fuller."""
-    if page.exact_frame:
-        return page.rows.count(b"],[") + 1 < limit
-    return len(json.loads(page.rows.decode("utf-8", errors="replace"))["data"]) < limit

@@ -2,7 +2,7 @@
 
 Three tiers: each pass what is not covered and the newest six hours; hourly the older windows of the look-back whose
 count has changed; nightly the whole look-back. No edge lies in an hour that autumn repeats: the server compares wall
-clocks, and a wall clock of that hour names two instants. Not here: doing it (piwik_pro_pass.py).
+clocks, and a wall clock of that hour names two instants. Not here: doing it (piwik_pro_pass.py, piwik_pro_windows.py).
 """
 
 from __future__ import annotations
