@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from matokit_pipelines.cli.frame import AsJson, Frame, day_range, frame_of
+from matokit_pipelines.cli.frame import AsJson, Frame, counted, day_range, frame_of, shortened
 
 if TYPE_CHECKING:
+    from matokit_pipelines.warehouse.checks import CheckResult
     from matokit_pipelines.warehouse.passes import PassResult
     from matokit_pipelines.warehouse.refresh import Built
 
 FROM = typer.Option(None, "--from", metavar="DAY", help="First whole day, such as 2026-11-01.")
+LONGEST_EXAMPLE = 160  # characters
 TO = typer.Option(None, "--to", metavar="DAY", help="Last whole day, included; default: today.")
 
 
@@ -105,8 +107,13 @@ def _show(frame: Frame, built: Built, *, as_json: bool) -> None:
     failed = [check for check in built.result.checks if not check.passed]
     frame.say(f"{len(built.result.checks)} checks, {len(failed)} warnings.")
     for check in failed:
-        frame.say(f"warning: {check.table}: {check.sentence} ({check.failing_rows:,} rows)")
+        frame.say(f"warning: {check.table}: {check.sentence} ({counted(check.failing_rows, 'row')}){such_as(check)}")
     if built.manifest:
         frame.say(f"Published snapshot {built.manifest.generation}.")
     else:
         frame.say("The snapshot in service is still right.")
+
+
+def such_as(check: CheckResult) -> str:
+    """The examples of a warning, to end its line with."""
+    return "".join(f"\n  {shortened(example, LONGEST_EXAMPLE)}" for example in check.examples)

@@ -79,7 +79,9 @@ def written_checks(model: Model) -> list[Check]:
 
 
 def row_checks(model: Model) -> list[Check]:
-    """The checks that model.yaml asks of each single row."""
+    """The checks that model.yaml asks of each single row; none of a view's."""
+    if model.file.materialisation == "view":
+        return []
     return [check for column in model.file.columns for check in _of_column(model, column)]
 
 
@@ -107,22 +109,35 @@ def _of_column(model: Model, column: Column) -> Iterator[Check]:
 def run_checks(
     con: duckdb.DuckDBPyConnection, model: Model, parts: Sequence[Part] | None = None, zone: ZoneInfo = UTC
 ) -> list[CheckResult]:
-    """Check a table, or the `parts` of an incremental one that were just derived."""
+    """Check a table, or the `parts` of an incremental one that were just derived.
+
+    The rows of a view are not looked at: they are those of the tables derived from it, which are.
+    """
     counts: dict[str, int] = {}
-    checks = [*row_checks(model), *([_unique(model)] if model.key else []), *written_checks(model)]
+    examples: dict[str, tuple[str, ...]] = {}
+    checks = [*row_checks(model), *_unique(model), *written_checks(model)]
     for number, part in enumerate([None] if parts is None else parts):
         where = f"where {condition(model)}" if part else ""
         given = part.parameters(zone) if part else _ALWAYS
         failing = [*_row_counts(con, model, where, given)]
-        if model.key:
-            failing.append(_not_unique(con, model, where, given))
+        failing += [_not_unique(con, model, where, given) for _ in _unique(model)]
         for check in written_checks(model):
             is_of_parts = "$" in check.query
             again = number > 0 and not is_of_parts  # it has seen everything already
             failing.append(0 if again else int(execute(con, f"select count(*) from ({check.query}\n)", given)[0][0]))
+            if failing[-1] and len(examples.get(check.name, ())) < MOST_EXAMPLES:
+                examples[check.name] = (*examples.get(check.name, ()), *_examples(con, check, given))[:MOST_EXAMPLES]
         for check, rows in zip(checks, failing, strict=True):
             counts[check.name] = counts.get(check.name, 0) + rows
-    return [_result(model, check, counts.get(check.name, 0)) for check in checks]
+    return [_result(model, check, counts.get(check.name, 0), examples.get(check.name, ())) for check in checks]
+
+
+def _examples(con: duckdb.DuckDBPyConnection, check: Check, given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The first values of the column `example`, in the order of the statement; none for a blocking check."""
+    if check.severity != "warn" or not _NAMES_EXAMPLE.search(check.query):
+        return ()
+    found = execute(con, f"select example from ({check.query}\n) limit {MOST_EXAMPLES}", given)
+    return tuple(str(row[0]) for row in found)
 
 
 def _row_counts(con: duckdb.DuckDBPyConnection, model: Model, where: str, given: Mapping[str, Any]) -> tuple[int, ...]:
@@ -133,8 +148,10 @@ def _row_counts(con: duckdb.DuckDBPyConnection, model: Model, where: str, given:
     return tuple(int(rows) for rows in execute(con, f"select {counts} from {model.name} {where}", given)[0])
 
 
-def _unique(model: Model) -> Check:
-    return Check("key_unique", "fail", f"({', '.join(model.key)}) is unique")
+def _unique(model: Model) -> list[Check]:
+    if not model.key or model.file.materialisation == "view":
+        return []
+    return [Check("key_unique", "fail", f"({', '.join(model.key)}) is unique")]
 
 
 def _not_unique(con: duckdb.DuckDBPyConnection, model: Model, where: str, given: Mapping[str, Any]) -> int:

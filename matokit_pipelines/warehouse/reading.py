@@ -1,16 +1,18 @@
-"""How one event would be read, rule by rule: the same SQL as every build, on one row in memory.
+"""How events would be read, rule by rule: the same SQL as every build, on rows in memory.
 
-Not here: the rules themselves (`sql/staging/event_readings`, `sql/staging/installer_events`); this module only puts
-their answer into sentences.
+Not here: the rules themselves (`sql/staging/event_readings`, `installer_events`, `contract_findings`); this module only
+puts their answer into sentences. Where events come from (cli/).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
+import polars as pl
 
 from matokit_pipelines.warehouse.build import BuildOptions, build
 from matokit_pipelines.warehouse.connection import in_memory
@@ -32,9 +34,18 @@ RULES: tuple[tuple[int, str], ...] = (
 _ANY_TIME = datetime(2026, 1, 15, 12, tzinfo=UTC)  # rules ask no clock; any instant reads the same
 
 
+_LANDED_AS = {
+    "os": "os_raw", "architecture": "architecture_raw", "commit": "commit_raw", "duration": "duration_raw",
+    "error_type": "error_type_raw", "exit_code": "exit_code_raw", "event_id": "sender_event_id_raw",
+    "contract": "contract_raw",
+}  # fmt: skip
+FAULTS_OF_DAYS = ("form", "ambiguous")  # what contract_findings keeps for comparison; no fault of one event
+
+
 @dataclass(frozen=True)
 class RawEvent:
-    """One event as it is landed; None is "not sent", an empty text was sent empty."""
+    """One event as it is landed; None is "not sent", an empty text was sent empty. From `os` on: the dimensions, the
+    last five those of the sender contract (docs/events.md)."""
 
     category: str | None
     name: str | None = None
@@ -43,6 +54,20 @@ class RawEvent:
     os: str | None = None
     architecture: str | None = None
     commit: str | None = None
+    duration: str | None = None
+    error_type: str | None = None
+    exit_code: str | None = None
+    event_id: str | None = None
+    contract: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the contract does not know of an event: columns of staging.contract_findings."""
+
+    kind: str
+    reason: str
+    finding: str
 
 
 @dataclass(frozen=True)
@@ -71,25 +96,56 @@ class Reading:
 
 def explain(options: BuildOptions, event: RawEvent) -> Reading:
     """Read one event with the settings of `options`, as if it were the only one ever landed."""
+    [(reading, _)] = read_all(options, [event])
+    return reading
+
+
+def read_all(options: BuildOptions, events: Sequence[RawEvent]) -> list[tuple[Reading, tuple[Finding, ...]]]:
+    """Read `events` as if they and no others had ever landed: what was read of each, and what the contract does not
+    know of it. Evidence on value 0 is what they give each other; a sender's id is never taken for a repeat."""
+    columns = [name for name in Reading.__dataclass_fields__ if name != "steps"]
     with in_memory(_ANY_TIME) as connection:
-        _land(connection, event)
+        _land(connection, events)
         build(connection, options=options, now=_ANY_TIME)
-        columns = [name for name in Reading.__dataclass_fields__ if name != "steps"]
-        row = connection.execute(f"select {', '.join(columns)} from staging.installer_events").fetchall()[0]
-    found = dict(zip(columns, row, strict=True))
-    return Reading(**found, steps=_steps(event, found))
+        rows = connection.execute(
+            f"select {', '.join(columns)} from staging.installer_events order by source"
+        ).fetchall()
+        findings = connection.execute(
+            "select source::integer, kind, reason, finding from staging.contract_findings"
+            " where not list_contains(?, kind) order by all",
+            [list(FAULTS_OF_DAYS)],
+        ).fetchall()
+    of_event: dict[int, list[Finding]] = {}
+    for place, *rest in findings:
+        of_event.setdefault(place, []).append(Finding(*rest))
+    readings = []
+    for place, (event, row) in enumerate(zip(events, rows, strict=True)):
+        found = dict(zip(columns, row, strict=True))
+        readings.append((Reading(**found, steps=_steps(event, found)), tuple(of_event.get(place, ()))))
+    return readings
 
 
-def _land(connection: duckdb.DuckDBPyConnection, event: RawEvent) -> None:
-    row = {
-        "source": "explain", "site_id": "1", "event_id": "1", "visit_id": 1, "visitor_id": "1",
-        "event_ts": _ANY_TIME, "fold_ambiguous": False, "visit_first_ts": _ANY_TIME, "visit_last_ts": _ANY_TIME,
-        "landed_at": _ANY_TIME, "changed_at": _ANY_TIME,
-        "category": event.category, "action": event.action, "name": event.name, "value": event.value,
-        "os_raw": event.os, "architecture_raw": event.architecture, "commit_raw": event.commit,
+def _land(connection: duckdb.DuckDBPyConnection, events: Sequence[RawEvent]) -> None:
+    """Each event as the only one of a source of its own, named by its place, so that it can be found again."""
+    rows = [
+        {"source": f"{place:09d}", "value": event.value}
+        | {_LANDED_AS.get(name, name): text for name, text in asdict(event).items() if name != "value"}
+        for place, event in enumerate(events)
+    ]
+    schema = dict.fromkeys(rows[0], pl.String) | {"value": pl.Float64}
+    landed = pl.DataFrame(rows, schema=schema)
+    constant = {
+        "site_id": "1", "event_id": "1", "visit_id": 1, "visitor_id": "1", "fold_ambiguous": False,
+        "event_ts": _ANY_TIME, "visit_first_ts": _ANY_TIME, "visit_last_ts": _ANY_TIME, "landed_at": _ANY_TIME,
+        "changed_at": _ANY_TIME,
     }  # fmt: skip
-    marks = ", ".join("?" for _ in row)
-    connection.execute(f"insert into raw.matomo_events ({', '.join(row)}) values ({marks})", list(row.values()))
+    connection.register("landed_now", landed)
+    connection.execute(
+        f"insert into raw.matomo_events ({', '.join([*schema, *constant])})"
+        f" select {', '.join(schema)}, {', '.join(f'${name}' for name in constant)} from landed_now",
+        constant,
+    )
+    connection.unregister("landed_now")
 
 
 def _steps(event: RawEvent, found: dict[str, Any]) -> tuple[str, ...]:

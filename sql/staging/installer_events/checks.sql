@@ -26,10 +26,3 @@ from staging.installer_events
 where event_date between $first_day and $last_day
     and counted
     and (outcome not in ('success', 'failure') or component is null or form in ('test', 'marker'));
-
--- #warn contract_drift: every installer category is in the list of categories
-select distinct category_raw
-from staging.installer_events
-where event_date between $first_day and $last_day
-    and is_contract_drift
-    and left_out_reason is distinct from 'vanished';
