@@ -25,6 +25,7 @@ from matokit_pipelines.windows import ONE_DAY, zone_named
 
 __all__ = ["BuildOptions", "BuildResult", "build"]
 
+CHECKS, COMMIT = "checks", "commit"  # what progress is told after the models
 MACROS = "macros"  # the name of sql/macros.sql in ledger.model_state
 PRODUCT_DAY = "staging.product_day"
 
@@ -60,7 +61,8 @@ def build(
     """Derive staging and marts from raw and ledger, and commit.
 
     The days are those of `ledger.touched_days` and `days` (project zone); `full` derives everything. A model whose
-    SQL, description, lists, settings or parents changed is derived in full. `progress` is told (model, number, of).
+    SQL, description, lists, settings or parents changed is derived in full. `progress` is told (model, number, of), then
+    of checks and of the commit.
     Raises CheckFailed when a blocking check fails; then nothing has changed.
     """
     work = _Build(con, options, sql_root or resources.path("sql"), full)
@@ -98,16 +100,19 @@ class _Build:
         states = self._prepare()
         touched = {row[0] for row in self.con.execute("select distinct event_date from ledger.touched_days").fetchall()}
         self.days = touched | set(days)
+        tell = progress or (lambda *_: None)
+        steps = len(self.ordered) + 2
         for number, model in enumerate(self.ordered, start=1):
-            if progress:
-                progress(model.name, number, len(self.ordered))
+            tell(model.name, number, steps)
             self._derive(model)
+        tell(CHECKS, steps - 1, steps)
         checks = self._check()
         if touched:
             self.con.execute("delete from ledger.touched_days")
         if self.commits:
             touched_by.note_commits(self.con, [])
         self._remember(states, now)
+        tell(COMMIT, steps, steps)
         rebuilt = tuple(model.name for model in self.ordered if model.name in self.stale)
         return BuildResult(tuple(sorted(self.days)), self.rows, rebuilt, checks, bool(self.dirty))
 

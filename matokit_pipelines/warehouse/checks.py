@@ -133,11 +133,13 @@ def run_checks(
 
 
 def _examples(con: duckdb.DuckDBPyConnection, check: Check, given: Mapping[str, Any]) -> tuple[str, ...]:
-    """The first values of the column `example`, in the order of the statement; none for a blocking check."""
+    """The first values of the column `example`, in the order of the statement, each on one line; none for a blocking
+    check. They hold text from elsewhere, so what is not printable becomes a blank."""
     if check.severity != "warn" or not _NAMES_EXAMPLE.search(check.query):
         return ()
     found = execute(con, f"select example from ({check.query}\n) limit {MOST_EXAMPLES}", given)
-    return tuple(str(row[0]) for row in found)
+    texts = ("".join(letter if letter.isprintable() else " " for letter in str(row[0])) for row in found)
+    return tuple(" ".join(text.split()) for text in texts)
 
 
 def _row_counts(con: duckdb.DuckDBPyConnection, model: Model, where: str, given: Mapping[str, Any]) -> tuple[int, ...]:

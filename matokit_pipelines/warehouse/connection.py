@@ -30,6 +30,7 @@ RUN_WAIT_SECONDS = 600.0
 # How much a journal may hold before DuckDB works it into the file, which rewrites what was landed last: at its default
 # of 16 MB nearly each page of 100,000 rows did that, for a third of the cost of a first reading.
 JOURNAL = "128MB"
+MEMORY = "1GB"  # what a build holds at once; beyond it DuckDB uses the temporary folder, not the machine's memory
 _FULL = ("no space left", "file too large", "disk quota", "could not allocate block", "out of disk")
 _DAMAGED = (
     "not a valid duckdb database",
@@ -83,9 +84,12 @@ class Warehouse:
         with self.exclusive(), translated(self.path):
             if not self.path.exists():
                 self._make_file()
-            connection = duckdb.connect(
-                self.path, config={"temp_directory": str(self.home / "tmp"), "checkpoint_threshold": JOURNAL}
-            )
+            settings: dict[str, str | bool | int | float | list[str]] = {
+                "temp_directory": str(self.home / "tmp"),
+                "checkpoint_threshold": JOURNAL,
+                "memory_limit": MEMORY,
+            }
+            connection = duckdb.connect(self.path, config=settings)
             try:
                 prepare(connection, self.clock.now())
                 yield connection
