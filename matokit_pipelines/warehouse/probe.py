@@ -67,7 +67,7 @@ def _asked(home: Home, connection: duckdb.DuckDBPyConnection, sources: Sequence[
         return Due(True, reason)
     troubles = []
     for source in sources:
-        question, error = _ask(home, connection, source, len(sources))
+        question, error = ask(home, connection, source, len(sources))
         if question.finding:
             return Due(True, f"Source {source.name} {question.finding}.")
         if error:
@@ -77,7 +77,7 @@ def _asked(home: Home, connection: duckdb.DuckDBPyConnection, sources: Sequence[
     return Due(False, " ".join(troubles) or "No source holds anything new.")
 
 
-def _ask(
+def ask(
     home: Home, connection: duckdb.DuckDBPyConnection, source: SourceSettings, sources: int
 ) -> tuple[Question, str | None]:
     """A question that was asked, and the sentence of a source that refused."""
