@@ -83,7 +83,7 @@ class Frame:
         """Rows as a table, or as one JSON array."""
         if as_json:
             sys.stdout.write(
-                json.dumps([dict(row) for row in rows], default=plain, ensure_ascii=False, indent=1) + "\n"
+                json.dumps(said_in_json(rows), default=plain, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
             )
             return
         if not rows:
@@ -173,6 +173,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value)
+
+
+def said_in_json(value: Any) -> Any:
+    """`value` with null for NaN and the infinities, and names for the keys of maps, at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name if isinstance(name, str) else str(plain(name)): said_in_json(one) for name, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [said_in_json(one) for one in value]
+    return value
 
 
 def points_of(share: float | None) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -64,12 +65,25 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str,
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, object]]:
-    """The rows of any one statement as dicts, for printing: keeps types that a frame has no place for."""
+    """The rows of any one statement as dicts, for printing: keeps types that a frame has no place for.
+
+    Of columns of one name the later ones are told apart by a number: `n`, `n_2`, `n_3`.
+    """
     cursor: duckdb.DuckDBPyConnection | None = connection.execute(sql)
     if cursor is None:
         return []  # nothing but blanks or comments
-    names = [column[0] for column in cursor.description or []]
+    names = _told_apart([column[0] for column in cursor.description or []])
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The names with a number after those that came before, which makes none of another column's."""
+    given: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(2))
+        new = next(one for one in numbered if one not in given and one not in names) if name in given else name
+        given[new] = None
+    return list(given)
 
 
 def serving_folder(home: Path) -> Path:
@@ -82,14 +96,17 @@ def publish(warehouse: Warehouse, *, code_version: str, rule_version: str, proje
 
     The warehouse must not be open in this process. A crash leaves the previous snapshot in service.
     """
-    with warehouse.exclusive(), translated(warehouse.path):
-        folder = serving_folder(warehouse.home)
+    folder = serving_folder(warehouse.home)
+    with warehouse.exclusive(), translated(folder / "CURRENT"):
         folder.mkdir(parents=True, exist_ok=True)
         generation = _next_generation(folder)
         building = folder / f".tmp-{generation}-{os.getpid()}.duckdb"
         for leftover in folder.glob(".tmp-*"):
             leftover.unlink()
-        manifest = _build(warehouse, building, generation, code_version, rule_version, project_zone)
+        building.touch()  # DuckDB, which takes no empty file, would not say which folder may not be written to
+        building.unlink()
+        with translated(warehouse.path):
+            manifest = _build(warehouse, building, generation, code_version, rule_version, project_zone)
         target = folder / f"marts-{generation}.duckdb"
         _sync(building)
         building.rename(target)

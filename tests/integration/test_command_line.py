@@ -101,6 +101,11 @@ def test_the_walk_of_the_readme(
     assert json.loads(out)[0]["n"] > 0
     code, out, _ = matokit(capfd, "query", "--warehouse", "select count(*) as n from raw.matomo_events", "--json")
     assert json.loads(out) == [{"n": sent}]
+    odd = "select 'nan'::double as a, '-inf'::double as a, ['inf'::double, 0.5] as b, map {1.5: 'nan'::double} as c"
+    code, out, _ = matokit(capfd, "query", odd, "--json")
+    assert code == 0
+    [row] = json.loads(out, parse_constant=pytest.fail)
+    assert row == {"a": None, "a_2": None, "b": [None, 0.5], "c": {"1.5": None}}
     code, _, err = matokit(capfd, "query", "drop table success_rate_daily")
     assert code == 2
     assert err.count("\n") == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.landing import Landed, SourceKey
 from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.windows import Window
+from tests.rights import without_rights
 
 NOW = datetime.now(UTC)
 UUID = "00000000-0000-4000-8000-000000000000"
@@ -195,26 +195,12 @@ def test_an_env_file_that_is_no_text_is_named(
     assert (code, err) == (2, "The .env beside the settings is not UTF-8 text; save it as UTF-8.\n")
 
 
-@contextmanager
-def who_may_write_nothing() -> Iterator[Path]:
-    """A folder that this process may read only; one that may do everything becomes nobody for a while."""
-    was = os.geteuid()
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o555)
-        if was == 0:
-            os.seteuid(65_534)
-        try:
-            yield Path(name)
-        finally:
-            os.seteuid(was)
-            Path(name).chmod(0o755)
-
-
 def test_a_folder_that_may_not_be_written_to_is_named(
     folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert matokit(capfd, "init", "--site", UUID)[0] == 0  # and everything is loaded, which nobody may not do
-    with who_may_write_nothing() as locked:
+    with without_rights() as locked:
+        locked.chmod(0o555)
         monkeypatch.chdir(locked)
         code, out, err = matokit(capfd, "init", "--site", UUID)
     monkeypatch.chdir(folder)
