@@ -57,7 +57,7 @@ SHORT_WAIT_SECONDS = 2.0
 
 def status(context: typer.Context, as_json: bool = AsJson) -> None:
     """Up to where each source is complete, what is missing, and which snapshot is in service."""
-    from matokit_pipelines.cli import status_words
+    from matokit_pipelines.cli import drift_words, status_words
     from matokit_pipelines.clock import SystemClock
     from matokit_pipelines.errors import NothingPublished, WarehouseLocked
     from matokit_pipelines.warehouse.refresh import Home
@@ -78,8 +78,9 @@ def status(context: typer.Context, as_json: bool = AsJson) -> None:
     try:
         with open_current(home.loaded.home) as snapshot:
             published = snapshot.manifest
+            drifts = drift_words.lines(snapshot)
     except NothingPublished:
-        published = None
+        published, drifts = None, []
     if as_json:
         frame.rows(found, as_json=True)
         return
@@ -96,6 +97,8 @@ def status(context: typer.Context, as_json: bool = AsJson) -> None:
         frame.say(f"Snapshot {published.generation}, published {moment_of(published.published_at, now)}.")
     else:
         frame.say("Nothing is published yet; run `matokit build`.")
+    for line in drifts:
+        frame.say(line)
 
 
 def sources(connection: duckdb.DuckDBPyConnection, now: datetime) -> list[dict[str, Any]]:

@@ -159,7 +159,7 @@ def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
     failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
     for check in failed:
         if check.check_name not in (SOURCES_ANSWER, NOTHING_IS_MISSING):
-            yield f"Warning: {check.asset_key.to_user_string()}: {check.check_name}"
+            yield f"Warning: {check.asset_key.to_user_string()}: {check.description or check.check_name}"
 
 
 def _trouble(run: dg.ExecuteInProcessResult) -> MatokitError | None:

@@ -88,5 +88,16 @@ def _check_results(context: dg.AssetExecutionContext, result: BuildResult) -> It
                 asset_key=key,
                 check_name=name,
                 severity=dg.AssetCheckSeverity.WARN,  # a blocking one has ended the build already
-                metadata={"failing_rows": found.failing_rows if found else 0, "ran": found is not None},
+                description=_found_wrong(found) if found and not found.passed else None,
+                metadata={
+                    "failing_rows": found.failing_rows if found else 0,
+                    "ran": found is not None,
+                    "examples": list(found.examples) if found else [],
+                },
             )
+
+
+def _found_wrong(check: CheckResult) -> str:
+    """What a warning says: what should hold, and up to three examples of what does not."""
+    such_as = f": {'; '.join(check.examples)}" if check.examples else ""
+    return f"{check.sentence} (not so: {check.failing_rows:,}){such_as}"
