@@ -61,8 +61,8 @@ def build(
     """Derive staging and marts from raw and ledger, and commit.
 
     The days are those of `ledger.touched_days` and `days` (project zone); `full` derives everything. A model whose
-    SQL, description, lists, settings or parents changed is derived in full. `progress` is told (model, number, of), then
-    of checks and of the commit.
+    SQL, description, lists, settings or parents changed is derived in full. `progress` is told (model, number, of),
+    then of checks and of the commit.
     Raises CheckFailed when a blocking check fails; then nothing has changed.
     """
     work = _Build(con, options, sql_root or resources.path("sql"), full)
