@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -29,6 +30,9 @@ LOOPBACK = "127.0.0.1"
 DEFINITIONS = "matokit_pipelines.orchestration.definitions"
 CUT_OFF_RUNS = "matokit_pipelines.orchestration.up_cut_off_runs"
 DAEMON_SPEAKS = "configured with the following daemons"  # what Dagster 1.13 logs when its daemons are started
+# Below those that systems hand out to clients: a client that tries such a port again and again while nobody listens
+# is some time given the same port for itself, connects to itself, and keeps the server from coming back.
+OWN_PORTS = range(20_000, 30_000)
 LEFTOVERS_WAIT_SECONDS = 20.0
 
 
@@ -136,23 +140,34 @@ def _is_alive(pid: int) -> bool:
 
 
 def free_port(host: str, port: int) -> int:
-    """`port`, or any when it is 0; SettingsError when it cannot be listened on."""
+    """`port`, or any free one when it is 0; SettingsError when it cannot be listened on."""
     import errno
-    import socket
 
     from matokit_pipelines.errors import SettingsError
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if port == 0:
+        for candidate in random.SystemRandom().sample(OWN_PORTS, 100):
+            if not _refusal(host, candidate):
+                return candidate
+    if not (refusal := _refusal(host, port)):
+        return port
+    if refusal.errno == errno.EADDRINUSE:
+        raise SettingsError(f"Port {port} of {host} is in use; name another one with --port.") from refusal
+    said = refusal.strerror or refusal
+    raise SettingsError(
+        f"Nothing can listen on port {port} of {host} ({said}); name others with --host and --port."
+    ) from refusal
+
+
+def _refusal(host: str, port: int) -> OSError | None:
+    import socket
+
     try:
-        with socket.create_server((host, port), family=family) as server:
-            return int(server.getsockname()[1])
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise SettingsError(f"Port {port} of {host} is in use; name another one with --port.") from error
-        raise SettingsError(
-            f"Nothing can listen on port {port} of {host} ({error.strerror or error}); name others with --host and "
-            "--port."
-        ) from error
+        return error
+    return None
 
 
 def tell(frame: Frame, loaded: Loaded, host: str) -> None:
