@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+_DAGSTER_FILES = ("dagster.yaml", "workspace.yaml")
 
 
 def path(name: str) -> Path:
@@ -34,13 +35,15 @@ def put_dagster_settings(home: Path) -> str:
     """
     folder = dagster_home(home)
     folder.mkdir(parents=True, exist_ok=True)
-    differing = []
-    for name in ("dagster.yaml", "workspace.yaml"):
-        delivered, used = path(name).read_bytes(), folder / name
-        if not used.exists():
-            used.write_bytes(delivered)
-        elif used.read_bytes() != delivered:
-            differing.append(name)
-    if differing:
+    for name in _DAGSTER_FILES:
+        if not (folder / name).exists():
+            (folder / name).write_bytes(path(name).read_bytes())
+    if differing := differing_dagster_settings(home):
         return f"{' and '.join(differing)} in {folder} differ from those delivered and were left as they are"
     return f"Dagster's settings are in {folder}"
+
+
+def differing_dagster_settings(home: Path) -> list[str]:
+    """The names of the files in the home's DAGSTER_HOME that are there and differ from those delivered."""
+    used = {name: dagster_home(home) / name for name in _DAGSTER_FILES}
+    return [name for name, file in used.items() if file.exists() and file.read_bytes() != path(name).read_bytes()]

@@ -237,6 +237,12 @@ class HttpSettings(_Section):
     )
 
 
+class OrchestrationSettings(_Section):
+    """When things happen by themselves, under `matokit up`."""
+
+    refresh_minutes: int = Field(5, ge=1, le=60, description="Minutes between two looks at the sources for news.")
+
+
 class Settings(_Section):
     """All settings."""
 
@@ -244,6 +250,7 @@ class Settings(_Section):
     sources: tuple[SourceSettings, ...] = ()
     events: EventSettings = Field(default_factory=EventSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
+    orchestration: OrchestrationSettings = Field(default_factory=OrchestrationSettings)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Settings:
@@ -279,7 +286,12 @@ class Settings(_Section):
         raise SettingsError(f'There is no source "{name}" in the settings; known: {known}.')
 
 
-SECTIONS: dict[str, type[_Section]] = {"project": ProjectSettings, "events": EventSettings, "http": HttpSettings}
+SECTIONS: dict[str, type[_Section]] = {
+    "project": ProjectSettings,
+    "events": EventSettings,
+    "http": HttpSettings,
+    "orchestration": OrchestrationSettings,
+}
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
+from matokit_pipelines import resources
 from matokit_pipelines.cli.checkup_sources import check_source
 from matokit_pipelines.cli.checkup_tables import check_tables
 from matokit_pipelines.cli.findings import Finding, State, guarded
+from matokit_pipelines.settings import SECTIONS
 from matokit_pipelines.warehouse.refresh import Home
 
 LITTLE_SPACE = 1 << 30
@@ -23,6 +25,7 @@ def check_up(home: Home) -> Iterator[Finding]:
     for source in home.loaded.settings.sources:
         yield from guarded(f"source {source.name}", check_source(home, source, zones))
     yield _disk(home)
+    yield from _dagster(home)
     if home.warehouse.path.exists():
         yield from guarded("warehouse", check_tables(home, zones))
     else:
@@ -33,8 +36,8 @@ def _settings(home: Home) -> Iterator[Finding]:
     loaded = home.loaded
     yield Finding("good", "settings", f"{loaded.file or 'no file, defaults only'}; home {loaded.home}")
     settings = loaded.settings
-    for name, section in (("project", settings.project), ("events", settings.events), ("http", settings.http)):
-        for key, value in section:
+    for name in SECTIONS:
+        for key, value in getattr(settings, name):
             if origin := loaded.origin.get(f"{name}.{key}"):
                 yield Finding("good", f"{name}.{key}", f"{value!r} from {origin}")
     for variable in loaded.strangers:
@@ -48,3 +51,14 @@ def _disk(home: Home) -> Finding:
     free = shutil.disk_usage(folder).free
     state: State = "good" if free > LITTLE_SPACE else "note"
     return Finding(state, "disk", f"{free / (1 << 30):.1f} GiB free at {folder}")
+
+
+def _dagster(home: Home) -> Iterator[Finding]:
+    folder = resources.dagster_home(home.loaded.home)
+    if differing := resources.differing_dagster_settings(home.loaded.home):
+        names = " and ".join(differing)
+        yield Finding(
+            "note", "dagster", f"{names} in {folder} differ from those delivered; delete them there to get those again"
+        )
+    elif folder.exists():
+        yield Finding("good", "dagster", f"its settings in {folder} are those delivered")

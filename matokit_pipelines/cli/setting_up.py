@@ -84,7 +84,7 @@ def parse_dimensions(text: str) -> dict[str, int]:
 
 def settings_text(project: BaseModel, source: BaseModel) -> str:
     """The settings file: what was asked for, and every other key with its default, commented out."""
-    from matokit_pipelines.settings import EventSettings, HttpSettings
+    from matokit_pipelines.settings import EventSettings, HttpSettings, OrchestrationSettings
 
     return "\n".join(
         [
@@ -100,6 +100,9 @@ def settings_text(project: BaseModel, source: BaseModel) -> str:
             "",
             "[http]",
             *_lines(HttpSettings(), given=False),
+            "",
+            "[orchestration]",
+            *_lines(OrchestrationSettings(), given=False),
             "",
         ]
     )

@@ -3,18 +3,15 @@
 Not here: the graph.
 """
 
-import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError, DagsterInstance, DagsterInvalidConfigError
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from sqlalchemy.exc import DBAPIError
 from yaml import YAMLError
 
@@ -29,17 +26,19 @@ from matokit_pipelines.errors import (
     WarehouseDamaged,
     WarehouseError,
 )
-from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, NOTHING_IS_MISSING, SOURCES_ANSWER
+from matokit_pipelines.orchestration.assets.extract import NOTHING_IS_MISSING, RAW, SOURCES_ANSWER
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
-from matokit_pipelines.orchestration.definitions import build_definitions
+from matokit_pipelines.orchestration.days import REFRESH, range_tags
+from matokit_pipelines.orchestration.definitions import build_definitions, calendar_for
+from matokit_pipelines.orchestration.pool import end_dead_runs as end_dead_runs
+from matokit_pipelines.orchestration.pool import my_tags
 from matokit_pipelines.orchestration.resources import GivenHome
+from matokit_pipelines.orchestration.weekly import is_due, page_of
 from matokit_pipelines.warehouse.connection import disk_full, translated
 from matokit_pipelines.warehouse.probe import probe
 from matokit_pipelines.warehouse.refresh import Home
-from matokit_pipelines.warehouse.snapshots import open_current
-from matokit_pipelines.windows import ONE_DAY, last_complete_week, start_of_day, week_label
+from matokit_pipelines.windows import last_complete_week, local_date
 
-PID_TAG, HOST_TAG = "matokit/pid", "matokit/host"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -57,18 +56,20 @@ def refresh(home: Home) -> Outcome:
     Raises what a step raised; a source that could not be read is in the outcome, since all else went on.
     """
     definitions = build_definitions(GivenHome(home))
+    calendar, zone = calendar_for(GivenHome(home)), home.loaded.settings.project.zone
     with storage_in_words(home.loaded.home), instance_of(home.loaded.home) as instance:
         end_dead_runs(instance)
-        run = definitions.resolve_job_def("refresh").execute_in_process(
-            instance=instance, run_config=_QUIET, tags=_my_tags()
+        shown = range_tags(calendar, local_date(home.clock.now(), zone))
+        run = definitions.resolve_job_def(REFRESH).execute_in_process(
+            instance=instance, run_config=_QUIET, tags={**my_tags(), **shown}
         )
         lines = [*_sentences(run)]
-        monday = last_complete_week(home.clock.now(), home.loaded.settings.project.zone)
-        if _week_is_due(home, monday):
+        monday = last_complete_week(home.clock.now(), zone)
+        if is_due(home, monday):
             definitions.resolve_job_def("weekly_report").execute_in_process(
-                instance=instance, run_config=_QUIET, partition_key=monday.isoformat(), tags=_my_tags()
+                instance=instance, run_config=_QUIET, partition_key=calendar.key_of_week(monday), tags=my_tags()
             )
-            lines.append(f"Weekly page {_page(home, monday)}")
+            lines.append(f"Weekly page {page_of(home, monday)}")
     return Outcome(tuple(lines), _trouble(run))
 
 
@@ -85,34 +86,9 @@ def tick(home: Home) -> Outcome | None:
 def _page_is_due(home: Home) -> bool:
     """Whether a refresh would render the weekly page; a home without a snapshot has none to render yet."""
     try:
-        return _week_is_due(home, last_complete_week(home.clock.now(), home.loaded.settings.project.zone))
+        return is_due(home, last_complete_week(home.clock.now(), home.loaded.settings.project.zone))
     except (NothingPublished, SnapshotDamaged):
         return False
-
-
-def _my_tags() -> dict[str, str]:
-    return {PID_TAG: str(os.getpid()), HOST_TAG: socket.gethostname()}
-
-
-def end_dead_runs(instance: DagsterInstance) -> None:
-    """Mark runs as failed whose process was killed, so that none is shown as going on for ever."""
-    going_on = [status for status in dg.DagsterRunStatus if status not in FINISHED_STATUSES]
-    for run in instance.get_runs(dg.RunsFilter(statuses=going_on)):
-        pid = run.tags.get(PID_TAG)
-        if pid and run.tags.get(HOST_TAG) == socket.gethostname() and not _is_alive(int(pid)):
-            instance.report_run_failed(run, message="The process of this run was killed; the next run goes on from it.")
-
-
-def _is_alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # a number used again: our own run has not begun yet
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextmanager
@@ -142,18 +118,18 @@ def storage_in_words(home: Path) -> Iterator[None]:
 
 def weekly_page(home: Home) -> Path:
     """Where the page of the last complete week lies."""
-    return _page(home, last_complete_week(home.clock.now(), home.loaded.settings.project.zone))
+    return page_of(home, last_complete_week(home.clock.now(), home.loaded.settings.project.zone))
 
 
 def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
     for event in run.get_asset_materialization_events():
         done = event.materialization
         values = {key: entry.value for key, entry in done.metadata.items()}
-        if done.asset_key == MATOMO_EVENTS:
+        if done.asset_key in RAW.values():
             for key, value in values.items():
                 if key.endswith("/new"):
                     source = key.removesuffix("/new")
-                    yield f"{source}: {value:,} new events, complete to {values[f'{source}/complete_to']}"
+                    yield f"{source}: {value:,} new events, complete to {_moment(values.get(f'{source}/complete_to'))}"
         elif done.asset_key == SNAPSHOT:
             yield f"Published snapshot {values['generation']}."
     failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
@@ -162,32 +138,18 @@ def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
             yield f"Warning: {check.asset_key.to_user_string()}: {check.description or check.check_name}"
 
 
+def _moment(seconds: object) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if isinstance(seconds, float) else "nothing"
+
+
 def _trouble(run: dg.ExecuteInProcessResult) -> MatokitError | None:
-    for check in run.get_asset_check_evaluations():
-        if check.check_name in (SOURCES_ANSWER, NOTHING_IS_MISSING) and not check.passed:
-            sentence = str(check.metadata["sentence"].value)
-            return SourceError(sentence) if check.check_name == SOURCES_ANSWER else DataIncomplete(sentence)
+    """What a person must be told of; a source that could not be read before one that withholds something."""
+    failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
+    for name, kind in ((SOURCES_ANSWER, SourceError), (NOTHING_IS_MISSING, DataIncomplete)):
+        for check in failed:
+            if check.check_name == name:
+                return kind(str(check.metadata["sentence"].value))
     return None
-
-
-def _page(home: Home, monday: date) -> Path:
-    return home.loaded.home / "reports" / "weekly" / f"{week_label(monday)}.html"
-
-
-def _week_is_due(home: Home, monday: date) -> bool:
-    """Due when there is no page, or when the page was made before the whole week was known complete."""
-    numbers = _page(home, monday).with_suffix(".json")
-    if not numbers.exists():
-        return True
-    with open_current(home.loaded.home) as snapshot:
-        complete = snapshot.manifest.watermark
-    end = start_of_day(monday + 7 * ONE_DAY, home.loaded.settings.project.zone)
-    try:
-        made = json.loads(numbers.read_text(encoding="utf-8")).get("watermark")
-        was_complete = made is not None and datetime.fromisoformat(made) >= end
-    except (ValueError, AttributeError, TypeError):
-        return True  # damaged: made again
-    return not was_complete and complete is not None and (made is None or complete > datetime.fromisoformat(made))
 
 
 @contextmanager

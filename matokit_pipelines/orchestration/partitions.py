@@ -1,22 +1,60 @@
-"""The partitions of the graph, in the project's zone, shared by identity and never rebuilt in an asset.
+"""The partitions of the graph, in the project's zone: made once for one set of definitions and shared by identity.
 
-The zone is fixed for the life of a home: changing it gives every partition another key. Without readable settings
-the default zone is used, so that the definitions always load.
+The zone is fixed for the life of a home: changing it gives every partition another key. Not here: which days a run
+reads or marks (days.py).
 """
+
+from dataclasses import dataclass
+from datetime import date
 
 import dagster as dg
 
-from matokit_pipelines import settings
-from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.settings import Settings
+from matokit_pipelines.windows import monday_of
 
-FIRST_WEEK = "2025-08-11"  # the week before the first event that any installer sent
-
-
-def _zone() -> str:
-    try:
-        return settings.load().settings.project.timezone
-    except SettingsError:
-        return settings.ProjectSettings().timezone
+FIRST_DAY = date(2025, 8, 15)  # the first event that any installer sent
 
 
-WEEKS = dg.WeeklyPartitionsDefinition(start_date=FIRST_WEEK, day_offset=1, timezone=_zone())
+@dataclass(frozen=True)
+class Calendar:
+    """The days and weeks of one project. A key is the day, or the week's Monday, as `YYYY-MM-DD`."""
+
+    days: dg.DailyPartitionsDefinition
+    weeks: dg.WeeklyPartitionsDefinition
+
+    @property
+    def zone(self) -> str:
+        """The project's zone, by name."""
+        return str(self.days.timezone)
+
+    def day_of(self, key: str) -> date:
+        """The day of a partition key."""
+        return self.days.time_window_for_partition_key(key).start.date()
+
+    def monday_of(self, key: str) -> date:
+        """The Monday of a week's key."""
+        return self.weeks.time_window_for_partition_key(key).start.date()
+
+    def key_of_week(self, monday: date) -> str:
+        """The key of the week that begins on `monday`."""
+        return monday.strftime(self.weeks.fmt)
+
+    def keys_between(self, first: date, last: date) -> list[str]:
+        """The keys of the days `first` to `last`, both included, as far as there are such partitions."""
+        return [key for key in self.days.get_partition_keys() if first <= self.day_of(key) <= last]
+
+
+def calendar_of(settings: Settings, today: date) -> Calendar:
+    """Days from the earliest start_date of a source to today, and weeks from that day's or the first one's Monday.
+
+    A start_date that is still to come, which a pass refuses, makes no calendar without days.
+    """
+    given = [source.start_date for source in settings.sources if source.start_date and source.start_date <= today]
+    first = min(given, default=FIRST_DAY)
+    zone = settings.project.timezone
+    return Calendar(
+        dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone=zone, end_offset=1),
+        dg.WeeklyPartitionsDefinition(
+            start_date=monday_of(min(first, FIRST_DAY)).isoformat(), day_offset=1, timezone=zone
+        ),
+    )

@@ -1,18 +1,26 @@
 """Every table of `sql/` as one multi-asset: the build is one transaction, so it is one step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 
 from matokit_pipelines import resources
+from matokit_pipelines.orchestration.assets.checks import check_specs, report_checks
+from matokit_pipelines.orchestration.days import asked_days, further_days, shown_for_days
+from matokit_pipelines.orchestration.partitions import Calendar
+from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import HomeFinder
-from matokit_pipelines.warehouse import refresh
+from matokit_pipelines.warehouse import facts, refresh
 from matokit_pipelines.warehouse.build import BuildResult
-from matokit_pipelines.warehouse.checks import CheckResult, written_checks
 from matokit_pipelines.warehouse.models import Model, in_order, load_models
+from matokit_pipelines.warehouse.refresh import Home
 
-AS_DESCRIBED = "as_described"
 MODELS = {model.name: model for model in in_order(load_models(resources.path("sql")))}
+EVENTS = "staging.installer_events"
+BY_DAY = frozenset(
+    name for name, model in MODELS.items() if model.file.materialisation == "incremental" and model.file.by == "day"
+)
 
 
 def asset_key(table: str) -> dg.AssetKey:
@@ -20,7 +28,7 @@ def asset_key(table: str) -> dg.AssetKey:
     return dg.AssetKey(table.split("."))
 
 
-def _spec(model: Model) -> dg.AssetSpec:
+def _spec(model: Model, calendar: Calendar) -> dg.AssetSpec:
     columns = [
         dg.TableColumn(column.name, column.type, description=column.description) for column in model.file.columns
     ]
@@ -31,73 +39,66 @@ def _spec(model: Model) -> dg.AssetSpec:
         kinds={"duckdb", "view" if model.file.materialisation == "view" else "table"},
         description=f"{model.file.description}\n\nOne row: {model.file.grain}.",
         metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
+        partitions_def=calendar.days if model.name in BY_DAY else None,
     )
 
 
-def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:
-    key = asset_key(model.name)
-    described = dg.AssetCheckSpec(
-        AS_DESCRIBED, asset=key, description="Keys, null-ness, ranges and values are as model.yaml describes them."
+def derived_tables(calendar: Calendar) -> dg.AssetsDefinition:
+    """All tables. Those that are derived by day have a partition a day, the others follow whole."""
+
+    @dg.multi_asset(
+        name="tables",
+        specs=[_spec(model, calendar) for model in MODELS.values()],
+        check_specs=[spec for model in MODELS.values() for spec in check_specs(model, asset_key(model.name))],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=WAREHOUSE,
     )
-    return [described] + [
-        dg.AssetCheckSpec(check.name, asset=key, description=check.sentence) for check in written_checks(model)
-    ]
+    def tables(context: dg.AssetExecutionContext, home: dg.ResourceParam[HomeFinder]):  # type: ignore[no-untyped-def]
+        """Derive what is touched, and the days asked for, check it, commit. A selection of tables does not narrow the
+        build, since tables that were derived by two different builds would not fit together."""
+        used = home.home()
+        result = refresh.derive(used, days=asked_days(context, calendar))
+        context.log.info(f"{len(result.days)} days derived, {len(result.checks)} checks ran")
+        metadata = _metadata(used, result)
+        for table in MODELS:
+            key = asset_key(table)
+            if key in context.selected_asset_keys:
+                if table in BY_DAY:
+                    for event in further_days(context, calendar, key, result.days, metadata[table]):
+                        context.log_event(event)
+                yield dg.MaterializeResult(asset_key=key, metadata=metadata[table])
+            elif table in result.rows or table in result.rebuilt:
+                for event in _written(context, calendar, table, result, metadata[table]):
+                    context.log_event(event)
+        yield from report_checks(context, {asset_key(table): model for table, model in MODELS.items()}, result)
+
+    return tables
 
 
-@dg.multi_asset(
-    name="tables",
-    specs=[_spec(model) for model in MODELS.values()],
-    check_specs=[spec for model in MODELS.values() for spec in _check_specs(model)],
-    can_subset=True,
-)
-def tables(context: dg.AssetExecutionContext, home: dg.ResourceParam[HomeFinder]):  # type: ignore[no-untyped-def]
-    """Derive what is touched, check it, commit. A selection of tables is reported, the build stays whole: tables
-    that were derived by two different builds would not fit together."""
-    result = refresh.derive(home.home())
-    context.log.info(f"{len(result.days)} days derived, {len(result.checks)} checks ran")
-    for table in MODELS:
-        if asset_key(table) in context.selected_asset_keys:
-            yield dg.MaterializeResult(
-                asset_key=asset_key(table),
-                metadata={"rows_written": result.rows.get(table, 0), "days_derived": len(result.days)},
-            )
-    yield from _check_results(context, result)
+def _written(
+    context: dg.AssetExecutionContext,
+    calendar: Calendar,
+    table: str,
+    result: BuildResult,
+    metadata: Mapping[str, Any],
+) -> Iterator[dg.AssetMaterialization]:
+    """What is shown of a table that was not selected and derived all the same."""
+    key = asset_key(table)
+    if table in BY_DAY:
+        yield from shown_for_days(calendar, key, result.days, metadata)
+    else:
+        yield dg.AssetMaterialization(key, metadata=metadata)
 
 
-def _check_results(context: dg.AssetExecutionContext, result: BuildResult) -> Iterator[dg.AssetCheckResult]:
-    by_table: dict[str, list[CheckResult]] = {}
-    for check in result.checks:
-        by_table.setdefault(check.table, []).append(check)
-    for table, model in MODELS.items():
-        written = {check.name for check in written_checks(model)}
-        ran = by_table.get(table, [])
-        key = asset_key(table)
-        wanted = {check.name for check in context.selected_asset_check_keys if check.asset_key == key}
-        if AS_DESCRIBED in wanted:
-            generated = [check for check in ran if check.name not in written]
-            yield dg.AssetCheckResult(
-                passed=all(check.passed for check in generated),
-                asset_key=key,
-                check_name=AS_DESCRIBED,
-                metadata={"rules": len(generated)},
-            )
-        for name in sorted(written & wanted):
-            found = next((check for check in ran if check.name == name), None)
-            yield dg.AssetCheckResult(
-                passed=found is None or found.passed,
-                asset_key=key,
-                check_name=name,
-                severity=dg.AssetCheckSeverity.WARN,  # a blocking one has ended the build already
-                description=_found_wrong(found) if found and not found.passed else None,
-                metadata={
-                    "failing_rows": found.failing_rows if found else 0,
-                    "ran": found is not None,
-                    "examples": list(found.examples) if found else [],
-                },
-            )
-
-
-def _found_wrong(check: CheckResult) -> str:
-    """What a warning says: what should hold, and up to three examples of what does not."""
-    such_as = f": {'; '.join(check.examples)}" if check.examples else ""
-    return f"{check.sentence} (not so: {check.failing_rows:,}){such_as}"
+def _metadata(home: Home, result: BuildResult) -> dict[str, dict[str, Any]]:
+    """What each table is told with. Numbers as numbers and moments as moments, so that the web page draws them."""
+    rows = facts.table_rows(home, MODELS)
+    mark = facts.product_watermark(home)
+    shared: dict[str, Any] = {"days_touched": len(result.days)}
+    if mark:
+        shared["complete_to"] = dg.MetadataValue.timestamp(mark)
+    return {
+        table: {"rows_written": result.rows.get(table, 0)} | ({"rows": rows[table]} if table in rows else {}) | shared
+        for table in MODELS
+    }

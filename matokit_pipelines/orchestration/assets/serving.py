@@ -1,30 +1,49 @@
 """The published snapshot that pages, queries and servers read."""
 
+from typing import Any
+
 import dagster as dg
 
-from matokit_pipelines.orchestration.assets.models import MODELS, asset_key
+from matokit_pipelines.orchestration.assets.extract import FRESH
+from matokit_pipelines.orchestration.assets.models import BY_DAY, MODELS, asset_key
+from matokit_pipelines.orchestration.partitions import Calendar
+from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import HomeFinder
-from matokit_pipelines.warehouse import refresh
+from matokit_pipelines.warehouse import facts, refresh
 
 SNAPSHOT = dg.AssetKey(["serving", "snapshot"])
 
 
-@dg.asset(
-    key=SNAPSHOT,
-    group_name="serving",
-    kinds={"duckdb"},
-    deps=[asset_key(table) for table in MODELS if table.startswith("marts.")],
-    description="An immutable copy of the marts under a name never used before; readers move to it by themselves.",
-)
-def snapshot(home: dg.ResourceParam[HomeFinder]) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Publish; a failed build never gets here, so the last good snapshot stays in service."""
-    manifest = refresh.publish_marts(home.home())
-    if manifest is None:
-        raise dg.Failure("Publishing made no snapshot.")
-    return dg.MaterializeResult(
-        metadata={
-            "generation": manifest.generation,
-            "complete_to": f"{manifest.watermark:%Y-%m-%d %H:%M} UTC" if manifest.watermark else "nothing",
-            "rows": sum(manifest.rows.values()),
-        }
+def published_snapshot(calendar: Calendar) -> dg.AssetsDefinition:
+    """The snapshot. A partition is a day whose derivation was published."""
+
+    @dg.asset(
+        key=SNAPSHOT,
+        group_name="serving",
+        kinds={"duckdb"},
+        deps=[asset_key(table) for table in MODELS if table.startswith("marts.") or table in BY_DAY],
+        partitions_def=calendar.days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        freshness_policy=FRESH,
+        pool=WAREHOUSE,
+        description="An immutable copy of the marts under a name never used before; readers move to it by themselves. "
+        "Its metadata say whether all is right.",
     )
+    def snapshot(home: dg.ResourceParam[HomeFinder]) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """Publish; a failed build never gets here, so the last good snapshot stays in service."""
+        used = home.home()
+        manifest = refresh.publish_marts(used)
+        if manifest is None:
+            raise dg.Failure("Publishing made no snapshot.")
+        sources = facts.source_facts(used)
+        metadata: dict[str, Any] = {
+            "is it all right": facts.all_right(sources, used.clock.now()),
+            "generation": manifest.generation,
+            "rows": sum(manifest.rows.values()),
+            "windows_open": sum(source.windows_open for source in sources),
+        }
+        if manifest.watermark:
+            metadata["complete_to"] = dg.MetadataValue.timestamp(manifest.watermark)
+        return dg.MaterializeResult(metadata=metadata)
+
+    return snapshot

@@ -1,0 +1,107 @@
+"""When things run by themselves, in the project's zone. Every schedule is on from the start.
+
+Not here: what is due (warehouse/probe.py, weekly.py), what runs (jobs.py).
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+from matokit_pipelines.orchestration import weekly
+from matokit_pipelines.orchestration.days import LOOK_BACK_DAYS, range_tags
+from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT
+from matokit_pipelines.orchestration.partitions import Calendar
+from matokit_pipelines.orchestration.pool import end_dead_runs
+from matokit_pipelines.orchestration.resources import HomeFinder
+from matokit_pipelines.settings import OrchestrationSettings
+from matokit_pipelines.warehouse.probe import probe
+from matokit_pipelines.windows import last_complete_week, local_date
+
+AT_NIGHT = "10 3 * * *"
+# On Mondays until the week is complete, three hours long; on the other days for a page that was made too early.
+WEEKLY = ["30,45 7 * * 1", "*/15 8-9 * * 1", "0,15,30 10 * * 1", "30 7 * * 2-7"]
+FIRST_TICK = time(7, 30)
+REASON_TAG = "matokit/reason"
+
+
+def every(minutes: int) -> str:
+    """Cron for every so many minutes, 1 to 60."""
+    return "0 * * * *" if minutes == 60 else f"*/{minutes} * * * *"
+
+
+def going_on(instance: dg.DagsterInstance, *jobs: str) -> str | None:
+    """A sentence on a run of one of the jobs that is queued or running; None when there is none."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))):
+        if run.job_name in jobs:
+            return f"Run {run.run_id[:8]} of {run.job_name} is going on."
+    return None
+
+
+def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[dg.ScheduleDefinition]:
+    """All schedules."""
+    running = dg.DefaultScheduleStatus.RUNNING
+    zone = calendar.zone
+
+    @dg.schedule(
+        name="refresh_schedule",
+        job=REFRESH,
+        cron_schedule=every(settings.refresh_minutes),
+        execution_timezone=zone,
+        default_status=running,
+        description="Refresh when the sources hold something new or anything else is due; else no run.",
+    )
+    def refresh_schedule(
+        context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeFinder]
+    ) -> dg.RunRequest | dg.SkipReason:
+        end_dead_runs(context.instance)
+        if busy := going_on(context.instance, REFRESH.name, NIGHTLY.name, BACKFILL.name):
+            return dg.SkipReason(busy)
+        used = home.home()
+        due = probe(used)
+        if not due.is_due:
+            return dg.SkipReason(due.reason)
+        today = local_date(used.clock.now(), used.loaded.settings.project.zone)
+        return dg.RunRequest(tags={**range_tags(calendar, today), REASON_TAG: due.reason})
+
+    @dg.schedule(
+        name="nightly_schedule",
+        job=NIGHTLY,
+        cron_schedule=AT_NIGHT,
+        execution_timezone=zone,
+        default_status=running,
+        description="Refresh in any case: the whole look-back is read again and closed days are held against the "
+        "sources' own counts.",
+    )
+    def nightly_schedule(context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeFinder]) -> dg.RunRequest:
+        end_dead_runs(context.instance)
+        used = home.home()
+        today = local_date(used.clock.now(), used.loaded.settings.project.zone)
+        return dg.RunRequest(tags={**range_tags(calendar, today, LOOK_BACK_DAYS), REASON_TAG: "It is night."})
+
+    @dg.schedule(
+        name="weekly_report_schedule",
+        job=WEEKLY_REPORT,
+        cron_schedule=WEEKLY,
+        execution_timezone=zone,
+        default_status=running,
+        description="The page of the last complete week: Monday 07:30, at the latest 10:30 when its data are late; "
+        "made again on a later morning when it was made too early.",
+    )
+    def weekly_report_schedule(
+        context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeFinder]
+    ) -> dg.RunRequest | dg.SkipReason:
+        if busy := going_on(context.instance, WEEKLY_REPORT.name):
+            return dg.SkipReason(busy)
+        used = home.home()
+        now = used.clock.now()
+        monday = last_complete_week(now, used.loaded.settings.project.zone)
+        # the wall clock of the first tick, also where that Monday has 23 or 25 hours
+        first = datetime.combine(monday + timedelta(days=7), FIRST_TICK, ZoneInfo(zone))
+        if reason := weekly.why_to_wait(used, monday, first_tick=first.astimezone(UTC), now=now):
+            return dg.SkipReason(reason)
+        return dg.RunRequest(partition_key=calendar.key_of_week(monday))
+
+    return [refresh_schedule, nightly_schedule, weekly_report_schedule]
