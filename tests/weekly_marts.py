@@ -27,17 +27,18 @@ ZONE = ZoneInfo("Europe/Copenhagen")
 MONDAY = date(2026, 11, 9)
 NOW = datetime(2026, 11, 16, 6, 30, tzinfo=UTC)
 HOSTILE = "</script><!channel>=1+1"
-STAGING = ("events_daily", "machine_days", "machine_commit_days")
+STAGING = ("events_daily", "machine_days")
 MARTS = (
     "success_rate_daily",
     "component_weekly",
     "error_daily",
-    "os_first_seen",
     "os_daily",
+    "os_weekly",
+    "os_first_seen",
     "architecture_daily",
     "commit_daily",
-    "commit_performance",
     "component_commit",
+    "commit_performance",
     "data_quality_daily",
     "extraction_status",
     "extraction_days",
@@ -105,8 +106,17 @@ def publish_events(
         )
         con.unregister("given")
         _ledger(con, sources)
+        con.execute(
+            "insert into ledger.touched_commits"
+            " select distinct commit_sha from staging.installer_events where commit_sha is not null"
+        )
         days = {"first_day": date(2020, 1, 1), "last_day": date(2030, 1, 1)}
         for layer, tables in (("staging", STAGING), ("marts", MARTS)):
+            if layer == "marts":
+                con.execute(
+                    "insert into ledger.touched_commits select distinct commit_sha from staging.events_daily "
+                    "where commit_sha is not null"
+                )
             for table in tables:
                 query = (resources.path("sql") / layer / table / "query.sql").read_text(encoding="utf-8")
                 con.execute(f"create table {layer}.{table} as {query}", days if "$first_day" in query else None)

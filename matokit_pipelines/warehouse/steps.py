@@ -13,11 +13,12 @@ from functools import cache
 import polars as pl
 
 from matokit_pipelines import statistics
-from matokit_pipelines.warehouse import commit_verdicts
+from matokit_pipelines.warehouse import ci_verdicts, commit_verdicts
 
 Step = Callable[[pl.DataFrame], pl.DataFrame]
 
 STEPS: Mapping[str, Step] = {
+    "ci_vs_production": ci_verdicts.of_windows,
     "commit_regression": commit_verdicts.of_commits,
     "commit_regression_components": commit_verdicts.of_components,
 }

@@ -8,6 +8,7 @@ with counted_events as (
         sum(case when counted and outcome = 'success' then events else 0 end) as successes,
         sum(case when counted and outcome = 'failure' then events else 0 end) as failures
     from staging.events_daily
+    where event_date between $first_day and $last_day
     group by event_date, environment, architecture
 ),
 
@@ -20,6 +21,7 @@ machines_of_day as (
         sum(tries) as tries,
         greatest(1, sum(run_starts)) as installations
     from staging.machine_days
+    where event_date between $first_day and $last_day
     group by event_date, environment, architecture, machine_key
 ),
 

@@ -8,7 +8,8 @@ with per_day as (
         sum(case when outcome = 'success' then events else 0 end) as successes,
         sum(case when outcome = 'failure' then events else 0 end) as failures
     from staging.events_daily
-    where counted
+    where event_date between $first_day and $last_day
+        and counted
         and commit_sha is not null
     group by event_date, environment, commit_sha
 )

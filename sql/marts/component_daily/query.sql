@@ -8,7 +8,8 @@ with counted_events as (
         sum(case when outcome = 'success' then events else 0 end) as successes,
         sum(case when outcome = 'failure' then events else 0 end) as failures
     from staging.events_daily
-    where counted
+    where event_date between $first_day and $last_day
+        and counted
     group by event_date, environment, component
 ),
 
@@ -23,7 +24,8 @@ machine_counts as (
         count(*) as units,
         count(*) filter (where first_outcome = 'failure') as unit_failures
     from staging.machine_days
-    where tries > 0
+    where event_date between $first_day and $last_day
+        and tries > 0
     group by event_date, environment, component
 )
 

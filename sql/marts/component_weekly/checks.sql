@@ -2,7 +2,8 @@
 with parts as (
     select week_start, environment, sum(events) as events
     from marts.component_weekly
-    where architecture <> 'all'
+    where week_start between $first_day and $last_day
+        and architecture <> 'all'
         and component <> 'all'
     group by week_start, environment
 )
@@ -12,6 +13,7 @@ from marts.component_weekly as whole
 left join parts
     on parts.week_start = whole.week_start
     and parts.environment = whole.environment
-where whole.architecture = 'all'
+where whole.week_start between $first_day and $last_day
+    and whole.architecture = 'all'
     and whole.component = 'all'
     and coalesce(parts.events, 0) <> whole.events;

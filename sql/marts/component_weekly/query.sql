@@ -11,7 +11,8 @@ with machine_units as (
         min(first_ts) as first_ts,
         min(case when first_outcome = 'failure' then first_ts end) as first_failure_ts
     from staging.machine_days
-    where tries > 0
+    where event_date between $first_day and $last_day
+        and tries > 0
     group by cast(date_trunc('week', event_date) as date), environment, architecture, component, machine_key
 ),
 
@@ -62,6 +63,7 @@ installations_of_day as (
         machine_key,
         greatest(1, sum(run_starts)) as installations
     from staging.machine_days
+    where event_date between $first_day and $last_day
     group by event_date, environment, architecture, machine_key
 ),
 

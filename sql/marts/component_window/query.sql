@@ -1,83 +1,242 @@
--- grain: window_days, environment, architecture (or all), component; windows end at the last complete day
-with window_lengths as (
-    select 1 as window_days
-    union all
-    select 7 as window_days
-    union all
-    select 30 as window_days
-    union all
-    select 90 as window_days
-),
-
-windows as (
+-- grain: window_days, environment, architecture (or all), component (or all); windows end at the last complete day
+with windows as (
     select
-        window_lengths.window_days,
-        product_day.last_complete_day - window_lengths.window_days + 1 as first_date,
-        product_day.last_complete_day as last_date
-    from window_lengths
-    cross join staging.product_day as product_day
-    where product_day.last_complete_day is not null
+        last_complete_day as last_date,
+        last_complete_day - 6 as first_of_7,
+        last_complete_day - 29 as first_of_30,
+        last_complete_day - 89 as first_of_90
+    from staging.product_day
+    where last_complete_day is not null
 ),
 
--- one machine at one component over the window: its unit failed when its first try of all did
+-- one row each, so that nothing below is read once a window
+spread_over as (
+    select 1 as window_days, last_date as first_date, last_date from windows
+    union all
+    select 7 as window_days, first_of_7 as first_date, last_date from windows
+    union all
+    select 30 as window_days, first_of_30 as first_date, last_date from windows
+    union all
+    select 90 as window_days, first_of_90 as first_date, last_date from windows
+),
+
+event_counts as (
+    select
+        spread_over.window_days,
+        daily.environment,
+        daily.architecture,
+        daily.component,
+        sum(daily.events) as events,
+        sum(case when daily.outcome = 'failure' then daily.events else 0 end) as failures
+    from staging.events_daily as daily
+    inner join spread_over on daily.event_date between spread_over.first_date and spread_over.last_date
+    where daily.counted
+    group by spread_over.window_days, daily.environment, daily.architecture, daily.component
+),
+
+-- One machine at one component. It has one row a day, so twice the number of the day, plus one when the first try of
+-- that day failed, is least for the first try of all, and odd when that one failed.
 machine_units as (
     select
-        windows.window_days,
-        windows.first_date,
-        windows.last_date,
         machine_day.environment,
         machine_day.architecture,
         machine_day.component,
         machine_day.machine_key,
-        sum(machine_day.tries) as tries,
-        sum(machine_day.failures) as failures,
-        min(machine_day.first_ts) as first_ts,
-        min(case when machine_day.first_outcome = 'failure' then machine_day.first_ts end) as first_failure_ts
+        max(machine_day.event_date) as last_day,
+        max(case when machine_day.failures > 0 then machine_day.event_date end) as last_day_failing,
+        min(
+            2 * date_diff('day', windows.first_of_90, machine_day.event_date)
+            + case when machine_day.first_outcome = 'failure' then 1 else 0 end
+        ) as first_try_90,
+        min(case
+            when machine_day.event_date >= windows.first_of_30
+                then 2 * date_diff('day', windows.first_of_90, machine_day.event_date)
+                    + case when machine_day.first_outcome = 'failure' then 1 else 0 end
+        end) as first_try_30,
+        min(case
+            when machine_day.event_date >= windows.first_of_7
+                then 2 * date_diff('day', windows.first_of_90, machine_day.event_date)
+                    + case when machine_day.first_outcome = 'failure' then 1 else 0 end
+        end) as first_try_7,
+        min(case
+            when machine_day.event_date = windows.last_date and machine_day.first_outcome = 'failure' then 1
+            when machine_day.event_date = windows.last_date then 0
+        end) as first_try_1
     from staging.machine_days as machine_day
-    inner join windows on machine_day.event_date between windows.first_date and windows.last_date
+    inner join windows on machine_day.event_date between windows.first_of_90 and windows.last_date
     where machine_day.tries > 0
-    group by
-        windows.window_days, windows.first_date, windows.last_date, machine_day.environment, machine_day.architecture,
-        machine_day.component, machine_day.machine_key
+    group by machine_day.environment, machine_day.architecture, machine_day.component, machine_day.machine_key
+),
+
+units_of_all_windows as (
+    select
+        environment,
+        architecture,
+        component,
+        count(first_try_1) as units_1,
+        count(first_try_7) as units_7,
+        count(first_try_30) as units_30,
+        count(first_try_90) as units_90,
+        count(*) filter (where first_try_1 % 2 = 1) as unit_failures_1,
+        count(*) filter (where first_try_7 % 2 = 1) as unit_failures_7,
+        count(*) filter (where first_try_30 % 2 = 1) as unit_failures_30,
+        count(*) filter (where first_try_90 % 2 = 1) as unit_failures_90,
+        count(*) filter (where last_day_failing >= windows.last_date) as failing_1,
+        count(*) filter (where last_day_failing >= windows.first_of_7) as failing_7,
+        count(*) filter (where last_day_failing >= windows.first_of_30) as failing_30,
+        count(*) filter (where last_day_failing >= windows.first_of_90) as failing_90
+    from machine_units
+    cross join windows
+    group by environment, architecture, component
+),
+
+-- a unit is a machine at its component; the machine's key holds its architecture, so architectures add up
+unit_counts as (
+    select
+        spread_over.window_days,
+        counted.environment,
+        counted.architecture,
+        counted.component,
+        case spread_over.window_days
+            when 1 then units_1 when 7 then units_7 when 30 then units_30 else units_90
+        end as units,
+        case spread_over.window_days
+            when 1 then unit_failures_1 when 7 then unit_failures_7 when 30 then unit_failures_30 else unit_failures_90
+        end as unit_failures,
+        case spread_over.window_days
+            when 1 then failing_1 when 7 then failing_7 when 30 then failing_30 else failing_90
+        end as machines_failing
+    from units_of_all_windows as counted
+    cross join spread_over
+),
+
+-- a machine that tried several components is one machine of all of them
+machines as (
+    select
+        machine_day.environment,
+        machine_day.architecture,
+        machine_day.machine_key,
+        max(machine_day.event_date) as last_day,
+        max(case when machine_day.failures > 0 then machine_day.event_date end) as last_day_failing
+    from staging.machine_days as machine_day
+    inner join windows on machine_day.event_date between windows.first_of_90 and windows.last_date
+    where machine_day.tries > 0
+    group by machine_day.environment, machine_day.architecture, machine_day.machine_key
+),
+
+machines_of_all_windows as (
+    select
+        environment,
+        architecture,
+        count(*) filter (where last_day >= windows.last_date) as machines_1,
+        count(*) filter (where last_day >= windows.first_of_7) as machines_7,
+        count(*) filter (where last_day >= windows.first_of_30) as machines_30,
+        count(*) filter (where last_day >= windows.first_of_90) as machines_90,
+        count(*) filter (where last_day_failing >= windows.last_date) as failing_1,
+        count(*) filter (where last_day_failing >= windows.first_of_7) as failing_7,
+        count(*) filter (where last_day_failing >= windows.first_of_30) as failing_30,
+        count(*) filter (where last_day_failing >= windows.first_of_90) as failing_90
+    from machines
+    cross join windows
+    group by environment, architecture
+),
+
+machine_counts as (
+    select
+        spread_over.window_days,
+        counted.environment,
+        counted.architecture,
+        case spread_over.window_days
+            when 1 then machines_1 when 7 then machines_7 when 30 then machines_30 else machines_90
+        end as machines,
+        case spread_over.window_days
+            when 1 then failing_1 when 7 then failing_7 when 30 then failing_30 else failing_90
+        end as machines_failing
+    from machines_of_all_windows as counted
+    cross join spread_over
+),
+
+parts as (
+    select
+        event_counts.window_days,
+        event_counts.environment,
+        event_counts.architecture,
+        event_counts.component,
+        event_counts.events,
+        event_counts.failures,
+        coalesce(unit_counts.units, 0) as machines,
+        coalesce(unit_counts.machines_failing, 0) as machines_failing,
+        coalesce(unit_counts.units, 0) as units,
+        coalesce(unit_counts.unit_failures, 0) as unit_failures
+    from event_counts
+    left join unit_counts
+        on unit_counts.window_days = event_counts.window_days
+        and unit_counts.environment = event_counts.environment
+        and unit_counts.architecture = event_counts.architecture
+        and unit_counts.component = event_counts.component
+),
+
+components_together as (
+    select
+        parts.window_days,
+        parts.environment,
+        parts.architecture,
+        'all' as component,
+        sum(parts.events) as events,
+        sum(parts.failures) as failures,
+        max(machine_counts.machines) as machines,
+        max(machine_counts.machines_failing) as machines_failing,
+        sum(parts.units) as units,
+        sum(parts.unit_failures) as unit_failures
+    from parts
+    left join machine_counts
+        on machine_counts.window_days = parts.window_days
+        and machine_counts.environment = parts.environment
+        and machine_counts.architecture = parts.architecture
+    group by parts.window_days, parts.environment, parts.architecture
+),
+
+all_parts as (
+    select * from parts
+    union all
+    select * from components_together
 ),
 
 counts as (
     select
         window_days,
-        first_date,
-        last_date,
         environment,
         case when grouping(architecture) = 1 then 'all' else architecture end as architecture,
         component,
-        sum(tries) as events,
-        sum(tries) - sum(failures) as successes,
+        sum(events) as events,
         sum(failures) as failures,
-        count(distinct machine_key) as machines,
-        count(distinct case when failures > 0 then machine_key end) as machines_failing,
-        count(*) as units,
-        count(*) filter (where first_failure_ts = first_ts) as unit_failures
-    from machine_units
+        sum(machines) as machines,
+        sum(machines_failing) as machines_failing,
+        sum(units) as units,
+        sum(unit_failures) as unit_failures
+    from all_parts
     group by grouping sets (
-        (window_days, first_date, last_date, environment, component, architecture),
-        (window_days, first_date, last_date, environment, component)
+        (window_days, environment, component, architecture),
+        (window_days, environment, component)
     )
 )
 
 select
-    window_days,
-    environment,
-    architecture,
-    component,
-    events,
-    successes,
-    failures,
-    rate(successes, events) as success_rate,
-    wilson_low(successes, events) as success_rate_low,
-    wilson_high(successes, events) as success_rate_high,
-    machines,
-    machines_failing,
-    units,
-    unit_failures,
-    first_date,
-    last_date
+    counts.window_days,
+    counts.environment,
+    counts.architecture,
+    counts.component,
+    counts.events,
+    counts.events - counts.failures as successes,
+    counts.failures,
+    rate(counts.events - counts.failures, counts.events) as success_rate,
+    wilson_low(counts.events - counts.failures, counts.events) as success_rate_low,
+    wilson_high(counts.events - counts.failures, counts.events) as success_rate_high,
+    counts.machines,
+    counts.machines_failing,
+    counts.units,
+    counts.unit_failures,
+    spread_over.first_date,
+    spread_over.last_date
 from counts
+inner join spread_over on spread_over.window_days = counts.window_days

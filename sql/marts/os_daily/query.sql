@@ -9,6 +9,7 @@ with counted_events as (
         sum(case when counted and outcome = 'success' then events else 0 end) as successes,
         sum(case when counted and outcome = 'failure' then events else 0 end) as failures
     from staging.events_daily
+    where event_date between $first_day and $last_day
     group by event_date, environment, os_family, os_release
 ),
 
@@ -22,6 +23,7 @@ machines_of_day as (
         sum(tries) as tries,
         greatest(1, sum(run_starts)) as installations
     from staging.machine_days
+    where event_date between $first_day and $last_day
     group by event_date, environment, os_family, os_release, machine_key
 ),
 

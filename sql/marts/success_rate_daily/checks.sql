@@ -6,18 +6,26 @@ with cubed as (
         sum(case when counted then events else 0 end) as events,
         sum(case when counted and outcome = 'failure' then events else 0 end) as failures
     from staging.events_daily
+    where event_date between $first_day and $last_day
     group by event_date, environment
+),
+
+shown as (
+    select event_date, environment, events, failures
+    from marts.success_rate_daily
+    where event_date between $first_day and $last_day
 )
 
 select cubed.event_date, cubed.environment
 from cubed
-full join marts.success_rate_daily as mart
-    on mart.event_date = cubed.event_date
-    and mart.environment = cubed.environment
-where mart.events is distinct from cubed.events
-    or mart.failures is distinct from cubed.failures;
+full join shown
+    on shown.event_date = cubed.event_date
+    and shown.environment = cubed.environment
+where shown.events is distinct from cubed.events
+    or shown.failures is distinct from cubed.failures;
 
 -- #fail successes_and_failures_are_events: a counted event is a success or a failure
 select event_date, environment
 from marts.success_rate_daily
-where successes + failures <> events;
+where event_date between $first_day and $last_day
+    and successes + failures <> events;

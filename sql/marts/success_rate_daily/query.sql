@@ -9,6 +9,7 @@ with counted_events as (
         sum(case when counted and confidence = 'inferred' then events else 0 end) as inferred_events,
         sum(case when counted and confidence = 'ambiguous' then events else 0 end) as ambiguous_events
     from staging.events_daily
+    where event_date between $first_day and $last_day
     group by event_date, environment
 ),
 
@@ -20,6 +21,7 @@ machines_of_day as (
         sum(tries) as tries,
         greatest(1, sum(run_starts)) as installations
     from staging.machine_days
+    where event_date between $first_day and $last_day
     group by event_date, environment, machine_key
 ),
 
