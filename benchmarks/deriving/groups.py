@@ -25,7 +25,7 @@ _MODELS = {
         marts.commit_daily marts.data_quality_daily marts.environment_daily marts.error_daily marts.error_window
     """,
     MACHINES: """
-        staging.commit_baselines staging.commit_comparison staging.durations_daily staging.machine_commit_days
+        staging.commit_baselines staging.commit_comparison staging.durations_daily
         staging.machine_days
         marts.architecture_daily marts.ci_vs_production marts.commit_leader_changes marts.commit_performance
         marts.commit_regression marts.commit_regression_components marts.component_architecture

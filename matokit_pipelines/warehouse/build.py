@@ -19,7 +19,7 @@ from matokit_pipelines.errors import CheckFailed
 from matokit_pipelines.warehouse import schemas, seeds
 from matokit_pipelines.warehouse import touched as touched_by
 from matokit_pipelines.warehouse.checks import CheckResult, run_checks
-from matokit_pipelines.warehouse.models import Model, Part, in_order, load_models, run_model
+from matokit_pipelines.warehouse.models import CUBE, Model, Part, in_order, load_models, run_model
 from matokit_pipelines.warehouse.seeds import BuildOptions
 from matokit_pipelines.windows import ONE_DAY, zone_named
 
@@ -150,13 +150,13 @@ class _Build:
     def _derive_parts(self, model: Model) -> None:
         if model.name in self.stale:
             schemas.make_empty(self.con, model)
-        if model.name == touched_by.CUBE:
+        if model.name == CUBE:
             self.commits |= touched_by.commits_on(self.con, self._day_parts())
         written, parts = 0, []
         for part in self._parts_of(model):
             written += run_model(self.con, model, part, self.zone)
             parts.append(part)
-        if model.name == touched_by.CUBE:
+        if model.name == CUBE:
             self.commits |= self._commits_of_cube()
         if parts or model.name in self.stale:
             self.parts[model.name] = parts
@@ -165,8 +165,8 @@ class _Build:
 
     def _commits_of_cube(self) -> set[str]:
         by_commit = [model.name for model in self.ordered if model.file.by == "commit"]
-        if self.stale & {touched_by.CUBE, *by_commit}:
-            return touched_by.all_commits(self.con, [touched_by.CUBE, *by_commit])
+        if self.stale & {CUBE, *by_commit}:
+            return touched_by.all_commits(self.con, [CUBE, *by_commit])
         return touched_by.commits_on(self.con, self._day_parts())
 
     def _parts_of(self, model: Model) -> Iterator[Part]:

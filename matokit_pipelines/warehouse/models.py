@@ -25,6 +25,7 @@ from matokit_pipelines.warehouse import steps
 from matokit_pipelines.windows import days_window
 
 _PARAMETER = re.compile(r"\$([a-z_]+)")
+CUBE = "staging.events_daily"
 LAYERS = ("staging", "marts")
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times faster and not everywhere
 ColumnType = Literal["varchar", "bigint", "integer", "double", "boolean", "date", "timestamptz"]
@@ -144,6 +145,8 @@ def in_order(models: Mapping[str, Model]) -> list[Model]:
         for parent in parents:
             if parent not in models:
                 raise ModelError(f"{model.name} reads {parent}, which is no model; correct `reads` in its model.yaml.")
+        if model.file.by == "commit" and CUBE in models:
+            parents.append(CUBE)  # it says which commits are touched, and the days that hold them
         graph[model.name] = parents
     sorter = TopologicalSorter(graph)
     try:

@@ -11,11 +11,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import duckdb
 
-from matokit_pipelines.warehouse.models import Part
+from matokit_pipelines.warehouse.models import CUBE, Part
 from matokit_pipelines.windows import ONE_DAY, runs_of_days
 
 RAW_EVENTS = ("raw.matomo_events", "raw.piwik_pro_events")
-CUBE = "staging.events_daily"
 EVIDENCE = "staging.zero_evidence"
 BASELINES = "staging.commit_baselines"
 ROWS_A_PART = 1_000_000
