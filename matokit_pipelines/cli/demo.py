@@ -277,7 +277,7 @@ def _show(frame: Frame, board: Scoreboard, struck: Counter[str], kills: int, pro
     for sighting in board.sightings:
         mark = "✓" if sighting.found else "–"
         day = _day(sighting.incident.start)
-        frame.say(f"            {mark} {day}  {sighting.incident.name}: {sighting.shown}")
+        frame.say(f"            {mark} {day}  {sighting.incident.name}: {sighting.shown} ({sighting.table})")
 
 
 def _day(instant: datetime) -> str:

@@ -190,7 +190,7 @@ def _of_kind(incident: Incident, line: commits.Timeline, wrong: int | None) -> t
         },
         "outage": {"table": "success_rate_daily", "column": None, "direction": "down", "factor": 1 - i.OUTAGE_SHARE},
         "burst": {"table": "success_rate_daily", "column": None, "direction": "up", "factor": i.BURST_FACTOR},
-        "silence": {"table": "success_rate_daily", "column": None, "direction": "none", "factor": 0.0},
+        "silence": {"table": "environment_daily", "column": None, "direction": "none", "factor": 0.0},
         "new_os": {"table": "os_first_seen", "column": "os_release", "direction": "new"},
     }
     return incident.subject, by_kind[incident.kind]
