@@ -37,6 +37,7 @@ MATOKIT = str(Path(sys.executable).with_name("matokit"))
 RUNNING_DAY = date(2026, 11, 20)
 COMPLETE_DAY = RUNNING_DAY - timedelta(days=1)
 FULL_ROUNDS_UP_TO = 2.0  # millions; above that everything is derived once
+DBT_DERIVES_ALL_UP_TO = 10.0  # millions; above that dbt derives single days only
 
 
 def python_of_dbt() -> Path:
@@ -85,12 +86,10 @@ class Dbt:
         self.models: list[str] = made["models"]
         self.left_out: list[str] = made["left_out"]
 
-    def run(self, ours: dict[str, Any], *, everything: bool = False) -> dict[str, float]:
-        """Derive the models and days that our build derived; all its models when it is for the first time."""
+    def run(self, ours: dict[str, Any]) -> dict[str, float]:
+        """Derive all its models, for the days and commits that our build derived."""
         ran("dbt_project.py", self.folder, self.folder, "--commits", json.dumps(ours["commits"]))
-        derived = self.models if everything else [name for name in ours["rows"] if name in self.models]
-        wanted = [name.replace(".", "__") for name in derived]
-        call = [*self._call, "--vars", json.dumps(ours["asked"]), "--select", *wanted]
+        call = [*self._call, "--vars", json.dumps(ours["asked"])]
         return whole(call, cwd=self.folder, env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"})
 
 
@@ -109,11 +108,14 @@ def measured(millions: float, rounds: int, folder: Path, python: Path | None) ->
     landed = ran("history.py", home, millions)
     print(f"{landed['events']:,} events of {landed['days']:,} days landed", flush=True)
     found = Found()
-    dbt = Dbt(python, home, project) if python else None
+    by_dbt = millions <= DBT_DERIVES_ALL_UP_TO
+    dbt = Dbt(python, home, project) if python and by_dbt else None
     for _ in range(rounds if millions <= FULL_ROUNDS_UP_TO else 1):
         found.add("full", ran("ours.py", home))
     if dbt:
-        found.add("full, dbt", dbt.run(found.last("full"), everything=True))
+        found.add("full, dbt", dbt.run(found.last("full")))
+    elif python:
+        dbt = Dbt(python, home, project)  # begins with a copy of what we derived
     for _ in range(rounds):
         found.add("scan", ran("scan.py", home))
     theirs = with_polars(home, found)
@@ -122,7 +124,7 @@ def measured(millions: float, rounds: int, folder: Path, python: Path | None) ->
     ours = sums(home / "warehouse.duckdb", {*theirs, *(dbt.models if dbt else ())})
     same("polars", ours, theirs)
     if dbt:
-        derived = [name for name in dbt.models if name in found.last("full")["rows"]]
+        derived = [name for name in dbt.models if name in found.last("full")["rows"]]  # a view has no rows
         same("dbt", ours, sums(project / "warehouse.duckdb", derived))
     return Size(millions, landed, found, list(theirs), dbt.left_out if dbt else [])
 

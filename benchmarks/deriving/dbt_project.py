@@ -126,7 +126,7 @@ def note_commits(file: Path, commits: list[str]) -> None:
 
 
 def main() -> None:
-    """Make the project of a home in which nothing is derived yet, or note commits in its file."""
+    """Make the project of a home, working in a copy of its file as it is, or note commits in that."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("folder", type=Path)
     options.add_argument("project", type=Path)

@@ -130,7 +130,7 @@ def _whole_processes(size: Size) -> None:
     steps = [
         ("full, dbt", "dbt run, everything"),
         ("day, whole process", "matokit build, one day, published"),
-        ("day, dbt", "dbt run, one day, the same models"),
+        ("day, dbt", "dbt run, one day"),
         ("polars", f"polars, {len(size.polars)} tables of sums"),
     ]
     for step, name in steps:
