@@ -74,7 +74,15 @@ def _of_table(lines: list[str], delimiter: str, category: str) -> Iterator[Call]
     skipped = next(place for place, line in enumerate(lines) if not _is_passed_by(line))
     reader = csv.reader(io.StringIO("\n".join(lines[skipped:])), delimiter=delimiter)
     names = [name.strip().lower() for name in next(reader)]
-    for cells in reader:
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise SettingsError(
+                f"Line {skipped + reader.line_num} is no line of a table ({error}); mend it."
+            ) from error
+        if cells is None:
+            return
         number = skipped + reader.line_num
         if not cells or cells[0].lstrip().startswith("#"):
             continue
@@ -90,7 +98,7 @@ def _of_json(lines: list[str], category: str) -> Iterator[Call]:
             continue
         try:
             given = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SettingsError(f"Line {number} is not JSON; give one object a line.") from error
         if not isinstance(given, dict):
             raise SettingsError(f"Line {number} is no JSON object; give one object a line.")
@@ -103,11 +111,17 @@ def _of_json(lines: list[str], category: str) -> Iterator[Call]:
 
 
 def _call(number: int, given: Mapping[str, object], category: str) -> Call:
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    texts = {name: _text(value) for name, value in given.items()}
     said = texts.pop("value", None)
     value = _number(said)
     event = RawEvent(**({"category": category} | texts), value=value)
     return Call(number, event, said if said is not None and value is None else None)
+
+
+def _text(value: object) -> str:
+    """A value as text; half a surrogate pair, which JSON can name and no service takes, becomes a question mark."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "replace").decode()
 
 
 def _number(text: str | None) -> float | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from matokit_pipelines.cli import main
 from matokit_pipelines.cli.lint_input import calls
@@ -200,6 +202,34 @@ def test_a_header_may_be_parted_by_tabs_or_semicolons_and_a_name_may_be_a_word_o
         text = delimiter.join(["name", "value"]) + "\n" + delimiter.join(['"a b"', "3"]) + "\n"
         assert [(c.event.name, c.event.value) for c in calls(text, category="X")] == [("a b", 3.0)]
     assert [c.event.name for c in calls("name\n", category="X")] == ["name"]
+
+
+lines = st.text(max_size=200) | st.lists(
+    st.sampled_from(
+        ['{"name": "a"}', "name,value", "a,1", '"a', "\t", "name;category", "{", "[1]", "# x", "\0", "\ufeff"]
+    )
+    | st.text(max_size=10)
+).map("\n".join)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=lines)
+@example(text='{"a":' * 100_000)
+@example(text="name,value\n" + '"' + "x" * 200_000 + '"')
+def test_any_text_is_calls_or_one_sentence(text):
+    try:
+        found = calls(text, category="Installer")
+    except SettingsError as error:
+        found, sentence = [], str(error)
+        assert sentence.count("\n") == 0
+    assert [call.line for call in found] == sorted(call.line for call in found)
+
+
+def test_half_a_surrogate_pair_is_read(capfd, folder):
+    (folder / "calls").write_text('{"name": "a\\ud800", "value": 2}', encoding="utf-8")
+    code, out, _ = lint(capfd, "calls")
+    assert code == 5
+    assert '"a?" is not lower-case words' in out
 
 
 def test_too_many_lines_are_refused():
