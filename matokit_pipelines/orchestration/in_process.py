@@ -30,6 +30,7 @@ from matokit_pipelines.orchestration.assets.extract import NOTHING_IS_MISSING, R
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.days import REFRESH, range_tags
 from matokit_pipelines.orchestration.definitions import build_definitions, calendar_for
+from matokit_pipelines.orchestration.housekeeping import delete_old_runs
 from matokit_pipelines.orchestration.pool import end_dead_runs as end_dead_runs
 from matokit_pipelines.orchestration.pool import my_tags
 from matokit_pipelines.orchestration.resources import GivenHome
@@ -70,6 +71,7 @@ def refresh(home: Home) -> Outcome:
                 instance=instance, run_config=_QUIET, partition_key=calendar.key_of_week(monday), tags=my_tags()
             )
             lines.append(f"Weekly page {page_of(home, monday)}")
+        delete_old_runs(instance)
     return Outcome(tuple(lines), _trouble(run))
 
 
