@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 GRACE_SECONDS = 5.0  # for a child to end in order after `up` was killed
@@ -41,8 +42,9 @@ def _leave_to_child(number: int, frame: FrameType | None) -> None:
 
 def _watch(child: subprocess.Popen[bytes], alone: threading.Event) -> None:
     """Wait for the end of standard input, then end the group, this process included."""
-    while os.read(0, 1024):
-        pass
+    with suppress(OSError):
+        while os.read(0, 1024):
+            continue
     alone.set()
     os.killpg(0, signal.SIGTERM)
     try:

@@ -162,11 +162,16 @@ class Supervisor:
             if code := await self._ended(child.name, before):
                 return f"could not be prepared: {before.heard.last or _ending(code)}"
         running = await self._start(child.name, child.command, log, child.says_when_ready)
-        telling = asyncio.create_task(self._tell_when_ready(child, running))
+        ended = asyncio.create_task(self._ended(child.name, running))
+        told = asyncio.create_task(self._tell_when_ready(child, running))
         try:
-            return _ending(await self._ended(child.name, running))
+            await asyncio.wait([ended, told], return_when=asyncio.FIRST_COMPLETED)
+            if told.done():
+                told.result()  # nobody reads what we say any more
+            return _ending(await ended)
         finally:
-            telling.cancel()
+            ended.cancel()
+            told.cancel()
 
     async def _start(self, name: str, command: Sequence[str], log: _Log, awaited: str | None = None) -> _Running:
         # A pipe of our own: that of asyncio lets wait() return only when nobody holds it open any more.

@@ -314,3 +314,20 @@ def test_what_cannot_work_is_told_before_anything_is_started(
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_when_nobody_reads_its_lines_all_is_ended(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+
+    def say(line: str) -> None:
+        raise BrokenPipeError(line)
+
+    async def go() -> None:
+        code = FAMILY.removesuffix("time.sleep(120)\n") + "print('ready', flush=True)\ntime.sleep(120)\n"
+        family = child("family", code, str(pids), says_when_ready="ready")
+        environ = os.environ | {"PYTHONPATH": str(ROOT)}
+        await Supervisor([family], logs=tmp_path, environ=environ, say=say, patience=QUICK).run()
+
+    with pytest.raises(BrokenPipeError, match="family is ready"):
+        asyncio.run(go())
+    assert wait_for(lambda: not any(is_there(int(pid)) for pid in pids.read_text().split()), 5)
