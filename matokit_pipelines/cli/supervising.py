@@ -150,7 +150,12 @@ class Supervisor:
             await self._first_is_ready.wait()
         while True:
             begun = asyncio.get_running_loop().time()
-            reason = await self._once(child, log, again=bool(pause))
+            try:
+                reason = await self._once(child, log, again=bool(pause))
+            except BrokenPipeError:  # of our own lines
+                raise
+            except OSError as error:  # such as no memory or no process number left
+                reason = f"could not be started ({error.strerror})"
             pause = self._patience.after(pause, asyncio.get_running_loop().time() - begun)
             self._say(f"{child.title} {reason}; started again in {pause:g} s. Its output: {log.baseFilename}")
             await asyncio.sleep(pause)
@@ -181,6 +186,9 @@ class Supervisor:
                 *_KEEPER, *command, env=self._environ, start_new_session=True, pass_fds=self._inherited,
                 stdin=asyncio.subprocess.PIPE, stdout=writing, stderr=writing,
             )  # fmt: skip
+        except BaseException:
+            os.close(reading)
+            raise
         finally:
             os.close(writing)
         heard = _Heard(awaited)
@@ -238,10 +246,12 @@ class Supervisor:
             share = (end - loop.time()) / (len(left) - place)
             await asyncio.wait([running.output], timeout=share)
         for running in left:
-            running.signal(signal.SIGKILL)
+            if not running.output.done():
+                running.signal(signal.SIGKILL)
         for running in left:
             await running.process.wait()
-            await running.output
+        if left:
+            await asyncio.wait([running.output for running in left], timeout=1)
 
 
 def _ending(code: int) -> str:

@@ -156,6 +156,12 @@ def test_what_does_not_end_in_time_is_killed_with_all_it_started(tmp_path: Path)
     assert wait_for(lambda: not any(is_there(int(pid)) for pid in pids.read_text().split()), 5)
 
 
+def test_when_the_system_starts_no_process_it_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervising, "_KEEPER", (str(tmp_path / "no such program"),))
+    said = supervise(tmp_path, [child("short", "print()")], until=lambda lines: len(lines) >= 2)
+    assert said[0].startswith("The short could not be started (No such file or directory); started again in 0.1 s")
+
+
 @pytest.mark.parametrize("victim", ["child", "keeper"])
 def test_killed_it_takes_with_it_what_it_started_and_comes_back(tmp_path: Path, victim: str) -> None:
     pids = tmp_path / "pids"
