@@ -24,7 +24,7 @@ ZONE = ZoneInfo("Europe/Copenhagen")
 WATERMARK = datetime(2026, 10, 27, 5, tzinfo=UTC)
 KNOWN_FROM = datetime(2026, 10, 13, 22, tzinfo=UTC)
 CATEGORIES = {"Installer": "production", "Installer_CI": "ci", "Installer_DEV": "development"}
-SYSTEMS = {"macOS 14.1": "macOS", "macOS 15.0": "macOS", "Windows 11": "Windows", "Plan 9": "unknown"}
+SYSTEMS = {f"macOS {n}.1": "macOS" for n in range(10, 16)} | {"Windows 11": "Windows", "Plan 9": "unknown"}
 ARCHITECTURES = {"arm64": "arm64", "x64": "x86_64", "": "unknown"}
 MARTS = (
     "success_rate_daily", "architecture_daily", "os_daily", "os_first_seen", "os_window", "os_weekly",
@@ -32,7 +32,7 @@ MARTS = (
     "commit_performance", "commit_regression", "commit_daily", "commit_leader_changes", "environment_daily",
     "error_daily", "error_window", "duration_window", "system_daily", "machine_share",
 )  # fmt: skip
-WHERE = {"component_weekly": "where architecture = 'all'"}
+WHERE = {"component_weekly": "where architecture = 'all' and events > 0"}
 
 
 def history(dice: random.Random) -> list[tuple[dict[str, Any], Event]]:
@@ -43,27 +43,49 @@ def history(dice: random.Random) -> list[tuple[dict[str, Any], Event]]:
     instants += [WATERMARK - timedelta(minutes=dice.randrange(0, 40 * 1_440, 180)) for _ in range(dice.randint(5, 40))]
     commits = [f"{n:07x}" for n in range(dice.randint(1, 11))]
     steps = [f"step_{letter}" for letter in "abcdefghijklmn"[: dice.randint(1, 14)]]
-    systems = {text: SYSTEMS.get(text, "macOS") for text in (*SYSTEMS, *(f"macOS {n}.2" for n in range(11, 16)))}
-    made = []
-    for at in sorted(dice.choices(instants, k=dice.choice([1, 3, 40, 300]))):
-        category, failed = dice.choice([*CATEGORIES, "Installer"]), dice.random() < 0.3
-        step, commit = dice.choice(steps), dice.choice([*commits, None])
-        system, machine = dice.choice(list(systems)), dice.choice(list(ARCHITECTURES))
-        visitor, seconds = str(dice.randint(1, 4)), float(dice.choice([2, 3, 5, 60]))
-        error = dice.choice(["network", "disk", "permission", "unknown"])
-        row = {
-            "event_ts": at, "visitor_id": visitor, "category": category, "os_raw": system, "architecture_raw": machine,
-            "name": f"{step}_{error}_error" if failed else step, "value": 0.0 if failed else seconds,
-            "commit_raw": commit or "unknown",
-        }  # fmt: skip
-        architecture, family = ARCHITECTURES[machine], systems[system]
-        meant = Event(
-            at, at.astimezone(ZONE).date(), "installers", (visitor, system, architecture), CATEGORIES[category], step,
-            "failure" if failed else "success", True, False, False, error if failed else "not_reported", architecture,
-            family, system, commit, None if failed else seconds,
-        )  # fmt: skip
-        made.append((row, meant))
-    return made
+    times = sorted(dice.choices(instants, k=dice.choice([1, 3, 40, 300])))
+    return [
+        event(dice, number, at, dice.choice(steps), dice.choice([*commits, None])) for number, at in enumerate(times)
+    ]
+
+
+def event(
+    dice: random.Random, number: int, at: datetime, step: str, commit: str | None
+) -> tuple[dict[str, Any], Event]:
+    """One event as it lands, and its meaning: seven of ten succeed, now and then a run starts or nothing is said."""
+    outcome = dice.choice(["success"] * 7 + ["failure"] * 3 + ["started", "unknown"])
+    error, seconds = dice.choice(["network", "disk", "permission", "unknown"]), float(dice.choice([2, 3, 5, 60]))
+    name, value, component = {
+        "success": (step, seconds, step),
+        "failure": (f"{step}_{error}_error", 0.0, step),
+        "started": ("orchestrator_start", 1.0, "orchestrator"),
+        "unknown": (step, None, step),
+    }[outcome]
+    category, system = dice.choice([*CATEGORIES, "Installer"]), dice.choice(list(SYSTEMS))
+    spelling, visitor = dice.choice(list(ARCHITECTURES)), dice.choice(["1", "2", "3", ""])
+    row = {
+        "event_ts": at, "visitor_id": visitor, "category": category, "os_raw": system, "architecture_raw": spelling,
+        "name": name, "value": value, "commit_raw": commit or "unknown",
+    }  # fmt: skip
+    return row, Event(
+        at=at,
+        day=at.astimezone(ZONE).date(),
+        source="installers",
+        # without a visitor each event is a machine of its own
+        machine=(visitor, system, spelling) if visitor else (str(number),),
+        environment=CATEGORIES[category],
+        component=component,
+        outcome=outcome,
+        counted=outcome in ("success", "failure"),
+        is_test=False,
+        is_run_start=outcome == "started",
+        error_type=error if outcome == "failure" else "not_reported",
+        architecture=ARCHITECTURES[spelling],
+        os_family=SYSTEMS[system],
+        os_release=system,
+        commit=commit,
+        seconds=seconds if outcome == "success" else None,
+    )
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -74,7 +96,7 @@ def test_small_histories_full_of_ties_are_counted_alike(
     land(con, "ledger.sources", [{"proven_from": KNOWN_FROM, "watermark": WATERMARK}])
     land(con, "raw.matomo_events", [row for row, _ in made])
     build(con, options=BuildOptions(), now=now)
-    site = Site([event for _, event in made], date(2026, 10, 14), date(2026, 10, 26), WATERMARK)
+    site = Site([meant for _, meant in made], date(2026, 10, 14), date(2026, 10, 26), WATERMARK)
     marts = Marts(con)
     for name, widget in load_widgets().items():
         for part in ("", *widget.parts):

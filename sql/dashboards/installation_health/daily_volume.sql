@@ -23,11 +23,12 @@ environments as (
     group by environment
 )
 
+-- a day on which nothing counted has a row as well
 select
     days.event_date,
     environments.environment,
-    coalesce(daily.events, case when days.event_date >= days.first_known_day then 0 end) as events,
-    coalesce(daily.installations, case when days.event_date >= days.first_known_day then 0 end) as installations
+    coalesce(nullif(daily.events, 0), case when days.event_date >= days.first_known_day then 0 end) as events,
+    coalesce(nullif(daily.installations, 0), case when days.event_date >= days.first_known_day then 0 end) as installations
 from days
 cross join environments
 left join marts.success_rate_daily as daily
