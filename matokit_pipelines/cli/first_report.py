@@ -9,6 +9,7 @@ import shlex
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from matokit_pipelines.cli.contract_words import NOTES, sentence_of
 from matokit_pipelines.cli.frame import Frame, bytes_of, counted, moment_of, points_of, shortened
 from matokit_pipelines.cli.guessing import dimension_lines
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_NAMES = 20
 MOST_TROUBLES = 3
+MOST_DRIFT = 5
 NOT_LISTED = [
     "these credentials may not list them, so none was read: give their user that right, or, after `matokit init`, the "
     "slots as slots = { os = 1, architecture = 2, commit = 3 }"
@@ -53,6 +55,10 @@ select environment, component, count(*) as events, count(*) filter (outcome = 'f
 from staging.installer_events where counted
 group by environment, component
 order by environment = 'production' desc, failures desc, events desc, component limit 1
+"""
+_DRIFT = """
+select kind, reason, finding, sum(events)::bigint as events from marts.contract_drift
+group by kind, reason, finding order by events desc, kind, reason, finding
 """
 _DETAIL = "select detail from ledger.windows where window_start = ? and window_end = ? order by window_id desc limit 1"
 
@@ -161,8 +167,22 @@ def _show_events(frame: Frame, trial: Trial, total: dict[str, Any]) -> None:
                 f"Most failures in {row['environment']}: {shortened(row['component'])}, "
                 f"{row['failures']:,} of {row['events']:,} events."
             )
-    for line in mend(found):
+    for line in (*mend(found), *_drift(trial)):
         frame.say(f"To mend: {line}")
+
+
+def _drift(trial: Trial) -> list[str]:
+    """What broke the contract of docs/events.md most often."""
+    found = [row for row in _rows(trial.connection, _DRIFT) if row["kind"] not in NOTES]
+    lines = [
+        f"{sentence_of(row['kind'], row['reason'], row['finding'])} ({counted(row['events'], 'event')})."
+        for row in found[:MOST_DRIFT]
+    ]
+    if len(found) > MOST_DRIFT:
+        lines.append(
+            f"and {len(found) - MOST_DRIFT:,} more; after a pass `matokit lint-events --landed` names them all."
+        )
+    return lines
 
 
 def mend(found: list[dict[str, Any]]) -> list[str]:

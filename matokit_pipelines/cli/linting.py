@@ -1,6 +1,6 @@
 """`lint-events`: which event calls break the contract of docs/events.md, before they are sent or as they came.
 
-Not here: the rules (sql/staging), reading files (lint_input.py).
+Not here: the rules (sql/staging), reading files (lint_input.py), what a finding means (contract_words.py).
 """
 
 from __future__ import annotations
@@ -11,37 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from matokit_pipelines.cli.contract_words import NOTES, quoted, sentence_of
 from matokit_pipelines.cli.frame import AsJson, Frame, counted, frame_of, shortened
 
 if TYPE_CHECKING:
     from matokit_pipelines.cli.lint_input import Call
     from matokit_pipelines.warehouse.reading import Finding, Reading
-
-NOTES = ("old_name", "new_form")  # worth a look, but nothing is broken
-_SENTENCES = {  # by reason; a reason of two kinds, by both
-    "not_listed/unknown_category": "no list has the category {finding}, so its environment is unknown; use "
-    "Installer_PROD, _TEST, _DEV, _CI or _STAGING, or add it to [events.environments]",
-    "not_listed/unknown_code": "no list has the code {finding}, so its outcome is unknown; use a listed one, or add "
-    "it to [events.component_codes]",
-    "not_recognised": "no rule recognises the operating system {finding}; send its name and version, such as "
-    "macOS14.2.1",
-    "negative_or_not_finite": "the value {finding} is negative or not finite, so the event is left out; send 1, 0 or "
-    "seconds",
-    "missing": "there is no name, so nobody knows what was installed",
-    "not_snake_case": "the name {finding} is not lower-case words joined by _, at its end perhaps a version as in "
-    "python_install_3.11",
-    "unknown_error_suffix": "the name {finding} ends like an error, but not in a known suffix, so the value alone "
-    "decides; use _unknown_error or another one of docs/events.md",
-    "near_test_name": "the name {finding} looks like that of a test and is read as a component; tests are named "
-    "connection_test, test_… or example_…",
-    "too_long": "the name {finding} is longer than 60 characters",
-    "readable": "{finding} is a readable name, as the first scripts sent; it is understood, but new ones should be "
-    "lower-case words joined by _",
-    "over_5_percent": "more than 5 % of the counted events of the last 7 complete days could be read in two ways; send "
-    "durations or flags for one component, not both",
-    "first_time": "the form {finding} was never seen of this source before",
-    "back_again": "the form {finding} is back after 28 days without it",
-}
 
 
 def lint_events(
@@ -100,13 +75,13 @@ def _linted(frame: Frame, text: str, category: str) -> list[dict[str, Any]]:
 
 def _row(call: Call, reading: Reading, findings: tuple[Finding, ...]) -> dict[str, Any]:
     event = call.event
-    breaks = [_sentence(f.kind, f.reason, f.finding) for f in findings if f.kind not in NOTES]
+    breaks = [sentence_of(f.kind, f.reason, f.finding) for f in findings if f.kind not in NOTES]
     if reading.left_out_reason == "out_of_scope":
         breaks.append(
-            f"the category {_quoted(event.category)} is not that of an installer, so the event is counted nowhere"
+            f"the category {quoted(event.category)} is not that of an installer, so the event is counted nowhere"
         )
     if call.not_a_number is not None:
-        breaks.append(f"the value {_quoted(call.not_a_number)} is no number, so it arrives as if none had been sent")
+        breaks.append(f"the value {quoted(call.not_a_number)} is no number, so it arrives as if none had been sent")
     return {
         "line": call.line,
         "category": event.category,
@@ -123,7 +98,7 @@ def _row(call: Call, reading: Reading, findings: tuple[Finding, ...]) -> dict[st
         "counted": reading.counted,
         "left_out_reason": reading.left_out_reason,
         "breaks": breaks,
-        "notes": [_sentence(f.kind, f.reason, f.finding) for f in findings if f.kind in NOTES],
+        "notes": [sentence_of(f.kind, f.reason, f.finding) for f in findings if f.kind in NOTES],
     }
 
 
@@ -137,7 +112,7 @@ def _landed(frame: Frame) -> list[dict[str, Any]]:
         )
     rows = []
     for row in found:
-        sentence = _sentence(str(row["kind"]), str(row["reason"]), str(row["finding"]))
+        sentence = sentence_of(str(row["kind"]), str(row["reason"]), str(row["finding"]))
         is_note = row["kind"] in NOTES
         rows.append(row | {"breaks": [] if is_note else [sentence], "notes": [sentence] if is_note else []})
     return rows
@@ -157,7 +132,7 @@ def _show(frame: Frame, row: dict[str, Any]) -> None:
 
 def _said(row: dict[str, Any]) -> str:
     value = "no value" if row["value"] is None else f"value {row['value']:g}"
-    return f"{_quoted(row['category'])} {_quoted(row['name'])}, {value}"
+    return f"{quoted(row['category'])} {quoted(row['name'])}, {value}"
 
 
 def _said_raw(row: dict[str, Any]) -> str:
@@ -173,12 +148,3 @@ def _read(row: dict[str, Any]) -> str:
     outcome = "unknown outcome" if row["outcome"] == "unknown" else row["outcome"]
     where = "an unknown environment" if row["environment"] == "unknown" else row["environment"]
     return f"{outcome}{of}{error} in {where}, form {row['form']}, {row['confidence']}{left_out}"
-
-
-def _sentence(kind: str, reason: str, finding: str) -> str:
-    words = _SENTENCES.get(f"{reason}/{kind}") or _SENTENCES[reason]
-    return words.format(finding=_quoted(finding))
-
-
-def _quoted(text: str | None) -> str:
-    return "(none)" if text is None else f'"{shortened(text, 60)}"'

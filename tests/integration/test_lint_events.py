@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from matokit_pipelines.cli import main
 from matokit_pipelines.cli.lint_input import calls
 from matokit_pipelines.errors import SettingsError
 from matokit_pipelines.orchestration import in_process
+from matokit_pipelines.simulator import generate
 from matokit_pipelines.warehouse.build import BuildOptions
 from matokit_pipelines.warehouse.reading import RawEvent, read_all
 from matokit_pipelines.warehouse.refresh import extract
@@ -291,3 +294,13 @@ def test_build_status_and_run_show_examples_of_what_is_new(capfd, folder, monkey
 
         touch(home, truth.end)
         assert any(line.endswith(": HaikuOS (events: 1)") for line in in_process.refresh(home).lines)
+
+
+def test_try_says_what_breaks_the_contract(capfd, monkeypatch):
+    truth = generate(days=3, events_per_day=20, seed=3, end=datetime.now(UTC))
+    with simulator(truth, now=lambda: datetime.now(UTC)) as server:
+        monkeypatch.setenv("MATOKIT_INSTALLERS_TOKEN", server.token)
+        assert main.run(["try", "--url", server.url, "--site", "1"]) == 0
+    out = capfd.readouterr().out
+    assert re.search(r"^To mend: no list has the category \"installer_lab\", .* \(\d+ events?\)\.$", out, re.MULTILINE)
+    assert len(re.findall(r"^To mend: .* events?\)\.$", out, re.MULTILINE)) <= 5
