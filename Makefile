@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
-.PHONY: help install demo test test-slow test-browser peer-check lint bench wheel wheel-check constraints clean
+.PHONY: help install demo test test-slow test-browser peer-check chaos lint bench wheel wheel-check constraints clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,13 +45,17 @@ peer-check: ## The vendor's own client against the simulated Piwik PRO: make pee
 	  touch .venv-peer/.installed || exit 1; fi; \
 	$(BIN)/python tests/peer/peer_check.py .venv-peer/bin/python
 
+chaos: install ## A week alone in half an hour, thirty real minutes of `up` with kills, a day of Dagster's storage
+	@MATOKIT_CHAOS=long MATOKIT_CHAOS_MINUTES=30 $(BIN)/python -m pytest -m slow -s tests/chaos/test_week_alone.py \
+	  tests/chaos/test_up.py tests/integration/test_dagster_storage.py $(ARGS)
+
 lint: install ## ruff and mypy --strict
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 bench: install ## The benchmarks, printed as tables
-	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short
+	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short
 
 wheel: install ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --outdir dist .
