@@ -2,7 +2,7 @@
 
 `matokit up` runs this file before it starts a code server, when no run of an earlier one can be alive: a code server
 reports a run that dies under it by itself, and nobody reports those that die with it. Runs of `matokit run` name their
-own process and are judged by that (in_process.end_dead_runs). Not here: runs that wait to be started, which stay so.
+own process and are judged by that (pool.end_dead_runs). Not here: runs that wait to be started, which stay so.
 """
 
 import sys
@@ -12,7 +12,7 @@ import dagster as dg
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from matokit_pipelines.errors import MatokitError
-from matokit_pipelines.orchestration import in_process
+from matokit_pipelines.orchestration import in_process, pool
 
 BEGUN = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
@@ -22,8 +22,6 @@ def end_cut_off_runs(instance: dg.DagsterInstance) -> int:
     cut_off = [run for run in instance.get_runs(dg.RunsFilter(statuses=BEGUN)) if GRPC_INFO_TAG in run.tags]
     for run in cut_off:
         instance.report_run_failed(run, message="This run ended with the code server; the next run goes on from it.")
-        if instance.event_log_storage.supports_global_concurrency_limits:
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(cut_off)
 
 
@@ -31,8 +29,8 @@ def main(home: Path) -> int:
     """Exit code; an error is one sentence on stderr."""
     try:
         with in_process.storage_in_words(home), in_process.instance_of(home) as instance:
-            in_process.end_dead_runs(instance)
             ended = end_cut_off_runs(instance)
+            pool.end_dead_runs(instance)
     except MatokitError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -13,7 +13,7 @@ import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from matokit_pipelines.orchestration import in_process, up_cut_off_runs
-from matokit_pipelines.orchestration.in_process import HOST_TAG, PID_TAG
+from matokit_pipelines.orchestration.pool import HOST_TAG, PID_TAG, WAREHOUSE
 
 
 @dg.job
@@ -37,6 +37,10 @@ def test_only_what_cannot_be_alive_is_marked(tmp_path: Path, monkeypatch: pytest
     with in_process.instance_of(tmp_path) as instance:
         runs = {s: instance.create_run_for_job(nothing, status=s, tags=tags).run_id for s, tags in cases.items()}
         running = instance.create_run_for_job(nothing, status=status.STARTED, tags=ours).run_id
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default(WAREHOUSE)
+        claim = storage.claim_concurrency_slot(WAREHOUSE, runs[status.STARTED], "tables")
+        assert claim.is_claimed
     command = [sys.executable, "-m", up_cut_off_runs.__name__, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
@@ -54,3 +58,4 @@ def test_only_what_cannot_be_alive_is_marked(tmp_path: Path, monkeypatch: pytest
         assert spared is not None
         assert spared.status == status.STARTED
         assert up_cut_off_runs.end_cut_off_runs(instance) == 0
+        assert instance.event_log_storage.get_concurrency_info(WAREHOUSE).claimed_slots == []
