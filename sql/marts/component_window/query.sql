@@ -34,38 +34,45 @@ event_counts as (
     group by spread_over.window_days, daily.environment, daily.architecture, daily.component
 ),
 
--- One machine at one component. It has one row a day, so twice the number of the day, plus one when the first try of
--- that day failed, is least for the first try of all, and odd when that one failed.
-machine_units as (
+-- the days of the longest window with their numbers, 0 to 89
+days as (
+    select
+        daily.event_date,
+        cast(date_diff('day', windows.first_of_90, daily.event_date) as integer) as day_number
+    from staging.events_daily as daily
+    inner join windows on daily.event_date between windows.first_of_90 and windows.last_date
+    group by daily.event_date, windows.first_of_90
+),
+
+-- A machine has one row a day at a component, so twice the number of the day, plus one when the first try of that day
+-- failed, is least for the first try of all, and odd when that one failed.
+numbered as (
     select
         machine_day.environment,
         machine_day.architecture,
         machine_day.component,
         machine_day.machine_key,
-        max(machine_day.event_date) as last_day,
-        max(case when machine_day.failures > 0 then machine_day.event_date end) as last_day_failing,
-        min(
-            2 * date_diff('day', windows.first_of_90, machine_day.event_date)
-            + case when machine_day.first_outcome = 'failure' then 1 else 0 end
-        ) as first_try_90,
-        min(case
-            when machine_day.event_date >= windows.first_of_30
-                then 2 * date_diff('day', windows.first_of_90, machine_day.event_date)
-                    + case when machine_day.first_outcome = 'failure' then 1 else 0 end
-        end) as first_try_30,
-        min(case
-            when machine_day.event_date >= windows.first_of_7
-                then 2 * date_diff('day', windows.first_of_90, machine_day.event_date)
-                    + case when machine_day.first_outcome = 'failure' then 1 else 0 end
-        end) as first_try_7,
-        min(case
-            when machine_day.event_date = windows.last_date and machine_day.first_outcome = 'failure' then 1
-            when machine_day.event_date = windows.last_date then 0
-        end) as first_try_1
+        2 * days.day_number + case when machine_day.first_outcome = 'failure' then 1 else 0 end as try_number,
+        case when machine_day.failures > 0 then days.day_number end as failing_day_number
     from staging.machine_days as machine_day
-    inner join windows on machine_day.event_date between windows.first_of_90 and windows.last_date
+    inner join days on days.event_date = machine_day.event_date
     where machine_day.tries > 0
-    group by machine_day.environment, machine_day.architecture, machine_day.component, machine_day.machine_key
+),
+
+-- 30, 7 and 1 days begin with the days number 60, 83 and 89
+machine_units as (
+    select
+        environment,
+        architecture,
+        component,
+        machine_key,
+        min(try_number) as first_try_90,
+        min(case when try_number >= 120 then try_number end) as first_try_30,
+        min(case when try_number >= 166 then try_number end) as first_try_7,
+        min(case when try_number >= 178 then try_number end) as first_try_1,
+        max(failing_day_number) as last_failing_day
+    from numbered
+    group by environment, architecture, component, machine_key
 ),
 
 units_of_all_windows as (
@@ -81,12 +88,11 @@ units_of_all_windows as (
         count(*) filter (where first_try_7 % 2 = 1) as unit_failures_7,
         count(*) filter (where first_try_30 % 2 = 1) as unit_failures_30,
         count(*) filter (where first_try_90 % 2 = 1) as unit_failures_90,
-        count(*) filter (where last_day_failing >= windows.last_date) as failing_1,
-        count(*) filter (where last_day_failing >= windows.first_of_7) as failing_7,
-        count(*) filter (where last_day_failing >= windows.first_of_30) as failing_30,
-        count(*) filter (where last_day_failing >= windows.first_of_90) as failing_90
+        count(*) filter (where last_failing_day >= 89) as failing_1,
+        count(*) filter (where last_failing_day >= 83) as failing_7,
+        count(*) filter (where last_failing_day >= 60) as failing_30,
+        count(*) filter (where last_failing_day >= 0) as failing_90
     from machine_units
-    cross join windows
     group by environment, architecture, component
 ),
 
@@ -116,10 +122,10 @@ machines as (
         machine_day.environment,
         machine_day.architecture,
         machine_day.machine_key,
-        max(machine_day.event_date) as last_day,
-        max(case when machine_day.failures > 0 then machine_day.event_date end) as last_day_failing
+        max(days.day_number) as last_day,
+        max(case when machine_day.failures > 0 then days.day_number end) as last_failing_day
     from staging.machine_days as machine_day
-    inner join windows on machine_day.event_date between windows.first_of_90 and windows.last_date
+    inner join days on days.event_date = machine_day.event_date
     where machine_day.tries > 0
     group by machine_day.environment, machine_day.architecture, machine_day.machine_key
 ),
@@ -128,16 +134,15 @@ machines_of_all_windows as (
     select
         environment,
         architecture,
-        count(*) filter (where last_day >= windows.last_date) as machines_1,
-        count(*) filter (where last_day >= windows.first_of_7) as machines_7,
-        count(*) filter (where last_day >= windows.first_of_30) as machines_30,
-        count(*) filter (where last_day >= windows.first_of_90) as machines_90,
-        count(*) filter (where last_day_failing >= windows.last_date) as failing_1,
-        count(*) filter (where last_day_failing >= windows.first_of_7) as failing_7,
-        count(*) filter (where last_day_failing >= windows.first_of_30) as failing_30,
-        count(*) filter (where last_day_failing >= windows.first_of_90) as failing_90
+        count(*) filter (where last_day >= 89) as machines_1,
+        count(*) filter (where last_day >= 83) as machines_7,
+        count(*) filter (where last_day >= 60) as machines_30,
+        count(*) as machines_90,
+        count(*) filter (where last_failing_day >= 89) as failing_1,
+        count(*) filter (where last_failing_day >= 83) as failing_7,
+        count(*) filter (where last_failing_day >= 60) as failing_30,
+        count(*) filter (where last_failing_day >= 0) as failing_90
     from machines
-    cross join windows
     group by environment, architecture
 ),
 

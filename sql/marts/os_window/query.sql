@@ -38,35 +38,45 @@ event_counts as (
         daily.os_release
 ),
 
+-- the days of the longest window with their numbers, 0 to 89
+days as (
+    select
+        daily.event_date,
+        cast(date_diff('day', windows.first_of_90, daily.event_date) as integer) as day_number
+    from marts.os_daily as daily
+    inner join windows on daily.event_date between windows.first_of_90 and windows.last_date
+    group by daily.event_date, windows.first_of_90
+),
+
 machines as (
     select
         machine_day.environment,
         machine_day.os_family,
         machine_day.os_release,
         machine_day.machine_key,
-        max(machine_day.event_date) as last_day,
-        max(case when machine_day.failures > 0 then machine_day.event_date end) as last_day_failing
+        max(days.day_number) as last_day,
+        max(case when machine_day.failures > 0 then days.day_number end) as last_failing_day
     from staging.machine_days as machine_day
-    inner join windows on machine_day.event_date between windows.first_of_90 and windows.last_date
+    inner join days on days.event_date = machine_day.event_date
     where machine_day.tries > 0
     group by machine_day.environment, machine_day.os_family, machine_day.os_release, machine_day.machine_key
 ),
 
+-- 30, 7 and 1 days begin with the days number 60, 83 and 89
 machines_of_all_windows as (
     select
         environment,
         os_family,
         os_release,
-        count(*) filter (where last_day >= windows.last_date) as machines_1,
-        count(*) filter (where last_day >= windows.first_of_7) as machines_7,
-        count(*) filter (where last_day >= windows.first_of_30) as machines_30,
-        count(*) filter (where last_day >= windows.first_of_90) as machines_90,
-        count(*) filter (where last_day_failing >= windows.last_date) as failing_1,
-        count(*) filter (where last_day_failing >= windows.first_of_7) as failing_7,
-        count(*) filter (where last_day_failing >= windows.first_of_30) as failing_30,
-        count(*) filter (where last_day_failing >= windows.first_of_90) as failing_90
+        count(*) filter (where last_day >= 89) as machines_1,
+        count(*) filter (where last_day >= 83) as machines_7,
+        count(*) filter (where last_day >= 60) as machines_30,
+        count(*) as machines_90,
+        count(*) filter (where last_failing_day >= 89) as failing_1,
+        count(*) filter (where last_failing_day >= 83) as failing_7,
+        count(*) filter (where last_failing_day >= 60) as failing_30,
+        count(*) filter (where last_failing_day >= 0) as failing_90
     from machines
-    cross join windows
     group by environment, os_family, os_release
 ),
 
