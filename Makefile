@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
-.PHONY: help install demo test test-slow test-browser peer-check chaos lint bench wheel wheel-check constraints clean
+.PHONY: help install demo test test-slow test-browser peer-check chaos docs lint bench wheel wheel-check constraints clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,10 @@ lint: install ## ruff and mypy --strict
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: install ## Make the documents anew that follow from the code
+	@$(BIN)/python -m matokit_pipelines.cli.setting_up > docs/settings.md
+	@$(BIN)/python -m matokit_pipelines.cli.tables_document > docs/tables.md
 
 bench: install ## The benchmarks, printed as tables
 	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short
