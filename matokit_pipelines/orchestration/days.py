@@ -17,6 +17,10 @@ from matokit_pipelines.windows import ONE_DAY
 REFRESH, NIGHTLY = "refresh", "nightly"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 LOOK_BACK_DAYS = 7  # what the nightly pass holds against the sources' own counts
+MANY_DAYS = 10
+
+
+KEPT_TAG = "matokit/kept"  # on a refresh that touched many days: kept as long as other runs, since they show with it
 
 
 def range_tags(calendar: Calendar, today: date, days_back: int = 0) -> Mapping[str, str]:

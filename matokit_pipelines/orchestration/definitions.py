@@ -11,7 +11,7 @@ from matokit_pipelines.orchestration.assets.extract import raw_events
 from matokit_pipelines.orchestration.assets.models import derived_tables
 from matokit_pipelines.orchestration.assets.reports import weekly_pages
 from matokit_pipelines.orchestration.assets.serving import published_snapshot
-from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT
+from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT, housekeeping_job
 from matokit_pipelines.orchestration.partitions import Calendar, calendar_of
 from matokit_pipelines.orchestration.resources import HomeFinder, HomeResource
 from matokit_pipelines.orchestration.schedules import schedules
@@ -34,7 +34,7 @@ def build_definitions(home: HomeFinder | None = None) -> dg.Definitions:
         ]
     return dg.Definitions(
         assets=assets,
-        jobs=[REFRESH, NIGHTLY, BACKFILL, WEEKLY_REPORT],
+        jobs=[REFRESH, NIGHTLY, BACKFILL, WEEKLY_REPORT, housekeeping_job],
         schedules=schedules(calendar, used.orchestration),
         sensors=SENSORS,
         resources={"home": home or HomeResource()},

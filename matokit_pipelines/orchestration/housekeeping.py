@@ -23,7 +23,7 @@ from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from matokit_pipelines import resources
 from matokit_pipelines.clock import SystemClock
-from matokit_pipelines.orchestration.days import REFRESH
+from matokit_pipelines.orchestration.days import KEPT_TAG, REFRESH
 from matokit_pipelines.warehouse import housekeeping as warehouse_housekeeping
 from matokit_pipelines.warehouse.refresh import Home
 
@@ -81,9 +81,12 @@ def _no_longer_kept(instance: DagsterInstance, now: datetime) -> Iterator[Sequen
 
 
 def _beyond(instance: DagsterInstance, wanted: dg.RunsFilter, kept: int) -> Sequence[dg.DagsterRun]:
-    """Runs older than the newest `kept` of those wanted."""
+    """Runs older than the newest `kept` of those wanted, but for those by which many days are shown."""
     newest = instance.get_runs(wanted, limit=kept)
-    return instance.get_runs(wanted, cursor=newest[-1].run_id, limit=AT_ONCE) if len(newest) == kept else []
+    if len(newest) < kept:
+        return []
+    older = instance.get_runs(wanted, cursor=newest[-1].run_id, limit=AT_ONCE)
+    return [run for run in older if KEPT_TAG not in run.tags]
 
 
 def _delete(instance: DagsterInstance, run_id: str) -> None:

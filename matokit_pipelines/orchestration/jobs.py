@@ -7,6 +7,8 @@ from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, PIWIK_
 from matokit_pipelines.orchestration.assets.models import BY_DAY, EVENTS, asset_key
 from matokit_pipelines.orchestration.assets.reports import WEEKLY
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
+from matokit_pipelines.orchestration.housekeeping import housekeeping
+from matokit_pipelines.orchestration.resources import HomeFinder
 
 _WEEKLY = dg.AssetSelection.assets(WEEKLY)
 _EVENTS = dg.AssetSelection.assets(asset_key(EVENTS))
@@ -32,6 +34,22 @@ BACKFILL = dg.define_asset_job(
     ),
     description="Read the chosen days again, derive them and all that follows from them, check, publish: one run.",
 )
+
+
+@dg.op(description="Delete what is no longer kept, and say what it was.")
+def put_away(context: dg.OpExecutionContext, home: dg.ResourceParam[HomeFinder]) -> None:
+    kept = housekeeping(context.instance, home.home())
+    context.log.info(
+        f"{kept.runs} runs and {kept.files} files deleted, {kept.readings} readings merged, {kept.bytes:,} bytes given "
+        "back"
+    )
+
+
+@dg.job(name="housekeeping", description="Old runs, readings and files are put away.")
+def housekeeping_job() -> None:
+    put_away()
+
+
 WEEKLY_REPORT = dg.define_asset_job(
     "weekly_report", selection=_WEEKLY, description="Render the weekly operations summary of one week."
 )

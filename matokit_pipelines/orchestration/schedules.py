@@ -12,7 +12,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from matokit_pipelines.orchestration import weekly
 from matokit_pipelines.orchestration.days import LOOK_BACK_DAYS, range_tags
-from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT
+from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT, housekeeping_job
 from matokit_pipelines.orchestration.partitions import Calendar
 from matokit_pipelines.orchestration.pool import end_dead_runs
 from matokit_pipelines.orchestration.resources import HomeFinder
@@ -20,7 +20,7 @@ from matokit_pipelines.settings import OrchestrationSettings
 from matokit_pipelines.warehouse.probe import probe
 from matokit_pipelines.windows import last_complete_week, local_date
 
-AT_NIGHT = "10 3 * * *"
+AT_NIGHT, AFTER_NIGHT = "10 3 * * *", "30 4 * * *"
 # On Mondays until the week is complete, three hours long; on the other days for a page that was made too early.
 WEEKLY = ["30,45 7 * * 1", "*/15 8-9 * * 1", "0,15,30 10 * * 1", "30 7 * * 2-7"]
 FIRST_TICK = time(7, 30)
@@ -104,4 +104,12 @@ def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[d
             return dg.SkipReason(reason)
         return dg.RunRequest(partition_key=calendar.key_of_week(monday))
 
-    return [refresh_schedule, nightly_schedule, weekly_report_schedule]
+    housekeeping_schedule = dg.ScheduleDefinition(
+        name="housekeeping_schedule",
+        job=housekeeping_job,
+        cron_schedule=AFTER_NIGHT,
+        execution_timezone=zone,
+        default_status=running,
+        description="Old runs, readings and files are put away.",
+    )
+    return [refresh_schedule, nightly_schedule, weekly_report_schedule, housekeeping_schedule]

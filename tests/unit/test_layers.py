@@ -11,8 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "matokit_pipelines"
 ORDER = [
-    "resources", "errors", "clock", "windows", "settings", "statistics", "simulator", "sources", "warehouse", "delivery",
-    "reports", "orchestration", "cli",
+    "resources", "errors", "clock", "windows", "settings", "statistics", "simulator", "sources", "warehouse",
+    "delivery", "reports", "orchestration", "cli",
 ]  # fmt: skip
 GROUND = {"resources", "errors", "clock", "windows", "settings"}
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from matokit_pipelines import resources
 from matokit_pipelines.orchestration.assets.checks import check_specs, report_checks
-from matokit_pipelines.orchestration.days import asked_days, further_days, shown_for_days
+from matokit_pipelines.orchestration.days import KEPT_TAG, MANY_DAYS, asked_days, further_days, shown_for_days
 from matokit_pipelines.orchestration.partitions import Calendar
 from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import HomeFinder
@@ -18,9 +18,14 @@ from matokit_pipelines.warehouse.refresh import Home
 
 MODELS = {model.name: model for model in in_order(load_models(resources.path("sql")))}
 EVENTS = "staging.installer_events"
-BY_DAY = frozenset(
-    name for name, model in MODELS.items() if model.file.materialisation == "incremental" and model.file.by == "day"
-)
+
+
+def _holds_events(model: Model) -> bool:
+    """Whether a table has a row an event: such a table has a partition a day, what sums up follows whole."""
+    return any(column.name == "event_ts" for column in model.file.columns) and model.file.materialisation != "full"
+
+
+BY_DAY = frozenset(name for name, model in MODELS.items() if _holds_events(model))
 
 
 def asset_key(table: str) -> dg.AssetKey:
@@ -44,7 +49,7 @@ def _spec(model: Model, calendar: Calendar) -> dg.AssetSpec:
 
 
 def derived_tables(calendar: Calendar) -> dg.AssetsDefinition:
-    """All tables. Those that are derived by day have a partition a day, the others follow whole."""
+    """All tables. Those of events have a partition a day, the others follow whole."""
 
     @dg.multi_asset(
         name="tables",
@@ -60,6 +65,8 @@ def derived_tables(calendar: Calendar) -> dg.AssetsDefinition:
         used = home.home()
         result = refresh.derive(used, days=asked_days(context, calendar))
         context.log.info(f"{len(result.days)} days derived, {len(result.checks)} checks ran")
+        if len(result.days) > MANY_DAYS:
+            context.instance.add_run_tags(context.run.run_id, {KEPT_TAG: f"{len(result.days)} days"})
         metadata = _metadata(used, result)
         for table in MODELS:
             key = asset_key(table)
@@ -68,7 +75,7 @@ def derived_tables(calendar: Calendar) -> dg.AssetsDefinition:
                     for event in further_days(context, calendar, key, result.days, metadata[table]):
                         context.log_event(event)
                 yield dg.MaterializeResult(asset_key=key, metadata=metadata[table])
-            elif table in result.rows or table in result.rebuilt:
+            elif table in result.rows or table in result.rebuilt or table in BY_DAY:
                 for event in _written(context, calendar, table, result, metadata[table]):
                     context.log_event(event)
         yield from report_checks(context, {asset_key(table): model for table, model in MODELS.items()}, result)
