@@ -26,7 +26,7 @@ _MODELS = {
     """,
     MACHINES: """
         staging.commit_baselines staging.commit_comparison staging.durations_daily
-        staging.machine_days
+        staging.machine_days staging.machine_returns
         marts.architecture_daily marts.ci_vs_production marts.commit_leader_changes marts.commit_performance
         marts.commit_regression marts.commit_regression_components marts.component_architecture
         marts.component_commit marts.component_daily marts.component_weekly marts.component_window

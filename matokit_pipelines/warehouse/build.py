@@ -176,11 +176,13 @@ class _Build:
                 touched_by.note_commits(self.con, commits)
                 yield part
             return
-        days = self._whole() if model.name in self.stale else self._day_parts()
+        days = self._whole() if model.name in self.stale else self._day_parts(model.file.reaches_days)
         yield from touched_by.whole_weeks(days) if model.file.by == "week" else days
 
-    def _day_parts(self) -> list[Part]:
-        return touched_by.of_days(self.con, self.days)
+    def _day_parts(self, reaching: int = 0) -> list[Part]:
+        """The touched days, with so many days after each that there are events on."""
+        days = touched_by.with_days_after(self.con, self.days, reaching) if reaching else self.days
+        return touched_by.of_days(self.con, days)
 
     def _whole(self) -> list[Part]:
         if self._every_day is None:

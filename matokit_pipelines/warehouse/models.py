@@ -57,8 +57,9 @@ class ModelFile(BaseModel):
     """What model.yaml says.
 
     An incremental model is derived for the days, weeks or commits that are touched (`by`). A full one with
-    `window_days` depends on that many last complete days only. `step` names a function of steps.py that the rows of
-    the query go through.
+    `window_days` depends on that many last complete days only. A row of one with `reaches_days` depends on so many days
+    before its own as well, so that a touched day reaches the days after it. `step` names a function of steps.py that
+    the rows of the query go through.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +68,7 @@ class ModelFile(BaseModel):
     grain: str = Field(min_length=2)
     materialisation: Materialisation
     by: By = "day"
+    reaches_days: int = Field(0, ge=0)
     window_days: int | None = Field(None, ge=1)
     step: str | None = None
     reads: tuple[str, ...] = ()
@@ -81,6 +83,8 @@ class ModelFile(BaseModel):
             raise ValueError(f"an incremental model by {self.by} needs the column {self.part_column}")
         if self.materialisation != "incremental" and "by" in self.model_fields_set:
             raise ValueError("only an incremental model is derived by something")
+        if self.reaches_days and (self.materialisation != "incremental" or self.by != "day"):
+            raise ValueError("only an incremental model by day reaches days")
         if self.materialisation != "full" and self.window_days is not None:
             raise ValueError("only a full model has window_days")
         if self.step is not None and (self.step not in steps.STEPS or self.materialisation == "view"):
@@ -145,8 +149,8 @@ def in_order(models: Mapping[str, Model]) -> list[Model]:
         for parent in parents:
             if parent not in models:
                 raise ModelError(f"{model.name} reads {parent}, which is no model; correct `reads` in its model.yaml.")
-        if model.file.by == "commit" and CUBE in models:
-            parents.append(CUBE)  # it says which commits are touched, and the days that hold them
+        if (model.file.by == "commit" or model.file.reaches_days) and CUBE in models:
+            parents.append(CUBE)  # it says which commits are touched, and which days there are
         graph[model.name] = parents
     sorter = TopologicalSorter(graph)
     try:

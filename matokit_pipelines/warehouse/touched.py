@@ -147,6 +147,19 @@ def every_day(con: duckdb.DuckDBPyConnection) -> list[Part]:
     return cut([Part(min(counts) - ONE_DAY, max(counts) + ONE_DAY)], counts)
 
 
+def with_days_after(con: duckdb.DuckDBPyConnection, days: Iterable[date], reaching: int) -> set[date]:
+    """The days, and the days after them up to `reaching` on which the cube has events."""
+    reached = set(days)
+    for run in runs_of_days(reached):
+        first, last = run[0], run[1] + reaching * ONE_DAY
+        found = con.execute(
+            f"select distinct event_date from {CUBE} where event_date between $first and $last",
+            {"first": first, "last": last},
+        ).fetchall()
+        reached |= {row[0] for row in found}
+    return reached
+
+
 def of_days(con: duckdb.DuckDBPyConnection, days: Iterable[date]) -> list[Part]:
     """The days as parts: neighbours together, many scattered ones in fewer longer stretches."""
     runs = [Part(*run) for run in runs_of_days(days)]

@@ -208,6 +208,25 @@ def test_what_is_found_missing_later_reaches_its_day_without_a_touched_one(con, 
     assert con.execute(known).fetchall() == [(START.date(), 0, "truncated")]
 
 
+def test_a_late_try_is_the_first_of_the_windows_that_hold_it(con, land, now):
+    rows = [
+        {"event_id": "1", "event_ts": START + timedelta(days=40), "value": 1.0},
+        {"event_id": "2", "event_ts": START + timedelta(days=80), "value": 1.0},
+    ]
+    land(con, "raw.matomo_events", rows)
+    land(con, "ledger.sources", [{"watermark": START + timedelta(days=85)}])
+    build(con, options=BuildOptions(), now=now)
+    late = {"event_id": "3", "event_ts": START + timedelta(days=10), "value": 0.0}
+    take_step(con, land, now, {"landed": [late], "vanished": (), "watermark": START + timedelta(days=85)})
+    build(con, options=BuildOptions(), now=now)
+    units = "select window_days, units, unit_failures from marts.component_window where component = 'all'"
+    of_all = f"{units} and architecture = 'all' order by 1"
+    assert con.execute(of_all).fetchall() == [(7, 1, 0), (30, 1, 0), (90, 1, 1)]
+    incremental = contents(con)
+    build(con, options=BuildOptions(), now=now, full=True)
+    assert contents(con) == incremental
+
+
 def test_scattered_days_are_derived_in_one_run_and_equal_a_full_build(con, land, now):
     rows = [{"event_id": str(n), "event_ts": START + timedelta(days=2 * n)} for n in range(60)]
     land(con, "raw.matomo_events", rows)

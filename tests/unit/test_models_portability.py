@@ -64,11 +64,12 @@ def test_a_model_declares_exactly_what_it_reads(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_order_of_rows_is_total(name):
-    """A window that ranks or looks back is ordered by something unique in its partition: an id, a place, a bar."""
+    """A window that ranks or looks back is ordered by something unique in its partition, such as an id or a day."""
     for window in parsed(name).find_all(exp.Window):
         order = window.args.get("order")
         assert order is not None
-        assert re.search(r"(event_id|_sha|\bplace|\bduration_s)$", order.expressions[-1].this.sql()), window.sql()
+        last = order.expressions[-1].this.sql()
+        assert re.search(r"(event_id|_sha|\bplace|\bduration_s|\bevent_date)$", last), window.sql()
 
 
 @pytest.mark.parametrize("name", MODELS)

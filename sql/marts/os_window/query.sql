@@ -1,22 +1,20 @@
 -- grain: window_days, environment, os_family, os_release; windows end at the last complete day
-with windows as (
+with spread_over as (
     select
-        last_complete_day as last_date,
-        last_complete_day - 6 as first_of_7,
-        last_complete_day - 29 as first_of_30,
-        last_complete_day - 89 as first_of_90
-    from staging.product_day
-    where last_complete_day is not null
-),
-
-spread_over as (
-    select 1 as window_days, last_date as first_date, last_date from windows
-    union all
-    select 7 as window_days, first_of_7 as first_date, last_date from windows
-    union all
-    select 30 as window_days, first_of_30 as first_date, last_date from windows
-    union all
-    select 90 as window_days, first_of_90 as first_date, last_date from windows
+        lengths.window_days,
+        product_day.last_complete_day - lengths.window_days + 1 as first_date,
+        product_day.last_complete_day as last_date
+    from staging.product_day as product_day
+    cross join (
+        select 1 as window_days
+        union all
+        select 7 as window_days
+        union all
+        select 30 as window_days
+        union all
+        select 90 as window_days
+    ) as lengths
+    where product_day.last_complete_day is not null
 ),
 
 event_counts as (
@@ -38,62 +36,23 @@ event_counts as (
         daily.os_release
 ),
 
--- the days of the longest window with their numbers, 0 to 89
-days as (
-    select
-        daily.event_date,
-        cast(date_diff('day', windows.first_of_90, daily.event_date) as integer) as day_number
-    from marts.os_daily as daily
-    inner join windows on daily.event_date between windows.first_of_90 and windows.last_date
-    group by daily.event_date, windows.first_of_90
-),
-
-machines as (
-    select
-        machine_day.environment,
-        machine_day.os_family,
-        machine_day.os_release,
-        machine_day.machine_key,
-        max(days.day_number) as last_day,
-        max(case when machine_day.failures > 0 then days.day_number end) as last_failing_day
-    from staging.machine_days as machine_day
-    inner join days on days.event_date = machine_day.event_date
-    where machine_day.tries > 0
-    group by machine_day.environment, machine_day.os_family, machine_day.os_release, machine_day.machine_key
-),
-
--- 30, 7 and 1 days begin with the days number 60, 83 and 89
-machines_of_all_windows as (
-    select
-        environment,
-        os_family,
-        os_release,
-        count(*) filter (where last_day >= 89) as machines_1,
-        count(*) filter (where last_day >= 83) as machines_7,
-        count(*) filter (where last_day >= 60) as machines_30,
-        count(*) as machines_90,
-        count(*) filter (where last_failing_day >= 89) as failing_1,
-        count(*) filter (where last_failing_day >= 83) as failing_7,
-        count(*) filter (where last_failing_day >= 60) as failing_30,
-        count(*) filter (where last_failing_day >= 0) as failing_90
-    from machines
-    group by environment, os_family, os_release
-),
-
+-- a machine is counted on the first of its days in the window, a failing one on the first day on which it failed
 machine_counts as (
     select
         spread_over.window_days,
-        counted.environment,
-        counted.os_family,
-        counted.os_release,
-        case spread_over.window_days
-            when 1 then machines_1 when 7 then machines_7 when 30 then machines_30 else machines_90
-        end as machines,
-        case spread_over.window_days
-            when 1 then failing_1 when 7 then failing_7 when 30 then failing_30 else failing_90
-        end as machines_failing
-    from machines_of_all_windows as counted
-    cross join spread_over
+        daily.environment,
+        daily.os_family,
+        daily.os_release,
+        sum(case when coalesce(daily.before_date < spread_over.first_date, true) then daily.machines else 0 end)
+            as machines,
+        sum(case
+            when coalesce(daily.failed_before_date < spread_over.first_date, true) then daily.machines_failing
+            else 0
+        end) as machines_failing
+    from staging.machine_returns as daily
+    inner join spread_over on daily.event_date between spread_over.first_date and spread_over.last_date
+    where daily.level = 'system'
+    group by spread_over.window_days, daily.environment, daily.os_family, daily.os_release
 )
 
 select
