@@ -21,6 +21,7 @@ ROWS_A_PART = 1_000_000
 COMMITS_A_PART = 20
 MOST_PARTS = 40  # above that many stretches of days, fewer longer ones are cheaper
 COMPARED_BEFORE = timedelta(days=8)  # seven times 24 hours before a commit reach into the eighth day
+COMPARED_AFTER = timedelta(days=2)  # 24 hours after a first event, with the predecessor's events beside it
 
 
 def keep_before(con: duckdb.DuckDBPyConnection, table: str) -> None:
@@ -116,7 +117,7 @@ def commit_parts(con: duckdb.DuckDBPyConnection, commits: Iterable[str]) -> Iter
         firsts = [first for _, first, _ in rows if first]
         lasts = [last for _, _, last in rows if last]
         first, last = (min(firsts), max(lasts)) if firsts else (date.min + ONE_DAY, date.min + ONE_DAY)
-        yield [sha for sha, _, _ in rows], Part(first - COMPARED_BEFORE if firsts else first, last)
+        yield [sha for sha, _, _ in rows], Part(first - COMPARED_BEFORE if firsts else first, last + COMPARED_AFTER)
 
 
 def note_commits(con: duckdb.DuckDBPyConnection, commits: Sequence[str]) -> None:

@@ -208,6 +208,22 @@ def test_what_is_found_missing_later_reaches_its_day_without_a_touched_one(con, 
     assert con.execute(known).fetchall() == [(START.date(), 0, "truncated")]
 
 
+def test_a_predecessor_counts_beside_a_commit_that_fell_silent(con, land, now):
+    """The comparison lasts 24 hours, whether or not the new commit has an event on its second day."""
+    day = timedelta(days=1)
+    old = [{"commit_raw": "aaaaaaa", "event_ts": START + n * timedelta(hours=1), "value": 1.0} for n in range(20)]
+    beside = [{"commit_raw": "aaaaaaa", "event_ts": START + 2 * day + timedelta(hours=8), "value": 0.0}]
+    new = [{"commit_raw": "bbbbbbb", "event_ts": START + day + timedelta(hours=20), "value": 1.0}]
+    rows = [{"event_id": str(n), **row} for n, row in enumerate([*old, *beside, *new])]
+    land(con, "raw.matomo_events", rows)
+    land(con, "ledger.sources", [{"watermark": START + 2 * day + timedelta(hours=7)}])
+    build(con, options=BuildOptions(), now=now)
+    con.execute("update ledger.sources set watermark = ?", [START + 3 * day])
+    build(con, options=BuildOptions(), now=now)
+    known = "select predecessor_events, predecessor_successes from marts.commit_regression where commit_sha = 'bbbbbbb'"
+    assert con.execute(known).fetchall() == [(21, 20)]
+
+
 def test_a_late_try_is_the_first_of_the_windows_that_hold_it(con, land, now):
     rows = [
         {"event_id": "1", "event_ts": START + timedelta(days=40), "value": 1.0},
