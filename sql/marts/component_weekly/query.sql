@@ -16,43 +16,75 @@ with machine_units as (
     group by cast(date_trunc('week', event_date) as date), environment, architecture, component, machine_key
 ),
 
--- counted before anything is spread over "all": one row a machine and part
-machine_parts as (
+-- a machine that tried several components is one machine of all of them
+machines as (
     select
         week_start,
         environment,
-        case when grouping(architecture) = 1 then 'all' else architecture end as architecture,
-        case when grouping(component) = 1 then 'all' else component end as component,
+        architecture,
         machine_key,
-        sum(tries) as events,
+        sum(tries) as tries,
         sum(failures) as failures,
         count(*) as units,
         count(*) filter (where first_failure_ts = first_ts) as unit_failures
     from machine_units
-    group by grouping sets (
-        (week_start, environment, machine_key, architecture, component),
-        (week_start, environment, machine_key, architecture),
-        (week_start, environment, machine_key, component),
-        (week_start, environment, machine_key)
-    )
+    group by week_start, environment, architecture, machine_key
 ),
 
-counts as (
+architecture_counts as (
     select
         week_start,
         environment,
         architecture,
         component,
-        sum(events) as events,
-        sum(events) - sum(failures) as successes,
+        sum(tries) as events,
+        sum(failures) as failures,
+        count(*) as machines,
+        count(*) filter (where failures > 0) as machines_failing,
+        count(*) as units,
+        count(*) filter (where first_failure_ts = first_ts) as unit_failures,
+        max(tries) as largest_machine_events
+    from machine_units
+    group by week_start, environment, architecture, component
+
+    union all
+
+    select
+        week_start,
+        environment,
+        architecture,
+        'all' as component,
+        sum(tries) as events,
         sum(failures) as failures,
         count(*) as machines,
         count(*) filter (where failures > 0) as machines_failing,
         sum(units) as units,
         sum(unit_failures) as unit_failures,
-        max(events) as largest_machine_events
-    from machine_parts
-    group by week_start, environment, architecture, component
+        max(tries) as largest_machine_events
+    from machines
+    group by week_start, environment, architecture
+),
+
+-- a machine's key holds its architecture, so architectures add up
+counts as (
+    select
+        week_start,
+        environment,
+        case when grouping(architecture) = 1 then 'all' else architecture end as architecture,
+        component,
+        sum(events) as events,
+        sum(events) - sum(failures) as successes,
+        sum(failures) as failures,
+        sum(machines) as machines,
+        sum(machines_failing) as machines_failing,
+        sum(units) as units,
+        sum(unit_failures) as unit_failures,
+        max(largest_machine_events) as largest_machine_events
+    from architecture_counts
+    group by grouping sets (
+        (week_start, environment, component, architecture),
+        (week_start, environment, component)
+    )
 ),
 
 installations_of_day as (
