@@ -2,7 +2,8 @@
 
 Each size is a home of its own, made once; each measured step is a process of its own. The unit is one grouped scan of
 the read events. dbt runs the same SQL in a copy of the same file, and what it makes must be the same, row by row.
-`python benchmarks/derive.py [--millions 1 10 50] [--short] [--rounds 3] [--keep FOLDER] [--json FILE] [--without-dbt]`.
+`python benchmarks/derive.py [--millions 1 10 50] [--short] [--rounds 3] [--keep FOLDER [--reuse]] [--json FILE]
+[--without-dbt]`.
 The steps: deriving/. Figures and what they mean: docs/performance.md.
 """
 
@@ -37,7 +38,7 @@ MATOKIT = str(Path(sys.executable).with_name("matokit"))
 RUNNING_DAY = date(2026, 11, 20)
 COMPLETE_DAY = RUNNING_DAY - timedelta(days=1)
 FULL_ROUNDS_UP_TO = 2.0  # millions; above that everything is derived once
-DBT_DERIVES_ALL_UP_TO = 10.0  # millions; above that dbt derives single days only
+DBT_DERIVES_ALL_UP_TO = 2.0  # millions; above that dbt derives single days only
 
 
 def python_of_dbt() -> Path:
@@ -83,7 +84,7 @@ class Dbt:
         self.folder = folder
         self._call = [str(python.parent / "dbt"), "run", "--project-dir", str(folder), "--profiles-dir", str(folder)]
         made = ran("dbt_project.py", home, folder, "--threads", cores())
-        self.models: list[str] = made["models"]
+        self.tables: list[str] = made["tables"]
         self.left_out: list[str] = made["left_out"]
 
     def run(self, ours: dict[str, Any]) -> dict[str, float]:
@@ -101,32 +102,48 @@ def same(name: str, ours: dict[str, list[str]], theirs: dict[str, list[str]]) ->
         raise SystemExit(f"What {name} derived differs from ours: {told}.")
 
 
-def measured(millions: float, rounds: int, folder: Path, python: Path | None) -> Size:
-    """Everything about one size."""
-    home, project = folder / f"{millions:g}m" / "home", folder / f"{millions:g}m" / "dbt"
-    shutil.rmtree(home.parent, ignore_errors=True)
-    landed = ran("history.py", home, millions)
-    print(f"{landed['events']:,} events of {landed['days']:,} days landed", flush=True)
+def measured(millions: float, rounds: int, folder: Path, python: Path | None, *, reuse: bool) -> Size:
+    """Everything about one size. `reuse`: its home is there already, and so is what deriving it took."""
+    place = folder / f"{millions:g}m"
+    home, project, known = place / "home", place / "dbt", place / "full.json"
     found = Found()
-    by_dbt = millions <= DBT_DERIVES_ALL_UP_TO
-    dbt = Dbt(python, home, project) if python and by_dbt else None
+    if reuse and known.exists():
+        kept = json.loads(known.read_text(encoding="utf-8"))
+        landed, found.rounds = kept["landed"], kept["rounds"]
+        ran("ours.py", home, "--day", COMPLETE_DAY)  # derives what is defined in another way by now
+        shutil.rmtree(project, ignore_errors=True)
+        dbt = Dbt(python, home, project) if python else None
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+        landed = ran("history.py", home, millions)
+        print(f"{landed['events']:,} events of {landed['days']:,} days landed", flush=True)
+        dbt = derived_whole(home, project, found, millions, rounds, python)
+        known.write_text(json.dumps({"landed": landed, "rounds": found.rounds}), encoding="utf-8")
+    for _ in range(rounds):
+        found.add("scan", ran("scan.py", home))
+    theirs = with_polars(home, found)
+    for _ in range(rounds):
+        one_day(home, dbt, found)
+    ours = sums(home / "warehouse.duckdb", {*theirs, *(dbt.tables if dbt else ())})
+    same("polars", ours, theirs)
+    if dbt:
+        same("dbt", ours, sums(project / "warehouse.duckdb", dbt.tables))
+    return Size(millions, landed, found, list(theirs), dbt.left_out if dbt else [])
+
+
+def derived_whole(
+    home: Path, project: Path, found: Found, millions: float, rounds: int, python: Path | None
+) -> Dbt | None:
+    """Derive everything, and let dbt do so where that does not take too long."""
+    begins_empty = python is not None and millions <= DBT_DERIVES_ALL_UP_TO
+    dbt = Dbt(python, home, project) if python and begins_empty else None
     for _ in range(rounds if millions <= FULL_ROUNDS_UP_TO else 1):
         found.add("full", ran("ours.py", home))
     if dbt:
         found.add("full, dbt", dbt.run(found.last("full")))
     elif python:
         dbt = Dbt(python, home, project)  # begins with a copy of what we derived
-    for _ in range(rounds):
-        found.add("scan", ran("scan.py", home))
-    theirs = with_polars(home, found)
-    for _ in range(rounds):
-        one_day(home, dbt, found)
-    ours = sums(home / "warehouse.duckdb", {*theirs, *(dbt.models if dbt else ())})
-    same("polars", ours, theirs)
-    if dbt:
-        derived = [name for name in dbt.models if name in found.last("full")["rows"]]  # a view has no rows
-        same("dbt", ours, sums(project / "warehouse.duckdb", derived))
-    return Size(millions, landed, found, list(theirs), dbt.left_out if dbt else [])
+    return dbt
 
 
 def one_day(home: Path, dbt: Dbt | None, found: Found) -> None:
@@ -168,6 +185,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--short", action="store_true", help="one million, one round")
     options.add_argument("--keep", type=Path, help="keep the homes in this folder")
+    options.add_argument("--reuse", action="store_true", help="do not make kept homes anew, nor derive them whole")
     options.add_argument("--json", type=Path, help="write all numbers into this file")
     options.add_argument("--without-dbt", action="store_true")
     chosen = options.parse_args()
@@ -181,7 +199,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for size in millions:
             folder = chosen.keep or Path(scratch)
-            sizes.append(measured(size, rounds, folder, python))
+            sizes.append(measured(size, rounds, folder, python, reuse=chosen.reuse))
             show_size(sizes[-1])
             if not chosen.keep:
                 shutil.rmtree(folder / f"{size:g}m")

@@ -147,7 +147,8 @@ def main() -> None:
     models = can_run(ordered)
     write_project(chosen.project, file, models, chosen.most_memory, chosen.threads)
     left_out = [model.name for model in ordered if model.name not in models]
-    print(json.dumps({"models": list(models), "left_out": left_out}))
+    tables = [name for name, model in models.items() if model.file.materialisation != "view"]
+    print(json.dumps({"tables": tables, "left_out": left_out}))
 
 
 if __name__ == "__main__":
