@@ -59,6 +59,7 @@ def status(context: typer.Context, as_json: bool = AsJson) -> None:
     """Up to where each source is complete, what is missing, and which snapshot is in service."""
     from matokit_pipelines.cli import drift_words, status_words
     from matokit_pipelines.clock import SystemClock
+    from matokit_pipelines.delivery.files import open_notices
     from matokit_pipelines.errors import NothingPublished, WarehouseLocked
     from matokit_pipelines.warehouse.refresh import Home
     from matokit_pipelines.warehouse.snapshots import open_current
@@ -98,6 +99,8 @@ def status(context: typer.Context, as_json: bool = AsJson) -> None:
     else:
         frame.say("Nothing is published yet; run `matokit build`.")
     for line in drifts:
+        frame.say(line)
+    for line in status_words.notices(open_notices(home.loaded.home), now):
         frame.say(line)
 
 

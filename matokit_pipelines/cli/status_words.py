@@ -8,8 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.cli.frame import bytes_of, counted, moment_of
+from matokit_pipelines.delivery.files import Notice
 
 MOST_WINDOWS = 3
+MOST_NOTICES = 3
 
 
 def lines(row: Mapping[str, Any], now: datetime, *, most_requests: int) -> list[str]:
@@ -20,6 +22,16 @@ def lines(row: Mapping[str, Any], now: datetime, *, most_requests: int) -> list[
     )
     more = [*_trouble(row), *_mirror(row), *_proof(row), *_real_time(row), *_requests(row, most_requests)]
     return [first, *(f"  {line}" for line in more)]
+
+
+def notices(found: Sequence[Notice], now: datetime) -> Iterator[str]:
+    """The newest open notices to the operators, and where all of them lie."""
+    for notice in found[:MOST_NOTICES]:
+        yield f"Notice of {moment_of(notice.at, now)}: {notice.text}"
+    if found:
+        older = len(found) - MOST_NOTICES
+        which = f"{counted(older, 'older notice')} and these" if older > 0 else "They"
+        yield f"  {which} lie in notices/ of the home; one that is over goes by itself, or delete its file."
 
 
 def _trouble(row: Mapping[str, Any]) -> Iterator[str]:

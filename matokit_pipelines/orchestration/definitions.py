@@ -13,23 +13,24 @@ from matokit_pipelines.orchestration.assets.reports import weekly_pages
 from matokit_pipelines.orchestration.assets.serving import published_snapshot
 from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT, housekeeping_job
 from matokit_pipelines.orchestration.partitions import Calendar, calendar_of
+from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import HomeFinder, HomeResource
 from matokit_pipelines.orchestration.schedules import schedules
 from matokit_pipelines.orchestration.sensors import SENSORS
 from matokit_pipelines.windows import local_date
 
 
-def build_definitions(home: HomeFinder | None = None) -> dg.Definitions:
-    """The graph; `home` replaces the resource that finds the home by itself."""
+def build_definitions(home: HomeFinder | None = None, *, pool: str | None = WAREHOUSE) -> dg.Definitions:
+    """The graph; `home` replaces the resource that finds the home by itself, `pool` None takes no part in the pool."""
     used, calendar = _settings(home), calendar_for(home)
     with warnings.catch_warnings():
         # of backfill_policy, which Dagster calls beta: nothing that a person who runs a command could act on
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [
-            raw_events("matomo", calendar),
-            raw_events("piwik_pro", calendar),
-            derived_tables(calendar),
-            published_snapshot(calendar),
+            raw_events("matomo", calendar, pool),
+            raw_events("piwik_pro", calendar, pool),
+            derived_tables(calendar, pool),
+            published_snapshot(calendar, pool),
             weekly_pages(calendar),
         ]
     return dg.Definitions(

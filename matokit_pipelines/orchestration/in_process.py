@@ -32,7 +32,7 @@ from matokit_pipelines.orchestration.days import REFRESH, range_tags
 from matokit_pipelines.orchestration.definitions import build_definitions, calendar_for
 from matokit_pipelines.orchestration.housekeeping import delete_old_runs
 from matokit_pipelines.orchestration.pool import end_dead_runs as end_dead_runs
-from matokit_pipelines.orchestration.pool import my_tags
+from matokit_pipelines.orchestration.pool import living
 from matokit_pipelines.orchestration.resources import GivenHome
 from matokit_pipelines.orchestration.weekly import is_due, page_of
 from matokit_pipelines.warehouse.connection import disk_full, translated
@@ -56,19 +56,23 @@ def refresh(home: Home) -> Outcome:
 
     Raises what a step raised; a source that could not be read is in the outcome, since all else went on.
     """
-    definitions = build_definitions(GivenHome(home))
+    definitions = build_definitions(GivenHome(home), pool=None)
     calendar, zone = calendar_for(GivenHome(home)), home.loaded.settings.project.zone
-    with storage_in_words(home.loaded.home), instance_of(home.loaded.home) as instance:
+    with (
+        storage_in_words(home.loaded.home),
+        instance_of(home.loaded.home) as instance,
+        living(instance) as life,
+    ):
         end_dead_runs(instance)
         shown = range_tags(calendar, local_date(home.clock.now(), zone))
         run = definitions.resolve_job_def(REFRESH).execute_in_process(
-            instance=instance, run_config=_QUIET, tags={**my_tags(), **shown}
+            instance=instance, run_config=_QUIET, tags={**life, **shown}
         )
         lines = [*_sentences(run)]
         monday = last_complete_week(home.clock.now(), zone)
         if is_due(home, monday):
             definitions.resolve_job_def("weekly_report").execute_in_process(
-                instance=instance, run_config=_QUIET, partition_key=calendar.key_of_week(monday), tags=my_tags()
+                instance=instance, run_config=_QUIET, partition_key=calendar.key_of_week(monday), tags=life
             )
             lines.append(f"Weekly page {page_of(home, monday)}")
         delete_old_runs(instance)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from matokit_pipelines.orchestration import in_process, up_cut_off_runs
-from matokit_pipelines.orchestration.pool import HOST_TAG, PID_TAG, WAREHOUSE
+from matokit_pipelines.orchestration.pool import WAREHOUSE, living
 
 
 @dg.job
@@ -25,7 +23,6 @@ def test_only_what_cannot_be_alive_is_marked(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     launched = {GRPC_INFO_TAG: '{"host": "127.0.0.1", "port": 1}'}
-    ours = {PID_TAG: str(os.getppid()), HOST_TAG: socket.gethostname()}
     status = dg.DagsterRunStatus
     cases = {
         status.STARTED: launched,
@@ -34,18 +31,17 @@ def test_only_what_cannot_be_alive_is_marked(tmp_path: Path, monkeypatch: pytest
         status.NOT_STARTED: {},
         status.SUCCESS: launched,
     }
-    with in_process.instance_of(tmp_path) as instance:
+    command = [sys.executable, "-m", up_cut_off_runs.__name__, str(tmp_path)]
+    with in_process.instance_of(tmp_path) as instance, living(instance) as ours:
         runs = {s: instance.create_run_for_job(nothing, status=s, tags=tags).run_id for s, tags in cases.items()}
         running = instance.create_run_for_job(nothing, status=status.STARTED, tags=ours).run_id
         storage = instance.event_log_storage
         storage.initialize_concurrency_limit_to_default(WAREHOUSE)
         claim = storage.claim_concurrency_slot(WAREHOUSE, runs[status.STARTED], "tables")
         assert claim.is_claimed
-    command = [sys.executable, "-m", up_cut_off_runs.__name__, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "Runs cut off and marked as failed: 3\n"
-    with in_process.instance_of(tmp_path) as instance:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "Runs cut off and marked as failed: 3\n"
         found = {s: instance.get_run_by_id(run) for s, run in runs.items()}
         assert {s for s, run in found.items() if run and run.status == status.FAILURE} == {
             status.STARTED, status.STARTING, status.CANCELING,

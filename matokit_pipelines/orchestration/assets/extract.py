@@ -8,7 +8,6 @@ import dagster as dg
 
 from matokit_pipelines.orchestration.days import asked_days, further_days
 from matokit_pipelines.orchestration.partitions import Calendar
-from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.settings import Kind
 from matokit_pipelines.warehouse import facts, refresh
@@ -26,7 +25,7 @@ NOTHING_IS_MISSING = "nothing_is_missing"
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=25))
 
 
-def raw_events(kind: Kind, calendar: Calendar) -> dg.AssetsDefinition:
+def raw_events(kind: Kind, calendar: Calendar, pool: str | None) -> dg.AssetsDefinition:
     """The raw table of a kind."""
     key = RAW[kind]
 
@@ -49,7 +48,7 @@ def raw_events(kind: Kind, calendar: Calendar) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(NOTHING_IS_MISSING, asset=key, description="No source withholds events it counts."),
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        pool=WAREHOUSE,
+        pool=pool,
     )
     def land(context: dg.AssetExecutionContext, home: dg.ResourceParam[HomeFinder]):  # type: ignore[no-untyped-def]
         """A source that cannot be read fails its check and leaves the others, and what was landed before, usable."""

@@ -9,7 +9,6 @@ from matokit_pipelines import resources
 from matokit_pipelines.orchestration.assets.checks import check_specs, report_checks
 from matokit_pipelines.orchestration.days import KEPT_TAG, MANY_DAYS, asked_days, further_days, shown_for_days
 from matokit_pipelines.orchestration.partitions import Calendar
-from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse import facts, refresh
 from matokit_pipelines.warehouse.build import BuildResult
@@ -48,7 +47,7 @@ def _spec(model: Model, calendar: Calendar) -> dg.AssetSpec:
     )
 
 
-def derived_tables(calendar: Calendar) -> dg.AssetsDefinition:
+def derived_tables(calendar: Calendar, pool: str | None) -> dg.AssetsDefinition:
     """All tables. Those of events have a partition a day, the others follow whole."""
 
     @dg.multi_asset(
@@ -57,7 +56,7 @@ def derived_tables(calendar: Calendar) -> dg.AssetsDefinition:
         check_specs=[spec for model in MODELS.values() for spec in check_specs(model, asset_key(model.name))],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        pool=WAREHOUSE,
+        pool=pool,
     )
     def tables(context: dg.AssetExecutionContext, home: dg.ResourceParam[HomeFinder]):  # type: ignore[no-untyped-def]
         """Derive what is touched, and the days asked for, check it, commit. A selection of tables does not narrow the

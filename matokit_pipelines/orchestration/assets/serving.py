@@ -7,14 +7,13 @@ import dagster as dg
 from matokit_pipelines.orchestration.assets.extract import FRESH
 from matokit_pipelines.orchestration.assets.models import BY_DAY, MODELS, asset_key
 from matokit_pipelines.orchestration.partitions import Calendar
-from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse import facts, refresh
 
 SNAPSHOT = dg.AssetKey(["serving", "snapshot"])
 
 
-def published_snapshot(calendar: Calendar) -> dg.AssetsDefinition:
+def published_snapshot(calendar: Calendar, pool: str | None) -> dg.AssetsDefinition:
     """The snapshot. A partition is a day whose derivation was published."""
 
     @dg.asset(
@@ -25,7 +24,7 @@ def published_snapshot(calendar: Calendar) -> dg.AssetsDefinition:
         partitions_def=calendar.days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=FRESH,
-        pool=WAREHOUSE,
+        pool=pool,
         description="An immutable copy of the marts under a name never used before; readers move to it by themselves. "
         "Its metadata say whether all is right.",
     )
