@@ -12,6 +12,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from matokit_pipelines.orchestration import weekly
 from matokit_pipelines.orchestration.days import LOOK_BACK_DAYS, range_tags
+from matokit_pipelines.orchestration.housekeeping import delete_old_runs
 from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT, housekeeping_job
 from matokit_pipelines.orchestration.partitions import Calendar
 from matokit_pipelines.orchestration.pool import end_dead_runs
@@ -24,6 +25,7 @@ AT_NIGHT, AFTER_NIGHT = "10 3 * * *", "30 4 * * *"
 # On Mondays until the week is complete, three hours long; on the other days for a page that was made too early.
 WEEKLY = ["30,45 7 * * 1", "*/15 8-9 * * 1", "0,15,30 10 * * 1", "30 7 * * 2-7"]
 FIRST_TICK = time(7, 30)
+A_TICK = 10  # old runs deleted: more than come, and a fraction of a second
 REASON_TAG = "matokit/reason"
 
 
@@ -57,6 +59,7 @@ def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[d
         context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeFinder]
     ) -> dg.RunRequest | dg.SkipReason:
         end_dead_runs(context.instance)
+        delete_old_runs(context.instance, at_most=A_TICK)  # a day of refreshes would be over 100 MB by night
         if busy := going_on(context.instance, REFRESH.name, NIGHTLY.name, BACKFILL.name):
             return dg.SkipReason(busy)
         used = home.home()
