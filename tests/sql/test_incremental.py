@@ -152,6 +152,19 @@ def test_a_late_duration_changes_how_older_zeros_are_read(con, land, now):
     assert con.execute(outcome).fetchall() == [("failure", None)]
 
 
+def test_vanished_events_are_read_alike_whatever_comes_to_be_known_later(con, land, now):
+    gone = [{"event_id": str(n), "event_ts": START, "value": float(n)} for n in (0, 1)]
+    take_step(con, land, now, {"landed": gone, "vanished": {"0", "1"}, "watermark": START})
+    build(con, options=BuildOptions(), now=now)
+    later = [{"event_id": str(n), "event_ts": START + timedelta(days=9), "value": 30.0} for n in (2, 3)]
+    take_step(con, land, now, {"landed": later, "vanished": (), "watermark": START})
+    build(con, options=BuildOptions(), now=now)
+    incremental = contents(con)
+    build(con, options=BuildOptions(), now=now, full=True)
+    for table, rows in contents(con).items():
+        assert incremental[table] == rows, table
+
+
 def test_a_second_build_writes_nothing(con, land, now):
     take_step(con, land, now, {"landed": [{"event_id": "1", "event_ts": START}], "vanished": (), "watermark": START})
     assert build(con, options=BuildOptions(), now=now).changed

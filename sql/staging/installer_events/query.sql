@@ -24,7 +24,8 @@ repeats as (
     ) > 1
 ),
 
--- the nearest evidence on value 0: of the component, else of all components of that environment and commit
+-- the nearest evidence on value 0: of the component, else of all components of that environment and commit. None for
+-- rows that have vanished: they are not counted, and neither give evidence nor follow it
 evidenced as (
     select
         reading.*,
@@ -40,11 +41,13 @@ evidenced as (
         and repeats.event_id = reading.event_id
     left join staging.zero_evidence as of_component
         on of_component.evidence_level = 'component'
+        and not reading.is_vanished
         and of_component.component = reading.component
         and of_component.environment = reading.environment
         and coalesce(of_component.commit_sha, '') = coalesce(reading.commit_sha, '')
     left join staging.zero_evidence as of_environment
         on of_environment.evidence_level = 'environment'
+        and not reading.is_vanished
         and of_environment.environment = reading.environment
         and coalesce(of_environment.commit_sha, '') = coalesce(reading.commit_sha, '')
 ),
