@@ -12,7 +12,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -99,17 +99,18 @@ def strike(up: Up, role: str, instance: dg.DagsterInstance) -> None:
 
 
 def strike_run(up: Up, instance: dg.DagsterInstance) -> None:
-    run = eventually(lambda: runs(instance, STATUS.STARTED), 180, "a refresh at work")[-1].dagster_run
-    victims = up.pids("run")
-    assert victims
+    def at_work() -> tuple[str, list[int]] | None:
+        started, pids = runs(instance, STATUS.STARTED), up.pids("run")
+        return (started[-1].dagster_run.run_id, pids) if started and pids else None
+
+    run_id, victims = eventually(at_work, 180, "a refresh at work")
     for victim in victims:
-        os.kill(victim, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
     begun = time.monotonic()
-    LOG.info("killed run %s, processes %s", run.run_id, victims)
-    eventually(lambda: status_of(instance, run.run_id) in ENDED, 60, "the killed run is told as ended")
-    LOG.info(
-        "run %s ended as %s, told in %.1f s", run.run_id, status_of(instance, run.run_id), time.monotonic() - begun
-    )
+    LOG.info("killed run %s, processes %s", run_id, victims)
+    eventually(lambda: status_of(instance, run_id) in ENDED, 60, "the killed run is told as ended")
+    LOG.info("run %s ended as %s, told in %.1f s", run_id, status_of(instance, run_id), time.monotonic() - begun)
 
 
 def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
