@@ -68,7 +68,7 @@ def refresh(home: Home) -> Outcome:
         run = definitions.resolve_job_def(REFRESH).execute_in_process(
             instance=instance, run_config=_QUIET, tags={**life, **shown}
         )
-        lines = [*_sentences(run)]
+        lines = [*dict.fromkeys(_sentences(run))]
         monday = last_complete_week(home.clock.now(), zone)
         if is_due(home, monday):
             definitions.resolve_job_def("weekly_report").execute_in_process(

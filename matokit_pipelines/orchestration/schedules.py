@@ -27,6 +27,7 @@ WEEKLY = ["30,45 7 * * 1", "*/15 8-9 * * 1", "0,15,30 10 * * 1", "30 7 * * 2-7"]
 FIRST_TICK = time(7, 30)
 A_TICK = 10  # old runs deleted: more than come, and a fraction of a second
 REASON_TAG = "matokit/reason"
+ASKED_FOR = "__ASSET_JOB"  # Dagster's name for it
 
 
 def every(minutes: int) -> str:
@@ -35,7 +36,10 @@ def every(minutes: int) -> str:
 
 
 def going_on(instance: dg.DagsterInstance, *jobs: str) -> str | None:
-    """A sentence on a run of one of the jobs that is queued or running; None when there is none."""
+    """A sentence on a run of one of the jobs that is queued or running; None when there is none.
+
+    What a person asks for in the web page, a backfill too, runs as ASKED_FOR.
+    """
     for run in instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))):
         if run.job_name in jobs:
             return f"Run {run.run_id[:8]} of {run.job_name} is going on."
@@ -60,7 +64,7 @@ def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[d
     ) -> dg.RunRequest | dg.SkipReason:
         end_dead_runs(context.instance)
         delete_old_runs(context.instance, at_most=A_TICK)  # a day of refreshes would be over 100 MB by night
-        if busy := going_on(context.instance, REFRESH.name, NIGHTLY.name, BACKFILL.name):
+        if busy := going_on(context.instance, REFRESH.name, NIGHTLY.name, BACKFILL.name, ASKED_FOR):
             return dg.SkipReason(busy)
         used = home.home()
         due = probe(used)

@@ -39,7 +39,7 @@ def run_failure_sensor(context: dg.RunFailureSensorContext, home: dg.ResourcePar
     if int(run.tags.get(RETRY_TAG, "0")) > 0:
         return dg.SkipReason(f"Run {run.run_id[:8]} was tried again; its first try was told of.")
     used = home.home()
-    subject = f"The job {run.job_name} failed"
+    subject = f"The job {name_of(run)} failed"
     write_notice(
         used.loaded.home, f"{FAILED}{run.job_name.strip('_').lower()}-{run.run_id}", subject, in_words(context),
         used.clock.now(),
@@ -47,10 +47,16 @@ def run_failure_sensor(context: dg.RunFailureSensorContext, home: dg.ResourcePar
     return None
 
 
+def name_of(run: dg.DagsterRun) -> str:
+    """What a person calls the job of a run: what was asked for in the web page has none of its own."""
+    backfill = run.tags.get("dagster/backfill")
+    return f"backfill {backfill}" if backfill else run.job_name.strip("_").lower()
+
+
 def in_words(context: dg.RunFailureSensorContext) -> str:
     """What failed, where, and what to do, in one sentence and without a traceback."""
     run = context.dagster_run
-    where = f"(run {run.run_id[:8]} of {run.job_name}"
+    where = f"(run {run.run_id[:8]} of {name_of(run)}"
     steps = context.get_step_failure_events()
     if not steps:
         return (

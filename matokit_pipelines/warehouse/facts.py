@@ -14,6 +14,7 @@ import duckdb
 from matokit_pipelines.settings import Kind
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.refresh import Home
+from matokit_pipelines.windows import Window, day_window, each_day, joined, local_date
 
 STALE_AFTER = timedelta(hours=6)
 RAW_TABLES: dict[Kind, str] = {"matomo": "raw.matomo_events", "piwik_pro": "raw.piwik_pro_events"}
@@ -53,6 +54,30 @@ def days_touched_since(home: Home, moment: datetime) -> tuple[date, ...]:
             "select distinct event_date from ledger.touched_days where touched_at >= ? order by 1", [moment]
         ).fetchall()
     return tuple(row[0] for row in rows)
+
+
+def days_read_since(home: Home, kind: Kind, moment: datetime) -> tuple[date, ...]:
+    """Days in the project's zone that passes since `moment` touched, or read from end to end, in order.
+
+    A day without an event is read like any other, and touched by none.
+    """
+    zone = home.loaded.settings.project.zone
+    names = [source.name for source in home.loaded.settings.sources if source.kind == kind]
+    with home.warehouse.reader() as connection:
+        rows = connection.execute(
+            "select window_start, window_end from ledger.windows "
+            "where list_contains(?, source) and started_at >= ? and status <> 'incomplete'",
+            [names, moment],
+        ).fetchall()
+    days = set(days_touched_since(home, moment))
+    for window in joined(Window(start, end) for start, end in rows):
+        first, last = local_date(window.start, zone), local_date(window.end, zone)
+        days |= {day for day in each_day(first, last) if _holds(window, day_window(day, zone))}
+    return tuple(sorted(days))
+
+
+def _holds(window: Window, other: Window) -> bool:
+    return window.start <= other.start and other.end <= window.end
 
 
 def product_watermark(home: Home) -> datetime | None:

@@ -87,7 +87,7 @@ def test_a_refresh_that_is_due_is_asked_for_with_its_reason_and_today(
     assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("2026-11-18", "2026-11-18")
 
 
-@pytest.mark.parametrize("job", ["refresh", "nightly", "backfill"])
+@pytest.mark.parametrize("job", ["refresh", "nightly", "backfill", "__ASSET_JOB"])
 def test_a_tick_while_another_run_is_at_it_starts_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str
 ) -> None:

@@ -1,11 +1,9 @@
 """What a build's checks say, as asset checks: the generated ones of a table as one, the written ones one each.
 
-A run that selects a check evaluates it. In any other run (the refresh every few minutes) a check that ran speaks only
-when it fails, or says otherwise than before: some hundred evaluations each time would fill Dagster's storage with
-nothing to look at. Not here: running checks (warehouse/checks.py).
+Not here: running checks (warehouse/checks.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,32 +44,39 @@ def check_specs(model: Model, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def report_checks(
-    context: dg.AssetExecutionContext, models: Mapping[dg.AssetKey, Model], result: BuildResult
+    context: dg.AssetExecutionContext,
+    models: Mapping[dg.AssetKey, Model],
+    result: BuildResult,
+    shown: Collection[dg.AssetKey],
 ) -> Iterator[dg.AssetCheckResult]:
-    """The results of the selected checks; of the others, those that have something new to say go into the log."""
+    """The results of the selected checks; the others of the tables that are `shown` go into the log.
+
+    The web page counts only evaluations of a table's latest materialisation. One that did not run says what it said
+    before.
+    """
     found = [evaluation for key, model in models.items() for evaluation in _evaluations(model, key, result)]
-    known = _known(context.instance, [evaluation.key for evaluation in found])
+    known = _known(context.instance, [evaluation.key for evaluation in found if not evaluation.ran])
     for said in found:
-        before = known.get(said.key)
+        passed = said.passed if said.ran else known.get(said.key, True)
+        metadata = {**said.metadata, "ran": said.ran}
         if said.key in context.selected_asset_check_keys:
-            passed = said.passed if said.ran else before is not False
             yield dg.AssetCheckResult(
                 passed=passed,
                 asset_key=said.key.asset_key,
                 check_name=said.key.name,
                 severity=said.severity,
                 description=said.description,
-                metadata={**said.metadata, "ran": said.ran},
+                metadata=metadata,
             )
-        elif said.ran and (not said.passed or before is not True):
+        elif said.key.asset_key in shown:
             context.log_event(
                 dg.AssetCheckEvaluation(
                     asset_key=said.key.asset_key,
                     check_name=said.key.name,
-                    passed=said.passed,
+                    passed=passed,
                     severity=said.severity,
                     description=said.description,
-                    metadata={**said.metadata, "ran": True},
+                    metadata=metadata,
                 )
             )
 

@@ -62,7 +62,8 @@ def raw_events(kind: Kind, calendar: Calendar, pool: str | None) -> dg.AssetsDef
             context.log.info(f"{result.source}: {result.windows} windows, {result.inserted} new rows")
         touched = facts.days_touched_since(used, started)
         metadata = _metadata(used, kind, passes, len(touched))
-        for event in further_days(context, calendar, key, touched, {"days_touched": len(touched)}):
+        read = facts.days_read_since(used, kind, started)
+        for event in further_days(context, calendar, key, read, {"days_touched": len(touched)}):
             context.log_event(event)
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
         yield from _checks(key, passes)

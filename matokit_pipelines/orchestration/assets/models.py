@@ -67,33 +67,35 @@ def derived_tables(calendar: Calendar, pool: str | None) -> dg.AssetsDefinition:
         if len(result.days) > MANY_DAYS:
             context.instance.add_run_tags(context.run.run_id, {KEPT_TAG: f"{len(result.days)} days"})
         metadata = _metadata(used, result)
+        shown = set()
         for table in MODELS:
             key = asset_key(table)
+            for event in _also_shown(context, calendar, table, result, metadata[table]):
+                context.log_event(event)
+                shown.add(key)
             if key in context.selected_asset_keys:
-                if table in BY_DAY:
-                    for event in further_days(context, calendar, key, result.days, metadata[table]):
-                        context.log_event(event)
+                shown.add(key)
                 yield dg.MaterializeResult(asset_key=key, metadata=metadata[table])
-            elif table in result.rows or table in result.rebuilt or table in BY_DAY:
-                for event in _written(context, calendar, table, result, metadata[table]):
-                    context.log_event(event)
-        yield from report_checks(context, {asset_key(table): model for table, model in MODELS.items()}, result)
+        yield from report_checks(context, {asset_key(table): model for table, model in MODELS.items()}, result, shown)
 
     return tables
 
 
-def _written(
+def _also_shown(
     context: dg.AssetExecutionContext,
     calendar: Calendar,
     table: str,
     result: BuildResult,
     metadata: Mapping[str, Any],
 ) -> Iterator[dg.AssetMaterialization]:
-    """What is shown of a table that was not selected and derived all the same."""
+    """What is shown of a table beside what was selected: days that were touched, and tables that were derived."""
     key = asset_key(table)
-    if table in BY_DAY:
+    if key in context.selected_asset_keys:
+        if table in BY_DAY:
+            yield from further_days(context, calendar, key, result.days, metadata)
+    elif table in BY_DAY:
         yield from shown_for_days(calendar, key, result.days, metadata)
-    else:
+    elif table in result.rows or table in result.rebuilt:
         yield dg.AssetMaterialization(key, metadata=metadata)
 
 

@@ -1,11 +1,14 @@
 """The published snapshot that pages, queries and servers read."""
 
+from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from matokit_pipelines.orchestration.assets.extract import FRESH
-from matokit_pipelines.orchestration.assets.models import BY_DAY, MODELS, asset_key
+from matokit_pipelines.orchestration.assets.models import BY_DAY, EVENTS, MODELS, asset_key
+from matokit_pipelines.orchestration.days import further_days
 from matokit_pipelines.orchestration.partitions import Calendar
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse import facts, refresh
@@ -28,7 +31,7 @@ def published_snapshot(calendar: Calendar, pool: str | None) -> dg.AssetsDefinit
         description="An immutable copy of the marts under a name never used before; readers move to it by themselves. "
         "Its metadata say whether all is right.",
     )
-    def snapshot(home: dg.ResourceParam[HomeFinder]) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def snapshot(context: dg.AssetExecutionContext, home: dg.ResourceParam[HomeFinder]) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Publish; a failed build never gets here, so the last good snapshot stays in service."""
         used = home.home()
         manifest = refresh.publish_marts(used)
@@ -43,6 +46,16 @@ def published_snapshot(calendar: Calendar, pool: str | None) -> dg.AssetsDefinit
         }
         if manifest.watermark:
             metadata["complete_to"] = dg.MetadataValue.timestamp(manifest.watermark)
+        for event in further_days(context, calendar, SNAPSHOT, _derived_days(context, calendar), metadata):
+            context.log_event(event)
         return dg.MaterializeResult(metadata=metadata)
 
     return snapshot
+
+
+def _derived_days(context: dg.AssetExecutionContext, calendar: Calendar) -> Iterator[date]:
+    """The days that this run has shown to be derived, and that are published with it."""
+    for entry in context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        done = entry.asset_materialization
+        if done and done.asset_key == asset_key(EVENTS) and done.partition:
+            yield calendar.day_of(done.partition)
