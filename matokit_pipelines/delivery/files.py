@@ -54,14 +54,26 @@ def close_notices(home: Path, prefix: str) -> int:
     return len(found)
 
 
+def put_away(home: Path, before: datetime) -> int:
+    """Delete the closed notices that were written before `before`. Gives how many."""
+    old = [notice for notice in _read(home / FOLDER / CLOSED) if notice.at < before]
+    for notice in old:
+        (home / FOLDER / CLOSED / f"{notice.key}.json").unlink(missing_ok=True)
+    return len(old)
+
+
 def open_notices(home: Path) -> list[Notice]:
     """The open notices, newest first. A file that is no notice is left out."""
+    return sorted(_read(home / FOLDER), key=lambda notice: (notice.at, notice.key), reverse=True)
+
+
+def _read(folder: Path) -> list[Notice]:
     notices = []
-    for file in (home / FOLDER).glob("*.json"):
+    for file in folder.glob("*.json"):
         try:
             entry = json.loads(file.read_text(encoding="utf-8"))
             at = datetime.fromisoformat(entry["at"])
             notices.append(Notice(entry["key"], entry["subject"], entry["text"], at))
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return sorted(notices, key=lambda notice: (notice.at, notice.key), reverse=True)
+    return notices

@@ -23,6 +23,7 @@ from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from matokit_pipelines import resources
 from matokit_pipelines.clock import SystemClock
+from matokit_pipelines.delivery.files import put_away
 from matokit_pipelines.orchestration.days import KEPT_TAG, REFRESH
 from matokit_pipelines.warehouse import housekeeping as warehouse_housekeeping
 from matokit_pipelines.warehouse.refresh import Home
@@ -31,6 +32,7 @@ REFRESHES_KEPT = 50  # the newest ones that succeeded: some hours at one every f
 FAILURES_KEPT = timedelta(days=30)
 OTHERS_KEPT = timedelta(days=90)  # the nightly runs among them: each shows every table and check once a day
 FAILURES_AT_MOST = 200  # a build that fails at each tick would fill the disk within those days
+SHOWING_KEPT = 50  # refreshes by which many days are shown, beyond those
 AT_ONCE = 100
 _SUCCEEDED = [dg.DagsterRunStatus.SUCCESS]
 _FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -55,7 +57,8 @@ def housekeeping(instance: DagsterInstance, home: Home) -> Kept:
         runs += deleted
     freed = _shrink(resources.dagster_home(home.loaded.home))
     tidied = warehouse_housekeeping.tidy_warehouse(home)
-    return Kept(runs, tidied.readings, tidied.files, freed)
+    files = tidied.files + put_away(home.loaded.home, home.clock.now() - OTHERS_KEPT)
+    return Kept(runs, tidied.readings, files, freed)
 
 
 def delete_old_runs(instance: DagsterInstance, *, at_most: int = AT_ONCE, now: datetime | None = None) -> int:
@@ -85,8 +88,16 @@ def _beyond(instance: DagsterInstance, wanted: dg.RunsFilter, kept: int) -> Sequ
     newest = instance.get_runs(wanted, limit=kept)
     if len(newest) < kept:
         return []
-    older = instance.get_runs(wanted, cursor=newest[-1].run_id, limit=AT_ONCE)
-    return [run for run in older if KEPT_TAG not in run.tags]
+    found: list[dg.DagsterRun] = []
+    cursor, kept_on = newest[-1].run_id, 0
+    while len(found) < AT_ONCE and (older := instance.get_runs(wanted, cursor=cursor, limit=AT_ONCE)):
+        for run in older:
+            if KEPT_TAG in run.tags and kept_on < SHOWING_KEPT:
+                kept_on += 1
+            else:
+                found.append(run)
+        cursor = older[-1].run_id
+    return found[:AT_ONCE]
 
 
 def _delete(instance: DagsterInstance, run_id: str) -> None:

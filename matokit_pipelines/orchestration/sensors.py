@@ -4,12 +4,13 @@ They read Dagster's own records and published snapshots, never the warehouse, wh
 people are told (delivery).
 """
 
+import re
 from datetime import timedelta
 
 import dagster as dg
 
 from matokit_pipelines import errors
-from matokit_pipelines.delivery.files import close_notices, write_notice
+from matokit_pipelines.delivery.files import close_notices, open_notices, write_notice
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -18,6 +19,7 @@ from matokit_pipelines.windows import local_date
 STALE_AFTER = timedelta(hours=6)
 RETRY_TAG = "dagster/retry_number"
 STALE, FAILED = "stale-", "failed-"
+_RUN = re.compile(r"\(run [0-9a-f]{8} of ")
 _ON = dg.DefaultSensorStatus.RUNNING
 # What a person may be told in our own words, by the name that Dagster keeps of an error.
 _SAYS_IT = {
@@ -39,12 +41,18 @@ def run_failure_sensor(context: dg.RunFailureSensorContext, home: dg.ResourcePar
     if int(run.tags.get(RETRY_TAG, "0")) > 0:
         return dg.SkipReason(f"Run {run.run_id[:8]} was tried again; its first try was told of.")
     used = home.home()
+    told, text = f"{FAILED}{run.job_name.strip('_').lower()}-", in_words(context)
+    # one that fails alike at each tick is told of once, until it has succeeded
+    if any(_same(notice.text, text) for notice in open_notices(used.loaded.home) if notice.key.startswith(told)):
+        return dg.SkipReason(f"Run {run.run_id[:8]} failed as one before it did, which was told of.")
     subject = f"The job {name_of(run)} failed"
-    write_notice(
-        used.loaded.home, f"{FAILED}{run.job_name.strip('_').lower()}-{run.run_id}", subject, in_words(context),
-        used.clock.now(),
-    )  # fmt: skip
+    write_notice(used.loaded.home, f"{told}{run.run_id}", subject, text, used.clock.now())
     return None
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two sentences differ by nothing but the run they name."""
+    return _RUN.sub("", one) == _RUN.sub("", other)
 
 
 def name_of(run: dg.DagsterRun) -> str:

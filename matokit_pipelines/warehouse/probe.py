@@ -57,8 +57,8 @@ def probe(home: Home) -> Due:
     try:
         with warehouse.writer() as connection:
             return _asked(home, connection, sources)
-    except WarehouseLocked as busy:
-        return Due(False, f"Nothing is asked now: {busy}")
+    except WarehouseLocked:
+        return Due(False, "Another process is writing to the warehouse; the next tick asks again.")
 
 
 def _asked(home: Home, connection: duckdb.DuckDBPyConnection, sources: Sequence[SourceSettings]) -> Due:

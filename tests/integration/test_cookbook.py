@@ -44,7 +44,8 @@ def answer(home, capfd, monkeypatch):
 
     def ask(question):
         monkeypatch.chdir(home.loaded.home.parent)
-        assert main.run(["query", QUESTIONS[question], "--json"]) == 0
+        sql = QUESTIONS[question].replace("now()", f"timestamptz '{NOW.isoformat()}'")  # the home's clock stands still
+        assert main.run(["query", sql, "--json"]) == 0
         return json.loads(capfd.readouterr().out)
 
     return ask

@@ -75,6 +75,22 @@ def test_finished_runs_go_by_number_and_age_and_leave_nothing_behind(
         assert [run.run_id for run in instance.get_runs()] == [going_on], "a run that is going on is left alone"
 
 
+def test_refreshes_that_are_kept_hold_up_none_that_are_older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REFRESHES_KEPT", "SHOWING_KEPT", "AT_ONCE"):
+        monkeypatch.setattr(housekeeping, name, 2)
+    home = home_at(tmp_path, "http://127.0.0.1:9", now=FixedClock(datetime.now(UTC)))
+    with in_process.instance_of(home.loaded.home) as instance:
+
+        def refreshed(**tags: str) -> str:
+            return job("refresh", nothing).execute_in_process(instance=instance, tags=tags).run_id
+
+        _ = [refreshed() for _ in range(3)]
+        showing = [refreshed(**{housekeeping.KEPT_TAG: "yes"}) for _ in range(5)]
+        newest = [refreshed() for _ in range(2)]
+        assert housekeeping.housekeeping(instance, home).runs == 6
+        assert {run.run_id for run in instance.get_runs()} == {*showing[-2:], *newest}
+
+
 @pytest.mark.slow
 def test_a_day_of_refreshes_adds_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the steady state: as many runs go as come. MATOKIT_CHAOS=long measures a whole day of them."""

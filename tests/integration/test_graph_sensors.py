@@ -69,6 +69,16 @@ def test_our_own_errors_are_told_in_their_own_words(instance: dg.DagsterInstance
     assert len(open_notices(home.loaded.home)) == 1
 
 
+def test_a_job_that_fails_alike_again_is_told_of_once(instance: dg.DagsterInstance, home: Home) -> None:
+    for _ in range(3):
+        after(broken(instance, "The check keys failed for 3 rows; nothing was changed."), instance, home)
+    after(broken(instance, "The check sums failed for 1 row; nothing was changed."), instance, home)
+    assert sorted(notice.text.partition(";")[0] for notice in open_notices(home.loaded.home)) == [
+        "The check keys failed for 3 rows",
+        "The check sums failed for 1 row",
+    ]
+
+
 def test_other_errors_are_told_without_their_text_which_may_hold_a_secret(
     instance: dg.DagsterInstance, home: Home
 ) -> None:

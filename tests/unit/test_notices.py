@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matokit_pipelines.cli.status_words import notices
-from matokit_pipelines.delivery.files import close_notices, open_notices, write_notice
+from matokit_pipelines.delivery.files import close_notices, open_notices, put_away, write_notice
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
@@ -33,6 +33,16 @@ def test_only_notices_of_the_prefix_are_closed_and_odd_files_are_passed_over(tmp
     assert [notice.key for notice in open_notices(tmp_path)] == ["failed-weekly_report-1", "failed-refresh-1"]
     assert close_notices(tmp_path, "failed-refresh-") == 1
     assert [notice.key for notice in open_notices(tmp_path)] == ["failed-weekly_report-1"]
+
+
+def test_closed_notices_are_put_away_when_they_are_old(tmp_path: Path) -> None:
+    for number in range(3):
+        write_notice(tmp_path, f"failed-refresh-{number}", "failed", "a", NOW + timedelta(days=number))
+    close_notices(tmp_path, "failed-refresh-0")
+    close_notices(tmp_path, "failed-refresh-1")
+    assert put_away(tmp_path, NOW + timedelta(days=1)) == 1
+    assert [file.stem for file in (tmp_path / "notices" / "closed").iterdir()] == ["failed-refresh-1"]
+    assert [notice.key for notice in open_notices(tmp_path)] == ["failed-refresh-2"]
 
 
 @given(
