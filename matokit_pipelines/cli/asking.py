@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from matokit_pipelines import __version__
 from matokit_pipelines.cli.frame import AsJson, frame_of
 
 
@@ -24,15 +25,18 @@ def query(
 
     frame = frame_of(context)
     home = frame.home()
+    older = ""
     try:
         if warehouse:
             with home.warehouse.reader() as connection:
                 rows = rows_of(connection, sql)
         else:
             with open_current(home.loaded.home) as snapshot:
+                if (made_by := snapshot.manifest.code_version) != __version__:
+                    older = f" (the snapshot is of matokit {made_by}; `matokit build` makes one of {__version__})"
                 rows = snapshot.rows(sql)
     except duckdb.Error as error:
-        raise SettingsError(f"The query cannot be run: {str(error).splitlines()[0]}") from error
+        raise SettingsError(f"The query cannot be run: {str(error).splitlines()[0]}{older}") from error
     frame.rows(rows, as_json=as_json, empty="No rows.")
 
 

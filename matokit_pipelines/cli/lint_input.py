@@ -74,6 +74,9 @@ def _of_table(lines: list[str], delimiter: str, category: str) -> Iterator[Call]
     skipped = next(place for place, line in enumerate(lines) if not _is_passed_by(line))
     reader = csv.reader(io.StringIO("\n".join(lines[skipped:])), delimiter=delimiter)
     names = [name.strip().lower() for name in next(reader)]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(f"The header names the column {name} twice; leave one of them out.")
     while True:
         try:
             cells = next(reader, None)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from matokit_pipelines import __version__
+from matokit_pipelines.cli import main
+from matokit_pipelines.errors import USAGE
 from matokit_pipelines.reports.rendering import write_weekly
 from matokit_pipelines.warehouse.refresh import build_and_publish
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -23,13 +26,20 @@ def test_there_is_a_home_of_this_version_and_each_is_small() -> None:
 
 
 @pytest.mark.parametrize("packed", PACKED, ids=lambda path: path.name)
-def test_an_old_home_is_read_migrated_and_says_the_same(packed: Path, tmp_path: Path) -> None:
+def test_an_old_home_is_read_migrated_and_says_the_same(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with tarfile.open(packed) as archive:
         archive.extractall(tmp_path, filter="data")
     known = json.loads(packed.with_name(packed.name.replace(".tar.gz", ".json")).read_text(encoding="utf-8"))
     with open_current(tmp_path) as snapshot:
         assert snapshot.manifest.generation == 1
     home = open_home(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MATOKIT_HOME", str(tmp_path))
+    if not packed.name.startswith(__version__):
+        assert main.run(["query", "from no_such_table"]) == USAGE
+        assert "`matokit build` makes one of" in capsys.readouterr().err
     build_and_publish(home)
     assert json.loads(json.dumps(facts(home))) == known
     again = build_and_publish(home, full=True)

@@ -304,3 +304,8 @@ def test_try_says_what_breaks_the_contract(capfd, monkeypatch):
     out = capfd.readouterr().out
     assert re.search(r"^To mend: no list has the category \"installer_lab\", .* \(\d+ events?\)\.$", out, re.MULTILINE)
     assert len(re.findall(r"^To mend: .* events?\)\.$", out, re.MULTILINE)) <= 5
+
+
+def test_a_header_that_names_a_column_twice_is_refused() -> None:
+    with pytest.raises(SettingsError, match="the column name twice"):
+        calls("name,name,value\na,b,1\n", category="Installer")
