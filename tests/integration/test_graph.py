@@ -15,8 +15,13 @@ import pytest
 from matokit_pipelines import resources
 from matokit_pipelines.errors import CheckFailed, DataIncomplete, SourceError
 from matokit_pipelines.orchestration import in_process
+from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, PIWIK_PRO_EVENTS
 from matokit_pipelines.orchestration.assets.models import MODELS, asset_key
+from matokit_pipelines.orchestration.assets.reports import WEEKLY
+from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.definitions import build_definitions, defs
+from matokit_pipelines.orchestration.pool import WAREHOUSE
+from matokit_pipelines.orchestration.resources import GivenHome
 from matokit_pipelines.simulator.faults import Faults
 from matokit_pipelines.simulator.matomo_server import MatomoSimulator
 from matokit_pipelines.simulator.truth import Truth, generate
@@ -79,6 +84,24 @@ def test_every_table_is_an_asset_with_description_columns_lineage_and_checks() -
     assert graph.get_ancestor_asset_keys(page) >= {raw, asset_key("marts.component_weekly")}
 
 
+def test_every_asset_says_what_it_is_and_raw_snapshot_and_page_how_fresh_they_must_be() -> None:
+    graph = defs.resolve_asset_graph()
+    for node in graph.asset_nodes:
+        assert node.group_name in ("extract", "staging", "marts", "serving", "reports")
+        assert node.kinds
+        assert len(node.description or "") > 40
+    for key in (MATOMO_EVENTS, PIWIK_PRO_EVENTS, SNAPSHOT, WEEKLY):
+        assert graph.get(key).freshness_policy is not None, key
+
+
+def test_what_writes_to_the_warehouse_shares_a_pool_but_not_in_process(tmp_path: Path) -> None:
+    home = GivenHome(home_at(tmp_path, "http://127.0.0.1:9", now=NOW))
+    steps = {"matomo_events", "piwik_pro_events", "tables", "serving__snapshot"}
+    for pool in (WAREHOUSE, None):
+        job = build_definitions(home, pool=pool).resolve_job_def("nightly")
+        assert {node.name: node.definition.pool for node in job.nodes} == dict.fromkeys(steps, pool)  # type: ignore[attr-defined]
+
+
 def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     server: MatomoSimulator, truth: Truth, tmp_path: Path
 ) -> None:
@@ -92,6 +115,11 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     with in_process.instance_of(home.loaded.home) as instance:
         runs = {run.job_name: run.status for run in instance.get_runs()}
         assert runs == {"refresh": dg.DagsterRunStatus.SUCCESS, "weekly_report": dg.DagsterRunStatus.SUCCESS}
+        idle = instance.get_latest_materialization_event(PIWIK_PRO_EVENTS)
+        assert idle
+        assert idle.asset_materialization
+        said = idle.asset_materialization.metadata["note"].value
+        assert said == "No source of kind piwik_pro is set up, so there is nothing to read."
         done = instance.get_latest_materialization_event(asset_key("staging.installer_events"))
         assert done
         assert done.asset_materialization
