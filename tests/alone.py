@@ -191,12 +191,14 @@ def live(home: Home, clock: LeapingClock, gates: Mapping[str, Gate], days: Alone
     """Tick after tick until the end, with nobody looking. An error that is no sentence for a person is raised."""
     dice, life = random.Random(days.seed), Life()
     day = clock.now().date()
-    last = clock.now()
+    last, full_until = clock.now(), None
     while (now := clock.now()) < days.until:
         life.longest_without_tick = max(life.longest_without_tick, now - last)
         last = now
         _let_trouble_be(gates, days.outages, now)
-        if now in days.full_disk:
+        if full_until is None and now >= days.full_disk.start:  # as long as planned, also when a tick ran into it
+            full_until = now + (days.full_disk.end - days.full_disk.start)
+        if full_until and now < full_until:
             _tick_in_child(home, clock, life, limit=_size_of_full_disk(home, dice))
         elif dice.randrange(100) < days.killed_of_a_hundred:
             _tick_in_child(home, clock, life, dies_after=dice.uniform(0.2, 12))
