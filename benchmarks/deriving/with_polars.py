@@ -76,6 +76,8 @@ def marts(cubed: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
                 _events(_COUNTED & _FAILURE).alias("failures"),
                 pl.col("events").sum().alias("landed_events"),
                 _events(~_COUNTED & (pl.col("outcome") == "unknown")).alias("unknown_events"),
+                pl.col("first_ts").min().alias("first_event_at"),
+                pl.col("last_ts").max().alias("last_event_at"),
             )
         ),
         "marts.commit_daily": _with_rates(
@@ -85,9 +87,9 @@ def marts(cubed: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
                 _events(_FAILURE).alias("failures"),
             )
         ),
-        "marts.error_daily": failures.group_by("event_date", "environment", "component", "error_type").agg(
-            pl.col("events").sum().alias("failures")
-        ),
+        "marts.error_daily": failures.group_by("event_date", "environment", "component", "error_type")
+        .agg(pl.col("events").sum().alias("failures"))
+        .with_columns((pl.col("error_type") == "already_exists").alias("often_harmless")),
     }
 
 
