@@ -200,12 +200,12 @@ def test_help_names_every_command_of_the_readme_and_the_readme_every_command(
 ) -> None:
     code, out, _ = matokit(capfd, "--help")
     assert code == 0
-    commands = set(re.findall(r"^  ([a-z]+)  ", out.split("Commands:")[1], re.MULTILINE))
+    commands = set(re.findall(r"^  ([a-z-]+)  ", out.split("Commands:")[1], re.MULTILINE))
     text = README.read_text(encoding="utf-8")
-    table = text.split("## The commands")[1].split("## In Dagster")[0]
+    table = text.split("## The commands")[1].split("\n## ")[0]
     for command in commands:
         assert re.search(rf"[`· ]{command}\b", table), command
-    for command in re.findall(r"matokit ([a-z]+)", text):
+    for command in re.findall(r"matokit ([a-z-]+)", text):
         assert command in commands | {"reads"}, command
 
 
