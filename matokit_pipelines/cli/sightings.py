@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from matokit_pipelines.simulator.incidents import Incident
+from matokit_pipelines.simulator.incidents import COMPONENT, Incident
 from matokit_pipelines.statistics import Counted, chance
 from matokit_pipelines.warehouse.snapshots import select
 
@@ -48,6 +48,7 @@ from {table} where environment = 'production' and event_date between $first and 
 """
 _TABLES = {
     "component": ("marts.component_daily", "component = $subject"),
+    "others": ("marts.component_daily", "component <> $subject"),
     "all": ("marts.success_rate_daily", "$subject is not null"),
     "architecture": ("marts.architecture_daily", "architecture = $subject"),
     "rest": ("marts.architecture_daily", "architecture <> $subject"),
@@ -84,10 +85,11 @@ def _component(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Loo
 
 
 def _outage(incident: Incident, connection: duckdb.DuckDBPyConnection) -> Look:
+    """Over the components but the one that is broken by itself on those days."""
     day, _ = _days(incident)
     return _judged(
-        _rates(connection, "all", day, day),
-        _rates(connection, "all", day - timedelta(days=3), day - timedelta(days=1)),
+        _rates(connection, "others", day, day, COMPONENT),
+        _rates(connection, "others", day - timedelta(days=14), day - timedelta(days=1), COMPONENT),
     )
 
 

@@ -20,7 +20,7 @@ from matokit_pipelines.simulator.machines import STEPS, Effect, Fleet, Floats, I
 
 # Mean success over the steps; a drop in points is turned into a factor on the success of each try with it.
 OVERALL = 0.966
-COMMIT_POINTS, ARCHITECTURE_POINTS, OUTAGE_SHARE = 0.20, 0.25, 0.60
+COMMIT_POINTS, ARCHITECTURE_POINTS, OUTAGE_SHARE = 0.20, 0.25, 0.45
 COMPONENT, COMPONENT_FROM, COMPONENT_TO = "packages", 0.97, 0.70
 BURST_FACTOR = 4.0
 NEW_OS_SHARE = 0.10

@@ -188,7 +188,7 @@ def _of_kind(incident: Incident, line: commits.Timeline, wrong: int | None) -> t
             "direction": "down",
             "points": -i.ARCHITECTURE_POINTS,
         },
-        "outage": {"table": "success_rate_daily", "column": None, "direction": "down", "factor": 1 - i.OUTAGE_SHARE},
+        "outage": {"table": "component_daily", "column": None, "direction": "down", "factor": 1 - i.OUTAGE_SHARE},
         "burst": {"table": "success_rate_daily", "column": None, "direction": "up", "factor": i.BURST_FACTOR},
         "silence": {"table": "environment_daily", "column": None, "direction": "none", "factor": 0.0},
         "new_os": {"table": "os_first_seen", "column": "os_release", "direction": "new"},
