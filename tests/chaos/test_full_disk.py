@@ -36,7 +36,11 @@ except MatokitError as error:
 """
 
 
-@pytest.mark.parametrize("limit", [0, 100, 5_000, 13_000, 100_000, 600_000, 1_200_000, 2_500_000, 5_000_000])
+OFTEN = [13_000, 600_000]
+RARELY = [0, 100, 5_000, 100_000, 1_200_000, 2_500_000, 5_000_000]
+
+
+@pytest.mark.parametrize("limit", [*OFTEN, *(pytest.param(size, marks=pytest.mark.slow) for size in RARELY)])
 @pytest.mark.parametrize("again", [False, True], ids=["new home", "published home"])
 def test_disk_that_is_full_is_told_and_loses_nothing(tmp_path: Path, limit: int, again: bool) -> None:
     with simulator(TRUTH) as server:

@@ -88,7 +88,10 @@ class Told:
     snapshot: Snapshot
 
 
-@pytest.fixture(scope="module", params=HISTORIES)
+@pytest.fixture(
+    scope="module",
+    params=["autumn", pytest.param("spring", marks=pytest.mark.slow), pytest.param("plain", marks=pytest.mark.slow)],
+)
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     seed, end = HISTORIES[request.param]
     truth = generate(days=45, events_per_day=150, seed=seed, end=end, zone=ZONE)
