@@ -31,6 +31,7 @@ def test_corrected_dimensions_reach_what_was_landed(tmp_path: Path) -> None:
         assert (again.windows, again.changed) == (1, 0)
 
 
+@pytest.mark.slow
 def test_a_pass_under_a_clock_that_ran_ahead_proves_nothing(tmp_path: Path) -> None:
     with fixture_day().serving() as server:
         ahead = home_at(tmp_path, server.url, now=NOW + timedelta(days=400))

@@ -39,7 +39,9 @@ def rows(home: Home, sql: str) -> list[Any]:
         return connection.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize("when", ["first", "night", "dimensions"])
+@pytest.mark.parametrize(
+    "when", ["first", pytest.param("night", marks=pytest.mark.slow), pytest.param("dimensions", marks=pytest.mark.slow)]
+)
 def test_a_pass_that_runs_out_of_requests_is_gone_on_with(tmp_path: Path, when: str) -> None:
     """Whatever made so much to read: each pass lands more, what is new first, and the last one is whole."""
     clock = FixedClock(TRUTH.start + timedelta(days=4))
@@ -82,6 +84,7 @@ def test_a_quiet_site_costs_a_handful_of_requests_a_pass(tmp_path: Path) -> None
         assert rows(home, "select count(*), sum(requests)::bigint > 12 from ledger.passes") == [(4, True)]
 
 
+@pytest.mark.slow
 def test_counts_that_never_settle_do_not_cost_more_and_more(tmp_path: Path) -> None:
     """Every count lies for good: windows are given up, each pass asks about as much as the one before."""
     clock = FixedClock(END - timedelta(days=1))

@@ -40,7 +40,7 @@ events = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(events, min_size=1, max_size=30))
 @example(rows=[{"name": "all", "value": 1.0}, {"name": "_network_error"}, {"name": "'; drop schema raw; --"}])
 def test_no_event_breaks_a_build(land, now, rows):

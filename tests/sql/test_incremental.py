@@ -114,13 +114,13 @@ def staging_only(tmp_path_factory) -> Path:
 KINDLY = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 
 
-@settings(max_examples=30, **KINDLY)
+@settings(max_examples=12, **KINDLY)
 @given(history=short_histories)
 def test_staging_of_any_history_equals_a_full_build(land, now, staging_only, history):
     follow(land, now, history, staging_only)
 
 
-@settings(max_examples=5, **KINDLY)
+@settings(max_examples=3, **KINDLY)  # two hundred in test-slow
 @given(history=long_histories)
 def test_all_tables_of_any_history_equal_a_full_build(land, now, history):
     follow(land, now, history, SQL)
