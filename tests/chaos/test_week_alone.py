@@ -83,6 +83,7 @@ def home_of(
 
 
 @pytest.mark.slow
+@pytest.mark.chaos
 def test_a_week_alone_ends_with_everything_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
