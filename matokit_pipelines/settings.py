@@ -26,6 +26,7 @@ from matokit_pipelines.errors import SettingsError
 
 FILE_NAME = "matokit.toml"
 HOME_NAME = ".matokit"
+NO_SOURCE = "No source is set up; `matokit init` writes a settings file to begin with."
 PREFIX = "MATOKIT_"
 Environment = Literal["production", "test", "development", "ci", "staging", "unknown"]
 Outcome = Literal["success", "failure", "partial", "started", "finished", "cancelled", "unknown"]

@@ -18,7 +18,7 @@ import typer
 from matokit_pipelines.cli.exclusions import ANOTHER_KIND, BROKEN_TO_DO, PAGE_VIEW_TO_DO, to_do, without_personal
 from matokit_pipelines.cli.frame import Frame, counted, shortened
 from matokit_pipelines.errors import MatokitError, SettingsError
-from matokit_pipelines.settings import SourceSettings
+from matokit_pipelines.settings import NO_SOURCE, SourceSettings
 from matokit_pipelines.sources.piwik_pro import PiwikProClient
 from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.piwik_pro_planning import LAG
@@ -62,7 +62,7 @@ def tell(frame: Frame, home: Home, *, visitor: str | None, minutes: int, as_json
     """Ask each source and say what arrived. A source that refuses is told of, the others are still asked."""
     sources = home.loaded.settings.sources
     if not sources:
-        raise SettingsError("No source is set up; `matokit init` writes a settings file to begin with.")
+        raise SettingsError(NO_SOURCE)
     if visitor is not None and not _VISITOR.fullmatch(visitor):
         raise SettingsError("--visitor takes the 16 hexadecimal digits that a script sends as cid; correct it.")
     objects: list[dict[str, Any]] = []

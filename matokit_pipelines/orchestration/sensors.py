@@ -13,10 +13,10 @@ from matokit_pipelines import errors
 from matokit_pipelines.delivery.files import close_notices, open_notices, write_notice
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged
 from matokit_pipelines.orchestration.resources import HomeFinder
+from matokit_pipelines.warehouse.facts import STALE_AFTER
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import local_date
 
-STALE_AFTER = timedelta(hours=6)
 RETRY_TAG = "dagster/retry_number"
 STALE, FAILED = "stale-", "failed-"
 _RUN = re.compile(r"\(run [0-9a-f]{8} of ")

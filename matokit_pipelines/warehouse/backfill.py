@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.errors import SettingsError
-from matokit_pipelines.settings import Kind, Loaded, SourceSettings
+from matokit_pipelines.settings import NO_SOURCE, Kind, Loaded, SourceSettings
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.passes import PassResult, Progress
 from matokit_pipelines.warehouse.refresh import Home, extract
@@ -19,7 +19,7 @@ from matokit_pipelines.windows import ONE_DAY, days_window, local_date
 def sources_of(loaded: Loaded, kind: Kind) -> list[SourceSettings]:
     """The sources of a kind, maybe none. SettingsError when there is no source of any kind."""
     if not loaded.settings.sources:
-        raise SettingsError("No source is set up; `matokit init` writes a settings file to begin with.")
+        raise SettingsError(NO_SOURCE)
     return [source for source in loaded.settings.sources if source.kind == kind]
 
 

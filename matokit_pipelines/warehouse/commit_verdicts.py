@@ -18,6 +18,7 @@ from matokit_pipelines.statistics import (
     chance_of_fewer,
     expected_share,
     mix_adjusted_chance,
+    rate,
 )
 
 ALL = "all"
@@ -104,10 +105,10 @@ def _commit_row(whole: Mapping[str, Any], parts: list[dict[str, Any]]) -> dict[s
         "events": whole["events"],
         "successes": whole["successes"],
         "failures": whole["failures"],
-        "success_rate": _rate(whole["successes"], whole["events"]),
+        "success_rate": rate(whole["successes"], whole["events"]),
         "predecessor_events": whole["predecessor_events"],
         "predecessor_successes": whole["predecessor_successes"],
-        "predecessor_success_rate": _rate(whole["predecessor_successes"], whole["predecessor_events"]),
+        "predecessor_success_rate": rate(whole["predecessor_successes"], whole["predecessor_events"]),
         "difference_points": _difference(whole),
         "units": seen.units,
         "unit_failures": seen.failures,
@@ -150,10 +151,6 @@ def _now(row: Mapping[str, Any]) -> Counted:
 
 def _before(row: Mapping[str, Any]) -> Counted:
     return Counted(row["baseline_unit_failures"], row["baseline_units"])
-
-
-def _rate(successes: int, events: int) -> float | None:
-    return successes / events if events else None
 
 
 def _difference(whole: Mapping[str, Any]) -> float | None:

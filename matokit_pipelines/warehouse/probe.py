@@ -14,7 +14,7 @@ import duckdb
 
 from matokit_pipelines import __version__, resources
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged, WarehouseLocked
-from matokit_pipelines.settings import Loaded, SourceSettings
+from matokit_pipelines.settings import NO_SOURCE, Loaded, SourceSettings
 from matokit_pipelines.sources.piwik_pro import PiwikProClient
 from matokit_pipelines.warehouse import ledger, refresh
 from matokit_pipelines.warehouse.build import state_hashes
@@ -50,7 +50,7 @@ def probe(home: Home) -> Due:
     """
     sources = home.loaded.settings.sources
     if not sources:
-        return Due(False, "No source is set up; `matokit init` writes a settings file to begin with.")
+        return Due(False, NO_SOURCE)
     warehouse = Warehouse(home.loaded.home, home.clock, wait_seconds=0)
     if not warehouse.path.exists():
         return Due(True, "Nothing was read yet.")

@@ -15,7 +15,7 @@ import duckdb
 from matokit_pipelines import __version__
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.errors import MatokitError, NothingPublished, SettingsError, SnapshotDamaged
-from matokit_pipelines.settings import Loaded, SourceSettings
+from matokit_pipelines.settings import NO_SOURCE, Loaded, SourceSettings
 from matokit_pipelines.sources import piwik_pro
 from matokit_pipelines.sources.http import TRANSIENT_STATUS, HttpLimits, HttpSession
 from matokit_pipelines.sources.matomo import MatomoClient
@@ -227,7 +227,7 @@ def loss_in_words(results: Sequence[PassResult]) -> str | None:
 def _sources(loaded: Loaded, only: str | None) -> list[SourceSettings]:
     settings = loaded.settings
     if not settings.sources:
-        raise SettingsError("No source is set up; `matokit init` writes a settings file to begin with.")
+        raise SettingsError(NO_SOURCE)
     return [settings.source(only)] if only else list(settings.sources)
 
 
