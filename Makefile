@@ -28,7 +28,7 @@ test: install ## Everything that needs no browser, in under five minutes
 	@echo "Left out: tests marked slow, which kill processes or repeat histories for minutes (make test-slow), and browser (make test-browser); CI runs both."
 
 test-slow: install ## The long tests that make test leaves out
-	@$(BIN)/python -m pytest -n auto -m 'slow and not browser and not chaos' $(ARGS)
+	@$(BIN)/python -m pytest -n auto -m 'slow and not browser' $(ARGS)
 
 test-browser: install ## The pages in a real Chromium: CHROMIUM=... or on the path
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)

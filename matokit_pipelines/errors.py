@@ -91,6 +91,18 @@ class ServicesError(MatokitError):
     exit_code = REFUSED
 
 
+class StateError(MatokitError):
+    """The store of alerts and deliveries cannot be used."""
+
+    exit_code = REFUSED
+
+
+class DeliveryError(MatokitError):
+    """A destination refused, or could not be reached."""
+
+    exit_code = REFUSED
+
+
 class DataIncomplete(MatokitError):
     """Everything ran, but the data are known to have a hole."""
 

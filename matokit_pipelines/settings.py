@@ -20,9 +20,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from matokit_pipelines.alert_settings import AlertSettings
+from matokit_pipelines.delivery_settings import LinkSettings, RecipientSettings, SlackSettings, SmtpSettings
 from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.section import Section
 
 FILE_NAME = "matokit.toml"
 HOME_NAME = ".matokit"
@@ -40,11 +43,7 @@ _SOURCE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 _Any = TypeVar("_Any", bound=BaseModel)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ProjectSettings(_Section):
+class ProjectSettings(Section):
     """What the whole project shares."""
 
     timezone: str = Field("UTC", description="Zone in which days are cut; fixed for the life of a home.")
@@ -75,7 +74,7 @@ _RETENTION_DAYS: dict[Kind, int] = {"piwik_pro": 14 * 30, "matomo": 180}
 _SECRETS: dict[Kind, tuple[str, ...]] = {"piwik_pro": ("CLIENT_ID", "CLIENT_SECRET"), "matomo": ("TOKEN",)}
 
 
-class SourceSettings(_Section):
+class SourceSettings(Section):
     """One analytics site that is read. Credentials come from the environment: MATOKIT_<NAME>_CLIENT_ID and
     MATOKIT_<NAME>_CLIENT_SECRET for Piwik PRO, MATOKIT_<NAME>_TOKEN for Matomo."""
 
@@ -198,7 +197,7 @@ def _has_host(url: str) -> bool:
         return False
 
 
-class CodeMeaning(_Section):
+class CodeMeaning(Section):
     """What one numeric code of a codes-only installer tells; without a component it is about the whole run."""
 
     component: str | None = None
@@ -209,7 +208,7 @@ class CodeMeaning(_Section):
         return self.component, self.outcome
 
 
-class EventSettings(_Section):
+class EventSettings(Section):
     """How events are read."""
 
     environments: dict[str, Environment] = Field(
@@ -224,7 +223,7 @@ class EventSettings(_Section):
     )
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """How patient to be with a server."""
 
     connect_timeout: float = Field(10.0, gt=0, le=3_600, description="Seconds to wait for a connection.")
@@ -238,13 +237,13 @@ class HttpSettings(_Section):
     )
 
 
-class OrchestrationSettings(_Section):
+class OrchestrationSettings(Section):
     """When things happen by themselves, under `matokit up`."""
 
     refresh_minutes: int = Field(5, ge=1, le=60, description="Minutes between two looks at the sources for news.")
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings."""
 
     project: ProjectSettings = Field(default_factory=ProjectSettings)
@@ -252,6 +251,11 @@ class Settings(_Section):
     events: EventSettings = Field(default_factory=EventSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     orchestration: OrchestrationSettings = Field(default_factory=OrchestrationSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
+    recipients: RecipientSettings = Field(default_factory=RecipientSettings)
+    slack: SlackSettings = Field(default_factory=SlackSettings)
+    smtp: SmtpSettings = Field(default_factory=SmtpSettings)
+    links: LinkSettings = Field(default_factory=LinkSettings)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Settings:
@@ -287,12 +291,19 @@ class Settings(_Section):
         raise SettingsError(f'There is no source "{name}" in the settings; known: {known}.')
 
 
-SECTIONS: dict[str, type[_Section]] = {
+SECTIONS: dict[str, type[Section]] = {
     "project": ProjectSettings,
     "events": EventSettings,
     "http": HttpSettings,
     "orchestration": OrchestrationSettings,
+    "alerts": AlertSettings,
+    "recipients": RecipientSettings,
+    "slack": SlackSettings,
+    "smtp": SmtpSettings,
+    "links": LinkSettings,
 }
+SECRETS_OF_SECTIONS = ("MATOKIT_SLACK_TOKEN", "MATOKIT_SLACK_WEBHOOK", "MATOKIT_SMTP_PASSWORD")
+WEBHOOK = "MATOKIT_WEBHOOK_"  # and the name of a webhook
 
 
 @dataclass(frozen=True)
@@ -420,7 +431,7 @@ def _predecessor(values: dict[str, Any], environ: Mapping[str, str], origin: dic
 
 def _override(values: dict[str, Any], environ: Mapping[str, str], origin: dict[str, str]) -> tuple[str, ...]:
     """Lay `MATOKIT_<SECTION>_<KEY>` over the file; gives the variables that fit nothing."""
-    places: dict[str, tuple[dict[str, Any], type[_Section], str]] = {}
+    places: dict[str, tuple[dict[str, Any], type[Section], str]] = {}
     for entry in values.get("sources", []) if isinstance(values.get("sources"), list) else []:
         if isinstance(entry, dict) and isinstance(entry.get("name"), str):
             places[entry["name"]] = (entry, SourceSettings, "sources")
@@ -430,7 +441,7 @@ def _override(values: dict[str, Any], environ: Mapping[str, str], origin: dict[s
             places[name] = (section, model, name)
     strangers = []
     for variable in sorted(v for v in environ if v.startswith(PREFIX)):
-        if variable in ("MATOKIT_HOME", "MATOKIT_CONFIG"):
+        if variable in ("MATOKIT_HOME", "MATOKIT_CONFIG") or _is_secret(variable.removesuffix("_FILE")):
             continue
         rest = variable.removeprefix(PREFIX).lower()
         name = max((n for n in places if rest.startswith(n + "_")), key=len, default="")
@@ -446,6 +457,10 @@ def _override(values: dict[str, Any], environ: Mapping[str, str], origin: dict[s
         section[key] = _value(environ[variable])
         origin[f"{name}.{key}"] = variable
     return tuple(strangers)
+
+
+def _is_secret(variable: str) -> bool:
+    return variable in SECRETS_OF_SECTIONS or variable.startswith(WEBHOOK)
 
 
 def _value(text: str) -> Any:

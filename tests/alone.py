@@ -201,7 +201,7 @@ def live(home: Home, clock: LeapingClock, gates: Mapping[str, Gate], days: Alone
         if full_until and now < full_until:
             _tick_in_child(home, clock, life, limit=_size_of_full_disk(home, dice))
         elif dice.randrange(100) < days.killed_of_a_hundred:
-            _tick_in_child(home, clock, life, dies_after=dice.uniform(0.2, 12))
+            _tick_in_child(home, clock, life, dies_after=dice.uniform(0.2, 12 if life.ticks["killed"] else 1))
         else:
             _tick_here(home, life)
         if clock.now().date() != day:

@@ -84,32 +84,18 @@ def parse_dimensions(text: str) -> dict[str, int]:
 
 def settings_text(project: BaseModel, source: BaseModel) -> str:
     """The settings file: what was asked for, and every other key with its default, commented out."""
-    from matokit_pipelines.settings import EventSettings, HttpSettings, OrchestrationSettings
+    from matokit_pipelines.settings import SECTIONS
 
-    return "\n".join(
-        [
-            _HEAD,
-            "[project]",
-            *_lines(project, given=True),
-            "",
-            "[[sources]]",
-            *_lines(source, given=True),
-            "",
-            "[events]",
-            *_lines(EventSettings(), given=False),
-            "",
-            "[http]",
-            *_lines(HttpSettings(), given=False),
-            "",
-            "[orchestration]",
-            *_lines(OrchestrationSettings(), given=False),
-            "",
-        ]
-    )
+    parts = [_HEAD, "[project]", *_lines(project, given=True), "", "[[sources]]", *_lines(source, given=True), ""]
+    for name, model in SECTIONS.items():
+        if name != "project":
+            parts += [f"[{name}]", *_lines(model(), given=False), ""]
+    return "\n".join(parts)
 
 
 def settings_document() -> str:
     """docs/settings.md: every setting, its default and what it does."""
+    from matokit_pipelines.alert_settings import AllRules
     from matokit_pipelines.settings import SECTIONS, SourceSettings
 
     parts = [
@@ -124,14 +110,21 @@ def settings_document() -> str:
         for key, field in model.model_fields.items():
             value = None if field.is_required() else field.get_default(call_default_factory=True)
             default = "required" if field.is_required() else "–" if value is None else f"`{_toml(value)}`"
+            if isinstance(value, AllRules):
+                default = "–"
             rows.append(f"| `{key}` | {default} | {field.description} |")
         parts.append("\n".join([f"## {title}\n", "| key | default | |", "|---|---|---|", *rows]) + "\n")
     return "\n".join(parts)
 
 
 def _lines(section: BaseModel, *, given: bool) -> list[str]:
+    from matokit_pipelines.alert_settings import AllRules
+
     lines = []
     for key, field in type(section).model_fields.items():
+        if isinstance(getattr(section, key), AllRules):
+            lines.append("# [alerts.rules.<rule>]: docs/alerts.md lists each rule's settings")
+            continue
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         if extra.get("kind", getattr(section, "kind", None)) != getattr(section, "kind", None):
             continue  # means nothing for a source of this kind, or for a first one
@@ -148,6 +141,8 @@ def _toml(value: object) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
+    if hasattr(value, "model_dump"):
+        value = value.model_dump(by_alias=True)
     if isinstance(value, dict):
         inner = ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items())
         return f"{{ {inner} }}" if inner else "{}"

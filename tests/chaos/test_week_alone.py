@@ -33,6 +33,7 @@ from tests import simulated
 from tests.alone import Alone, LeapingClock, Life, gates_before, live, outages
 from tests.piwik_pro import ZONE, is_stored, must_be_stored, with_both_hours_told_apart_or_not
 
+TICKS_TO_HEAL = 3
 IS_LONG = os.environ.get("MATOKIT_CHAOS") == "long"
 COPENHAGEN = ZoneInfo(ZONE)
 MONDAY = datetime(2026, 10, 26, tzinfo=COPENHAGEN).astimezone(UTC)  # ends a week in which clocks go back
@@ -83,7 +84,6 @@ def home_of(
 
 
 @pytest.mark.slow
-@pytest.mark.chaos
 def test_a_week_alone_ends_with_everything_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
@@ -113,7 +113,10 @@ def test_a_week_alone_ends_with_everything_right(tmp_path: Path, monkeypatch: py
         quiet = Alone(until=END, outages=[], killed_of_a_hundred=0, full_disk=Window(END, END), every=trouble.every)
         after = live(home, clock, gates, quiet)
         now = clock.stop()
-        in_process.tick(home)  # the last one may have taken an hour of so fast a clock
+        for _ in range(TICKS_TO_HEAL):  # the last one may have taken an hour of so fast a clock, or met a dropped line
+            in_process.tick(home)
+            if not errors_of(home):
+                break
         tell(life, after, home)
         expected = must_be_stored(ours, installers, now)
     assert after.ticks["failed"] == 0, after.sentences
@@ -153,6 +156,11 @@ def every_event_once(home: Home, theirs: Truth, expected: Counter[tuple[object, 
         assert derived == landed
 
 
+def errors_of(home: Home) -> list[tuple[str]]:
+    with home.warehouse.reader() as connection:
+        return connection.execute("select last_error from ledger.sources where last_error is not null").fetchall()
+
+
 def nothing_is_open(home: Home, now: datetime) -> None:
     """What `status` would name."""
     with home.warehouse.reader() as connection:
@@ -160,8 +168,7 @@ def nothing_is_open(home: Home, now: datetime) -> None:
         assert {source for source, *_ in sources} == {"installers", "lab"}
         for source, watermark, error, refused in sources:
             lag = timedelta(minutes=150 if source == "installers" else 10)
-            # the last tick began some simulated minutes ago: the clock runs on while it works
-            assert watermark >= now - lag - timedelta(minutes=45), (source, watermark)
+            assert watermark >= now - lag - timedelta(seconds=1), (source, watermark)
             assert (error, refused) == (None, None)
             assert ledger.troubled_windows(connection, source, now) == []
         verdicts = connection.execute("select distinct verdict from ledger.reconciliation").fetchall()

@@ -1,0 +1,102 @@
+-- where the evaluation stands
+create table progress (
+    name text primary key,
+    value text not null
+) strict;
+
+-- one instance a rule, subject and environment: its state in the life cycle, as JSON of alerts/lifecycle.py
+create table instances (
+    fingerprint text primary key,
+    rule text not null,
+    subject text not null,
+    environment text not null,
+    state text not null,
+    body text not null,
+    updated_at text not null
+) strict;
+
+-- firing periods, also those that nobody was told of
+create table episodes (
+    fingerprint text not null,
+    number integer not null,
+    rule text not null,
+    subject text not null,
+    environment text not null,
+    severity text not null,
+    started_at text not null,
+    detected_at text not null,
+    ended_at text,
+    end_reason text,
+    is_late integer not null,
+    is_provisional integer not null,
+    told_at text,
+    body text not null,
+    primary key (fingerprint, number)
+) strict;
+
+create index episodes_by_start on episodes (started_at);
+
+-- every verdict, as runs: an unchanged one extends a row
+create table evaluations (
+    id integer primary key,
+    rule text not null,
+    subject text not null,
+    environment text not null,
+    first_tick text not null,
+    last_tick text not null,
+    ticks integer not null,
+    evaluated_at text not null,
+    state text not null,
+    is_raw integer not null,
+    is_guarded integer not null,
+    is_provisional integer not null,
+    rule_version text not null,
+    inputs text not null
+) strict;
+
+create index evaluations_by_subject on evaluations (rule, subject, environment, last_tick);
+
+create index evaluations_by_end on evaluations (last_tick);
+
+create table silences (
+    id integer primary key,
+    matchers text not null,
+    begins_at text not null,
+    ends_at text not null,
+    author text not null,
+    reason text not null,
+    created_at text not null,
+    ended_at text
+) strict;
+
+-- what waits for a digest
+create table digest_entries (
+    digest text not null,
+    due_at text not null,
+    fingerprint text not null,
+    number integer not null,
+    primary key (digest, due_at, fingerprint, number)
+) strict;
+
+create table outbox (
+    id integer primary key,
+    message_key text not null unique,
+    conversation text not null,
+    destination text not null,
+    severity text not null,
+    payload text not null,
+    state text not null check (state in ('pending', 'sending', 'sent', 'dead')),
+    attempts integer not null default 0,
+    created_at text not null,
+    next_at text not null,
+    lease_until text,
+    lease_owner text,
+    started_at text,
+    sent_at text,
+    provider_ref text,
+    error text
+) strict;
+
+create index outbox_due on outbox (state, next_at);
+
+create index outbox_conversations on outbox (conversation, id);
