@@ -109,7 +109,7 @@ def settings_document() -> str:
         rows = []
         for key, field in model.model_fields.items():
             value = None if field.is_required() else field.get_default(call_default_factory=True)
-            default = "required" if field.is_required() else "–" if value is None else f"`{_toml(value)}`"
+            default = "required" if field.is_required() else "–" if value is None else f"`{toml_of(value)}`"
             if isinstance(value, AllRules):
                 default = "–"
             rows.append(f"| `{key}` | {default} | {field.description} |")
@@ -131,11 +131,12 @@ def _lines(section: BaseModel, *, given: bool) -> list[str]:
         value = getattr(section, key)
         off = "" if given and (key in section.model_fields_set and value is not None) else "# "
         example = field.examples[0] if value is None and field.examples else value
-        lines += [f"# {field.description}", f"{off}{key} = {_toml(example)}"]
+        lines += [f"# {field.description}", f"{off}{key} = {toml_of(example)}"]
     return lines
 
 
-def _toml(value: object) -> str:
+def toml_of(value: object) -> str:
+    """A value as it stands in the settings file."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -144,10 +145,10 @@ def _toml(value: object) -> str:
     if hasattr(value, "model_dump"):
         value = value.model_dump(by_alias=True)
     if isinstance(value, dict):
-        inner = ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items())
+        inner = ", ".join(f"{key} = {toml_of(entry)}" for key, entry in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+        return "[" + ", ".join(toml_of(entry) for entry in value) + "]"
     return str(value)
 
 
