@@ -87,10 +87,15 @@ create table outbox (
     payload text not null,
     state text not null check (state in ('pending', 'sending', 'sent', 'dead')),
     attempts integer not null default 0,
+    -- those attempts that the service answered; one that cannot be reached uses up no tries
+    answered integer not null default 0,
+    -- the content was refused once: what is sent now is the plain text alone
+    is_plain integer not null default 0,
     created_at text not null,
     next_at text not null,
     lease_until text,
     lease_owner text,
+    -- when the first call began whose outcome is not known: from then on is looked for it before it is sent again
     started_at text,
     sent_at text,
     provider_ref text,
@@ -100,3 +105,11 @@ create table outbox (
 create index outbox_due on outbox (state, next_at);
 
 create index outbox_conversations on outbox (conversation, id);
+
+-- until when a service asked not to be called, by method
+create table holds (
+    service text not null,
+    method text not null,
+    until text not null,
+    primary key (service, method)
+) strict;
