@@ -16,7 +16,19 @@ from types import FrameType
 import typer
 
 from matokit_pipelines import __version__
-from matokit_pipelines.cli import asking, demo, linting, pipeline, reporting, setting_up, simulating, status, trying, up
+from matokit_pipelines.cli import (
+    asking,
+    demo,
+    linting,
+    pipeline,
+    reporting,
+    setting_up,
+    simulating,
+    status,
+    tracking,
+    trying,
+    up,
+)
 from matokit_pipelines.cli.frame import Frame, quiet_pipe
 from matokit_pipelines.errors import DEFECT, FINE, REFUSED, USAGE, MatokitError
 
@@ -64,6 +76,7 @@ app.command("up")(up.up)
 app.command("query")(asking.query)
 app.command("explain")(asking.explain)
 app.command("lint-events")(linting.lint_events)
+app.command("track")(tracking.track)
 report.command("weekly")(reporting.weekly)
 app.add_typer(report, name="report")
 simulate.command("matomo")(simulating.matomo)
