@@ -1,0 +1,181 @@
+"""Counted events of one environment as columns in time order, and the counts that rules take from them.
+
+Half-open windows in microseconds since 1970 (UTC). Not here: where the events come from (event_log.py,
+warehouse/event_log.py), what a rule makes of the counts (rules/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+Keys = NDArray[np.uint64]
+
+SECOND = 1_000_000
+MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
+NEVER = np.iinfo(np.int64).min  # the time of an event before, where there is none
+NONE = -1  # the code of a commit that is not known
+_SPREAD, _SPREAD_OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+
+
+@dataclass(frozen=True)
+class Events:
+    """Columns of equal length, ascending in `ts`; events of the same instant are in the order of the table.
+
+    ts: microseconds. failed. component, architecture: codes, places in the names. commit: the same, or -1 without a
+    valid commit. machine: identity of the machine; an event without one has an identity of its own.
+    """
+
+    ts: Ints
+    failed: Bools
+    component: Codes
+    architecture: Codes
+    commit: Codes
+    machine: Keys
+    components: tuple[str, ...]
+    architectures: tuple[str, ...]
+    commits: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        ts: ArrayLike,
+        failed: ArrayLike,
+        machine: ArrayLike,
+        component: ArrayLike,
+        components: Sequence[str],
+        architecture: ArrayLike,
+        architectures: Sequence[str],
+        commit: ArrayLike,
+        commits: Sequence[str],
+    ) -> Events:
+        """Events in any order; those of the same instant keep theirs. ValueError when lengths differ."""
+        times = np.asarray(ts, dtype=np.int64)
+        columns = (
+            np.asarray(failed, dtype=np.bool_), np.asarray(component, dtype=np.int32),
+            np.asarray(architecture, dtype=np.int32), np.asarray(commit, dtype=np.int32),
+            np.asarray(machine, dtype=np.uint64),
+        )  # fmt: skip
+        if any(column.shape != times.shape or column.ndim != 1 for column in columns):
+            raise ValueError("columns of events differ in length")
+        order = np.argsort(times, kind="stable")
+        if (order[1:] > order[:-1]).all():  # in order already
+            return cls(times, *columns, tuple(components), tuple(architectures), tuple(commits))
+        return cls(
+            times[order], *(column[order] for column in columns), tuple(components), tuple(architectures),
+            tuple(commits),
+        )  # fmt: skip
+
+    @classmethod
+    def none(cls) -> Events:
+        """No events at all."""
+        return cls.of(
+            ts=[], failed=[], machine=[], component=[], components=(), architecture=[], architectures=(), commit=[],
+            commits=(),
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def taken(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Events:
+        """Some of the events, in order, with the same names."""
+        return Events(
+            self.ts[which], self.failed[which], self.component[which], self.architecture[which], self.commit[which],
+            self.machine[which], self.components, self.architectures, self.commits,
+        )  # fmt: skip
+
+    @cached_property
+    def previous(self) -> Ints:
+        """Time of the event before of the same machine and component; NEVER where there is none among these.
+
+        An event is the first of its machine and component in a window exactly when this lies before its start.
+        """
+        found = np.full(len(self), NEVER, dtype=np.int64)
+        order, is_same = self._by_machine_and_component
+        found[order[1:][is_same]] = self.ts[order[:-1][is_same]]
+        return found
+
+    @cached_property
+    def _by_machine_and_component(self) -> tuple[Ints, Bools]:
+        """An order that puts events of one machine and component together, by time; whether each is as its last."""
+        mixed = self.machine * _SPREAD + self.component.astype(np.uint64) * _SPREAD_OTHER
+        order = np.argsort(mixed, kind="stable")
+        is_same = self._is_as_before(order)
+        if (is_same != (mixed[order[1:]] == mixed[order[:-1]])).any():  # two share a mixed number: slower and sure
+            order = np.lexsort((self.component, self.machine))
+            is_same = self._is_as_before(order)
+        return order, is_same
+
+    def _is_as_before(self, order: Ints) -> Bools:
+        same_machine = self.machine[order[1:]] == self.machine[order[:-1]]
+        return same_machine & (self.component[order[1:]] == self.component[order[:-1]])
+
+    @cached_property
+    def failures_up_to(self) -> Ints:
+        """Failures among the first i events, for i from 0 to all."""
+        return np.concatenate([[0], np.cumsum(self.failed, dtype=np.int64)])
+
+    def place(self, instant: int) -> int:
+        """How many events lie before `instant`."""
+        return int(np.searchsorted(self.ts, instant))
+
+    def window(self, start: int, end: int) -> slice:
+        """The events of `[start, end)`."""
+        return slice(self.place(start), self.place(end))
+
+    def counts(self, starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
+        """(events, failures) of each window."""
+        first, last = np.searchsorted(self.ts, starts), np.searchsorted(self.ts, ends)
+        return last - first, self.failures_up_to[last] - self.failures_up_to[first]
+
+    def of_component(self, code: int) -> Events:
+        """The events of one component, in order."""
+        known = self._parts.get(code)
+        if known is None:
+            order, edges = self._by_component
+            known = self._parts[code] = self.taken(order[edges[code] : edges[code + 1]])
+            # what came before at the same component is the same, however the events are cut into components
+            known.__dict__["previous"] = self.previous[order[edges[code] : edges[code + 1]]]
+        return known
+
+    @cached_property
+    def _parts(self) -> dict[int, Events]:
+        return {}
+
+    @cached_property
+    def _by_component(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.component, kind="stable")
+        return order, np.searchsorted(self.component[order], np.arange(len(self.components) + 1))
+
+    @cached_property
+    def _component_keys(self) -> tuple[Ints, Ints, int, int]:
+        """Component and time in one sorted number, failures up to each, the first time and the span of a component."""
+        base = int(self.ts[0]) if len(self) else 0
+        span = int(self.ts[-1]) - base + 2 if len(self) else 2
+        order, _ = self._by_component
+        keys = self.component[order].astype(np.int64) * span + (self.ts[order] - base)
+        return keys, np.concatenate([[0], np.cumsum(self.failed[order], dtype=np.int64)]), base, span
+
+    def counts_by_component(self, codes: Ints, starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
+        """(events, failures) of component `codes[i]` in `[starts[i], ends[i])`."""
+        keys, failures, base, span = self._component_keys
+        first = np.searchsorted(keys, codes * span + np.clip(starts - base, 0, span - 1))
+        last = np.searchsorted(keys, codes * span + np.clip(ends - base, 0, span - 1))
+        return last - first, failures[last] - failures[first]
+
+    @cached_property
+    def busiest_machine(self) -> int:
+        """Events of the machine that has most of them."""
+        if not len(self):
+            return 0
+        ordered = np.sort(self.machine)
+        edges = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
+        return int(np.diff(edges).max())
