@@ -28,7 +28,7 @@ from matokit_pipelines.sources.http import Answer, HttpSession, Passing
 PAGES_FOR_TOKEN = 2  # a proxy puts a page in place of an answer now and then
 RENEW_BEFORE = 60.0  # seconds; as the vendor's own client does
 USUAL_LIFE = 1800.0
-MOST_TOKENS = 5  # one request is sent under
+MOST_TOKENS = 10  # one request is sent under; other threads may use up several meanwhile
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 

@@ -137,7 +137,7 @@ def test_pages_by_offset_hold_everything_where_the_order_stays() -> None:
 def test_four_threads_read_everything_through_every_passing_fault() -> None:
     faults = PiwikProFaults(
         seed=11, dropped=0.08, half=0.08, server_error=0.08, maintenance=0.08, rate_limited=0.08,
-        token_expires_early=0.08, token_serves=3,
+        token_expires_early=0.08, token_serves=8,
     )  # fmt: skip
     hours = [(start + timedelta(hours=n), start + timedelta(hours=n + 1)) for start, _ in days() for n in range(24)]
     with simulated(faults) as (server, client, _):
