@@ -47,6 +47,7 @@ def test_rows_without_a_machine_stay_with_their_visitor() -> None:
         truth().split(1.1)
 
 
+@pytest.mark.slow
 def test_a_large_site_answers_with_its_largest_page() -> None:
     big = generate(days=50, events_per_day=8_000, seed=1, end=END, incidents=False)
     with Asking(big, assumed=free()) as ask:

@@ -11,6 +11,7 @@ import pytest
 from matokit_pipelines.cli import main
 
 
+@pytest.mark.slow
 def test_the_demo_finds_everything_and_can_be_asked_afterwards(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

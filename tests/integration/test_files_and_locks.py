@@ -92,6 +92,7 @@ print(json.dumps([codes, touched]))
 """
 
 
+@pytest.mark.slow
 def test_no_command_touches_the_warehouse_with_ordinary_file_calls(home: Home) -> None:
     commands = [["extract"], ["build", "--full"], *(words for words in COMMANDS.values())]
     environ = {**os.environ, "PYTHONPATH": ROOT}

@@ -129,6 +129,7 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     assert not any(line.startswith("Weekly page") for line in again.lines)
 
 
+@pytest.mark.slow
 def test_a_page_made_before_its_week_was_complete_is_made_again(
     server: MatomoSimulator, truth: Truth, tmp_path: Path
 ) -> None:

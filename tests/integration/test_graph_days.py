@@ -116,6 +116,7 @@ def test_a_first_refresh_is_shown_for_each_day_it_touched(site: Site) -> None:
             assert instance.get_latest_materialization_event(asset_key(name)), name
 
 
+@pytest.mark.slow
 def test_thirty_days_are_one_run_that_reads_each_page_once(site: Site) -> None:
     definitions = build_definitions(GivenHome(site.home))
     days = [day.isoformat() for day in each_day(FIRST, LAST)]

@@ -267,6 +267,7 @@ def put_drift(home, now):
             connection.execute(LAND, values)
 
 
+@pytest.mark.slow
 def test_build_status_and_run_show_examples_of_what_is_new(capfd, folder, monkeypatch):
     truth = small_truth(days=3, events_per_day=20)
     monkeypatch.delenv("MATOKIT_HOME")

@@ -63,6 +63,7 @@ faults = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(page_size=st.integers(1, 30), broken=faults, by_days=st.booleans())
 def test_every_event_comes_once(page_size: int, broken: dict[str, Any], by_days: bool) -> None:

@@ -89,6 +89,7 @@ def test_second_pass_writes_no_row_and_touches_no_day(tmp_path: Path) -> None:
     assert rows_of(home, "select * from ledger.touched_days") == []
 
 
+@pytest.mark.slow
 def test_full_build_gives_what_steps_gave(tmp_path: Path) -> None:
     """Landed in pieces with late and changed rows in between, derived step by step: equal to deriving all at once."""
     clock = FixedClock(TRUTH.start + timedelta(hours=20))

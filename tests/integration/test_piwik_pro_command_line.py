@@ -311,6 +311,7 @@ def test_try_of_an_empty_site_says_what_to_look_at(folder: Path, capfd: pytest.C
     assert "Newest event" not in out
 
 
+@pytest.mark.slow
 def test_try_names_windows_that_do_not_add_up_and_ends_with_4(
     folder: Path, truth: Truth, capfd: pytest.CaptureFixture[str]
 ) -> None:

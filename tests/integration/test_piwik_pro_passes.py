@@ -130,6 +130,7 @@ def test_another_zone_or_site_under_the_same_name_is_refused(tmp_path: Path) -> 
     assert "Asia/Tokyo" in str(result.error)
 
 
+@pytest.mark.slow
 def test_months_that_vanish_at_the_source_stay(tmp_path: Path) -> None:
     clock = FixedClock(END)
     with simulator(clock) as server:

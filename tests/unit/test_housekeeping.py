@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import duckdb
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -105,6 +106,7 @@ def readings(draw: st.DrawFn) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(readings())
 def test_no_answer_changes(life: list[dict[str, Any]]) -> None:

@@ -188,6 +188,7 @@ def test_pages_as_a_server_writes_them(con: duckdb.DuckDBPyConnection, made: tup
     same(con, made[0], *filter(_is_utf8, made[1]))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
