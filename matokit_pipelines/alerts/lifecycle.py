@@ -46,7 +46,7 @@ class Instance:
 
     episodes: how many there were so far. at: the newest evaluation; measured_at: the newest with data. held, clear:
     how long rule and guard held, how long the raw condition was not met; the one that `counting` names goes on from
-    `at`. start: the verdict that the pending time, or the episode, began with. clear_from: when recovering began.
+    `at`. start: the verdict that the pending time began with. clear_from: when recovering began. verdict: the newest.
     """
 
     rule: str
@@ -62,6 +62,7 @@ class Instance:
     start: Verdict | None = None
     clear_from: datetime | None = None
     episode: Episode | None = None
+    verdict: Verdict | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -105,6 +106,7 @@ def step(
         held=instance.held + (passed if instance.counting == "held" else ZERO),
         clear=instance.clear + (passed if instance.counting == "clear" else ZERO),
         counting="",
+        verdict=verdict,
     )
     if verdict.state != "ok":
         return _without_data(here, verdict, at)
