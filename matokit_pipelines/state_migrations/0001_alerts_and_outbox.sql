@@ -92,6 +92,8 @@ create table outbox (
     -- the content was refused once: what is sent now is the plain text alone
     is_plain integer not null default 0,
     created_at text not null,
+    -- when somebody asked for it again: its age counts from then on
+    revived_at text,
     next_at text not null,
     lease_until text,
     lease_owner text,

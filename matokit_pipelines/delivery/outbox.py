@@ -1,0 +1,301 @@
+"""The outbox: rows of messages in the store, from `pending` over `sending` to `sent` or `dead`. One row a destination.
+
+Whoever decides that something is told puts rows in within its own transaction; senders claim them for a while (a
+lease), so that a sender that dies holds up nothing for long. Not here: sending (draining.py), what is told (alerts/).
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from matokit_pipelines.delivery.messages import Message
+from matokit_pipelines.state import instant, moment, transaction
+
+RowState = Literal["pending", "sending", "sent", "dead"]
+STATES: tuple[RowState, ...] = ("pending", "sending", "sent", "dead")
+LONGEST_BACK_OFF = 300.0
+MOST_TRIES = 50
+CRITICAL_AGE, OTHER_AGE = timedelta(hours=24), timedelta(days=14)
+# Strictly in order within a conversation: nothing overtakes an earlier row that may still be delivered.
+_CLAIMABLE = """
+    (o.state = 'pending' and o.next_at <= :now or o.state = 'sending' and o.lease_until <= :now)
+    and not exists (
+        select 1 from outbox as earlier
+        where earlier.conversation = o.conversation and earlier.id < o.id and earlier.state in ('pending', 'sending')
+    )
+"""
+_OURS = "id = ? and lease_owner = ? and state = 'sending'"
+_LET_GO = "lease_until = null, lease_owner = null"
+_COLUMNS = (
+    "id, message_key, conversation, destination, severity, state, attempts, answered, is_plain, created_at, "
+    "revived_at, next_at, lease_until, lease_owner, started_at, sent_at, provider_ref, error, "
+    "json_extract(payload, '$.subject') as subject"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; times in UTC.
+
+    attempts: calls that came to no good end; answered: those of them that the service answered. is_plain: its content
+    was refused, so the plain text alone is sent. started_at: when the first call began whose outcome is not known.
+    provider_ref: what the service calls it. error: why it waits or is dead, or what went wrong beside its delivery.
+    """
+
+    id: int
+    message_key: str
+    conversation: str
+    destination: str
+    severity: str
+    subject: str
+    state: RowState
+    attempts: int
+    answered: int
+    is_plain: bool
+    created_at: datetime
+    next_at: datetime
+    revived_at: datetime | None = None
+    lease_until: datetime | None = None
+    lease_owner: str | None = None
+    started_at: datetime | None = None
+    sent_at: datetime | None = None
+    provider_ref: str | None = None
+    error: str | None = None
+
+    def is_given_up(self, now: datetime) -> bool:
+        """Whether it is too late, or was tried too often: a critical message of yesterday would only mislead."""
+        most = CRITICAL_AGE if self.severity == "critical" else OTHER_AGE
+        return now - (self.revived_at or self.created_at) > most or self.answered >= MOST_TRIES
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A row that this sender holds. is_unknown: an earlier call may have delivered it, so look before sending."""
+
+    row: Row
+    message: Message = field(repr=False)
+    is_unknown: bool
+
+
+def enqueue(
+    connection: sqlite3.Connection,
+    *,
+    message_key: str,
+    conversation: str,
+    destination: str,
+    severity: str,
+    message: Message,
+    due: datetime,
+    now: datetime,
+) -> bool:
+    """Put a message in, inside the caller's transaction; False when its key is there already, whatever its state."""
+    values = (message_key, conversation, destination, severity, message.to_json(), moment(now), moment(due))
+    done = connection.execute(
+        "insert into outbox (message_key, conversation, destination, severity, payload, state, created_at, next_at) "
+        "values (?, ?, ?, ?, ?, 'pending', ?, ?) on conflict (message_key) do nothing",
+        values,
+    )
+    return done.rowcount == 1
+
+
+def claim(
+    connection: sqlite3.Connection, *, destination: str, owner: str, now: datetime, lease: timedelta
+) -> Claimed | None:
+    """Take the oldest row of a destination that may be sent now, until `now + lease`; None when there is none."""
+    with transaction(connection):
+        found = connection.execute(
+            f"select {_COLUMNS}, payload from outbox as o where o.destination = :destination and {_CLAIMABLE} "  # noqa: S608
+            "order by o.id limit 1",
+            {"now": moment(now), "destination": destination},
+        ).fetchone()
+        if found is None:
+            return None
+        is_unknown = found["started_at"] is not None
+        connection.execute(
+            "update outbox set state = 'sending', lease_until = ?, lease_owner = ?, "
+            "started_at = coalesce(started_at, ?) where id = ?",
+            (moment(now + lease), owner, moment(now), found["id"]),
+        )
+        taken = connection.execute(f"select {_COLUMNS} from outbox where id = ?", (found["id"],)).fetchone()  # noqa: S608
+    return Claimed(_row(taken), Message.from_json(found["payload"]), is_unknown)
+
+
+def renew(connection: sqlite3.Connection, row: Row, now: datetime, lease: timedelta) -> bool:
+    """Hold a claimed row for longer; False when another sender took it over, who then answers for it."""
+    done = connection.execute(
+        f"update outbox set lease_until = ? where {_OURS}",  # noqa: S608
+        (moment(now + lease), row.id, row.lease_owner),
+    )
+    return done.rowcount == 1
+
+
+def mark_sent(
+    connection: sqlite3.Connection, row: Row, now: datetime, provider_ref: str | None, note: str | None = None
+) -> bool:
+    """It was delivered. `note`: what went wrong beside it. False when the row is no longer ours."""
+    done = connection.execute(
+        f"update outbox set state = 'sent', sent_at = ?, provider_ref = ?, error = ?, {_LET_GO} where {_OURS}",  # noqa: S608
+        (moment(now), provider_ref, note, row.id, row.lease_owner),
+    )
+    return done.rowcount == 1
+
+
+def mark_waiting(
+    connection: sqlite3.Connection,
+    claimed: Claimed,
+    *,
+    next_at: datetime,
+    why: str,
+    certain: bool,
+    answered: bool,
+    provider_ref: str | None = None,
+    is_plain: bool = False,
+    is_counted: bool = True,
+) -> bool:
+    """It is to be tried again at `next_at`. `certain`: this call delivered nothing; else it is looked for first.
+
+    `answered`: it uses up one of its tries; `is_counted`: it makes the next wait longer.
+    """
+    row = claimed.row
+    done = connection.execute(
+        "update outbox set state = 'pending', next_at = ?, error = ?, attempts = attempts + ?, "  # noqa: S608
+        f"answered = answered + ?, started_at = case when ? then null else started_at end, "
+        f"provider_ref = coalesce(?, provider_ref), is_plain = max(is_plain, ?), {_LET_GO} where {_OURS}",
+        (
+            moment(next_at), why, int(is_counted), int(answered), int(certain and not claimed.is_unknown),
+            provider_ref, int(is_plain), row.id, row.lease_owner,
+        ),
+    )  # fmt: skip
+    return done.rowcount == 1
+
+
+def mark_dead(connection: sqlite3.Connection, row: Row, why: str) -> bool:
+    """It is given up; what follows in its conversation goes on without it."""
+    done = connection.execute(
+        f"update outbox set state = 'dead', error = ?, {_LET_GO} where {_OURS}",  # noqa: S608
+        (why, row.id, row.lease_owner),
+    )
+    return done.rowcount == 1
+
+
+def note(connection: sqlite3.Connection, row: Row, text: str) -> None:
+    """Add to a row that was sent what went wrong after it."""
+    connection.execute("update outbox set error = ? where id = ? and state = 'sent'", (text, row.id))
+
+
+def back_off(attempts: int, dice: random.Random) -> timedelta:
+    """The wait after so many attempts: 2^k seconds, five minutes at most, a quarter of it left to chance."""
+    longest = min(2.0 ** min(attempts, 20), LONGEST_BACK_OFF)
+    return timedelta(seconds=longest * dice.uniform(0.75, 1.0))
+
+
+def due_destinations(connection: sqlite3.Connection, now: datetime) -> list[str]:
+    """Destinations with a row that may be sent now, the one that waits longest first. Holds are not looked at."""
+    found = connection.execute(
+        f"select o.destination, min(o.id) as first from outbox as o where {_CLAIMABLE} "  # noqa: S608
+        "group by o.destination order by first",
+        {"now": moment(now)},
+    )
+    return [row["destination"] for row in found]
+
+
+def next_due(connection: sqlite3.Connection) -> datetime | None:
+    """When something may next be sent: in the past when it is due already; None when nothing waits."""
+    found = connection.execute(
+        "select min(case o.state when 'pending' then o.next_at else o.lease_until end) as at from outbox as o "
+        "where o.state in ('pending', 'sending') and not exists (select 1 from outbox as earlier "
+        "where earlier.conversation = o.conversation and earlier.id < o.id and earlier.state in ('pending', 'sending'))"
+    ).fetchone()
+    return instant(found["at"])
+
+
+def root_of(connection: sqlite3.Connection, row: Row) -> Row | None:
+    """The first message of the row's conversation that was delivered before it: what it answers to."""
+    found = connection.execute(
+        f"select {_COLUMNS} from outbox where conversation = ? and id < ? and state = 'sent' order by id limit 1",  # noqa: S608
+        (row.conversation, row.id),
+    ).fetchone()
+    return _row(found) if found else None
+
+
+def last_sent(connection: sqlite3.Connection, destination: str) -> Row | None:
+    """What was delivered to a destination last."""
+    found = connection.execute(
+        f"select {_COLUMNS} from outbox where destination = ? and state = 'sent' "  # noqa: S608
+        "order by sent_at desc, id desc limit 1",
+        (destination,),
+    ).fetchone()
+    return _row(found) if found else None
+
+
+def listed(connection: sqlite3.Connection, states: Collection[str] = (), limit: int | None = None) -> list[Row]:
+    """Rows in any of `states` (all by default), newest first."""
+    wanted = tuple(states) or STATES
+    marks = ", ".join("?" * len(wanted))
+    found = connection.execute(
+        f"select {_COLUMNS} from outbox where state in ({marks}) order by id desc limit ?",  # noqa: S608
+        (*wanted, -1 if limit is None else limit),
+    )
+    return [_row(row) for row in found]
+
+
+def counts(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many rows are in each state, all four named."""
+    found = connection.execute("select state, count(*) as n from outbox group by state")
+    return dict.fromkeys(STATES, 0) | {row["state"]: row["n"] for row in found}
+
+
+def retry(connection: sqlite3.Connection, now: datetime, message_key: str | None = None) -> int:
+    """Make due at once what is dead, its tries and its age counted anew; with a key also a row that waits.
+
+    Gives how many. Who of a mail's recipients got it is not forgotten, nor that a call may have delivered it.
+    """
+    done = connection.execute(
+        "update outbox set state = 'pending', next_at = ?1, attempts = 0, answered = 0, is_plain = 0, "
+        "revived_at = case state when 'dead' then ?1 else revived_at end "
+        "where state = 'dead' and ?2 is null or message_key = ?2 and state in ('dead', 'pending')",
+        (moment(now), message_key),
+    )
+    return done.rowcount
+
+
+def tidy(connection: sqlite3.Connection, before: datetime) -> int:
+    """Delete conversations in which nothing waits and nothing was put in since `before`. Gives how many rows."""
+    done = connection.execute(
+        "delete from outbox where conversation in (select conversation from outbox group by conversation "
+        "having max(created_at) < ? and max(coalesce(revived_at, '')) < ? "
+        "and sum(state in ('pending', 'sending')) = 0)",
+        (moment(before), moment(before)),
+    )
+    return done.rowcount
+
+
+def hold(connection: sqlite3.Connection, service: str, method: str, until: datetime) -> None:
+    """A service asked not to be called by a method for a while."""
+    connection.execute(
+        "insert into holds (service, method, until) values (?, ?, ?) "
+        "on conflict (service, method) do update set until = max(until, excluded.until)",
+        (service, method, moment(until)),
+    )
+
+
+def held_until(
+    connection: sqlite3.Connection, service: str, methods: Collection[str], now: datetime
+) -> datetime | None:
+    """Until when none of the methods of a service may be called; None when they may."""
+    found = connection.execute(
+        "select method, until from holds where service = ? and until > ?", (service, moment(now))
+    ).fetchall()
+    return max((at for row in found if row["method"] in methods and (at := instant(row["until"]))), default=None)
+
+
+def _row(found: sqlite3.Row) -> Row:
+    values = {name: found[name] for name in found.keys()}  # noqa: SIM118
+    for name in ("created_at", "revived_at", "next_at", "lease_until", "started_at", "sent_at"):
+        values[name] = instant(values[name])
+    return Row(**(values | {"is_plain": bool(values["is_plain"])}))
