@@ -6,9 +6,12 @@ alerts. No statistics package is needed: everything is sums of `lgamma`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import exp, lgamma, sqrt
+from math import exp, lgamma, log, log1p, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
 
 Z_95 = 1.96
 Z_95_ONE_SIDED = 1.6448536269514722
@@ -135,3 +138,93 @@ def mix_adjusted_chance(now: dict[str, Counted], baseline: dict[str, Counted]) -
     seen = Counted(sum(p.failures for p in now.values()), sum(p.units for p in now.values()))
     before = Counted(sum(p.failures for p in baseline.values()), sum(p.units for p in baseline.values()))
     return chance(seen, before, share), chance_of_fewer(seen, before, share)
+
+
+def wilson_low(failures: int, units: int) -> float | None:
+    """What a share is at least, one-sided 95 % (lower Wilson bound); None without units."""
+    bounds = wilson(failures, units, Z_95_ONE_SIDED)
+    return bounds[0] if bounds else None
+
+
+def beta_below(x: float, a: float, b: float) -> float:
+    """P(X < x) for X ~ Beta(a, b), the regularised incomplete beta function, for 0 <= x <= 1 and a, b > 0.
+
+    By its continued fraction (NIST DLMF 8.17.22) on the side where that converges fast, evaluated after Lentz.
+    """
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    front = exp(a * log(x) + b * log1p(-x) - _log_beta(a, b))
+    if x < (a + 1) / (a + b + 2):
+        return min(1.0, front * _beta_fraction(x, a, b) / a)
+    return max(0.0, 1 - front * _beta_fraction(1 - x, b, a) / b)
+
+
+def _beta_fraction(x: float, a: float, b: float) -> float:
+    tiny = 1e-300
+    value, upper, lower = tiny, tiny, 0.0
+    for step in range(10_000):
+        half = step // 2
+        if step == 0:
+            term = 1.0
+        elif step % 2:
+            term = -(a + half) * (a + b + half) * x / ((a + step - 1) * (a + step))
+        else:
+            term = half * (b - half) * x / ((a + step - 1) * (a + step))
+        lower = 1 / (1 + term * lower or tiny)
+        upper = 1 + term / upper or tiny
+        value *= upper * lower
+        if step and abs(upper * lower - 1) < 1e-15:
+            break
+    return value
+
+
+def chance_of_none(expected: float) -> float:
+    """How often a Poisson count with mean `expected` is 0."""
+    return exp(-expected)
+
+
+def chance_of_none_after(counted: int, stretches: int) -> float:
+    """How often a stretch is empty when `stretches` like it held `counted` in all: `(k/(k+1))^(counted+0.5)`.
+
+    Poisson with a mean that is known from those stretches only (Gamma posterior from Jeffreys' prior), so that a
+    mean from few stretches is not taken as exact.
+    """
+    return (stretches / (stretches + 1)) ** (counted + 0.5)
+
+
+def cusum_steps(
+    usual: NDArray[np.float64], worse: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a failure and a success add to the evidence of a Bernoulli CUSUM (Page 1954): log likelihood ratios of
+    the failure shares `worse` and `usual`, both within 0..1; NaN where a share is."""
+    return np.log(worse / usual), np.log((1 - worse) / (1 - usual))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where the evidence of a CUSUM stands after each step; arrays of equal length, one entry a step.
+
+    value: the evidence. left_zero: the step with which it left 0 last, -1 while it is 0. has_crossed: since then it
+    was above the threshold at some step.
+    """
+
+    value: NDArray[np.float64]
+    left_zero: NDArray[np.int64]
+    has_crossed: NDArray[np.bool_]
+
+
+def cusum(steps: Sequence[float], thresholds: Sequence[float], above: float, start: float = 0.0) -> Evidence:
+    """`S = max(0, S + step)`, at most `above` beyond the threshold of the step, from `start` on."""
+    count = len(steps)
+    value, left, crossed = np.zeros(count), np.full(count, -1, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+    evidence, began, is_over = start, -1, False
+    for place, (step, threshold) in enumerate(zip(steps, thresholds, strict=True)):
+        evidence = min(evidence + step, threshold + above)
+        if evidence <= 0:
+            evidence, began, is_over = 0.0, -1, False
+            continue
+        if began < 0:
+            began = place
+        is_over = is_over or evidence > threshold
+        value[place], left[place], crossed[place] = evidence, began, is_over
+    return Evidence(value, left, crossed)

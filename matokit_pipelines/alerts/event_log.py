@@ -46,7 +46,8 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Tries:
-    """The first event of each machine at each component on each local day, in time order; `day` counts from 1970."""
+    """The first event of each machine at each component on each local day, or all events, in time order; `day` counts
+    from 1970."""
 
     ts: Ints
     failed: Bools
@@ -81,11 +82,14 @@ class History(Protocol):
     def deployments(self, after: int, until: int) -> list[Deployment]:
         """Commits first seen in `[after, until)`, in order of their first events."""
 
-    def first_tries(self, first_day: date, last_day: date, zone: ZoneInfo, components: list[str] | None) -> Tries:
-        """First tries of local days, both included, of the named components or of all."""
+    def first_tries(
+        self, first_day: date, last_day: date, zone: ZoneInfo, components: list[str] | None, *, is_shared: bool = False
+    ) -> Tries:
+        """First tries of local days, both included, of the named components or of all; all events where keys are not
+        machines."""
 
-    def day_counts(self, first_day: date, last_day: date, zone: ZoneInfo) -> DayCounts:
-        """First tries counted by local day, both included, and component."""
+    def day_counts(self, first_day: date, last_day: date, zone: ZoneInfo, *, is_shared: bool = False) -> DayCounts:
+        """The same, counted by local day and component."""
 
 
 class EventLog(Protocol):
@@ -134,25 +138,29 @@ class LoadedHistory:
             self._seen = _first_seen(self.events)
         return deployments_of(self._seen, after, until)
 
-    def first_tries(self, first_day: date, last_day: date, zone: ZoneInfo, components: list[str] | None) -> Tries:
+    def first_tries(
+        self, first_day: date, last_day: date, zone: ZoneInfo, components: list[str] | None, *, is_shared: bool = False
+    ) -> Tries:
         events, day = self.events, self._local_days(zone)
-        part = slice(*np.searchsorted(day, [day_number(first_day), day_number(last_day) + 1]))
-        which = np.flatnonzero(self._is_first_of_day(zone)[part]) + part.start
+        start, end = np.searchsorted(day, [day_number(first_day), day_number(last_day) + 1]).tolist()
+        which = np.arange(start, end)
+        if not is_shared:
+            which = which[self._is_first_of_day(zone)[start:end]]
         if components is not None:
-            codes = [code for code, name in enumerate(events.components) if name in set(components)]
+            wanted = set(components)
+            codes = [code for code, name in enumerate(events.components) if name in wanted]
             which = which[np.isin(events.component[which], codes)]
         return Tries(
             events.ts[which], events.failed[which], events.component[which], events.machine[which], day[which],
             events.components,
         )  # fmt: skip
 
-    def day_counts(self, first_day: date, last_day: date, zone: ZoneInfo) -> DayCounts:
-        tries = self.first_tries(first_day, last_day, zone, None)
-        shape = (day_number(last_day) - day_number(first_day) + 1, len(tries.components))
-        cell = (tries.day - day_number(first_day)) * shape[1] + tries.component
-        size = shape[0] * shape[1]
-        units = np.bincount(cell, minlength=size).reshape(shape)
-        failures = np.bincount(cell[tries.failed], minlength=size).reshape(shape)
+    def day_counts(self, first_day: date, last_day: date, zone: ZoneInfo, *, is_shared: bool = False) -> DayCounts:
+        tries = self.first_tries(first_day, last_day, zone, None, is_shared=is_shared)
+        days, names = day_number(last_day) - day_number(first_day) + 1, len(tries.components)
+        cell = (tries.day - day_number(first_day)) * names + tries.component
+        units = np.bincount(cell, minlength=days * names).reshape(days, names)
+        failures = np.bincount(cell[tries.failed], minlength=days * names).reshape(days, names)
         return DayCounts(day_number(first_day), units, failures, tries.components)
 
     def _local_days(self, zone: ZoneInfo) -> Ints:

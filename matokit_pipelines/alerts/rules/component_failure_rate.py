@@ -1,0 +1,49 @@
+"""component_failure_rate: of a component's events of the last 24 hours, more failed than the threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matokit_pipelines.alert_settings import ComponentFailureRate
+from matokit_pipelines.alerts import guard
+from matokit_pipelines.alerts.events import DAY
+from matokit_pipelines.alerts.findings import NO_DATA, OK, Asked, Findings, Raw, guarded
+from matokit_pipelines.alerts.guard import Context
+from matokit_pipelines.alerts.rules.exact import is_above
+from matokit_pipelines.alerts.rules.watching import WEEK_AND_DAY, rows_by_component
+from matokit_pipelines.statistics import wilson_low
+
+RULE = "component_failure_rate"
+
+
+def findings(context: Context, rule: ComponentFailureRate) -> Findings:
+    """Rows of every component seen within eight days."""
+    ticks = context.ticks
+    events = context.history.between(context.span[0] - WEEK_AND_DAY, context.span[1])
+    rows = rows_by_component(events, ticks, WEEK_AND_DAY, (0, DAY, DAY + rule.baseline_days * DAY))
+    at = ticks[rows.first]
+    n, failures = events.counts_by_component(rows.subject, at - DAY, at)
+    state = np.where(n > 0, OK, NO_DATA).astype(np.int8)
+    found = Raw(rows, state, is_above(failures, n, rule.above_percent), {"n": n, "failures": failures})
+
+    def ask(row: int, asked: Asked) -> None:
+        _ask(context, rule, events.components[rows.subject[row]], int(at[row]), asked)
+
+    return guarded(RULE, context.environment, ticks, found, rule.guard, ask, is_thorough=context.is_thorough)
+
+
+def _ask(context: Context, rule: ComponentFailureRate, component: str, tick: int, asked: Asked) -> None:
+    start, is_shared = tick - DAY, context.is_shared(tick)
+    before = start - rule.baseline_days * DAY
+    events = context.history.between(start, tick, component)
+    now = guard.halved(guard.counted(events, start, tick, is_shared=is_shared), is_shared=is_shared)
+    failing = guard.failing_machines(events, start, tick)
+    if not guard.note_now(asked, failing, now, rule.guard.min_machines, is_shared=is_shared):
+        return
+    usual = guard.counted(context.history.between(before, start, component), before, start, is_shared=is_shared)
+    guard.note_baseline(asked, usual)
+    has_baseline = usual.units >= rule.guard.min_units
+    is_rare = has_baseline and guard.rarity(asked, now, usual)[0] < rule.guard.alpha
+    asked.inputs["share_at_least"] = least = wilson_low(now.failures, now.units)
+    is_sure = least is not None and 100 * least > rule.above_percent
+    asked.need(is_rare or is_sure, "chance" if has_baseline else "baseline")

@@ -1,0 +1,50 @@
+"""new_component_failure: a component failed in the last 24 hours that had not failed in the week before."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matokit_pipelines.alert_settings import NewComponentFailure
+from matokit_pipelines.alerts import guard
+from matokit_pipelines.alerts.events import DAY
+from matokit_pipelines.alerts.findings import NO_DATA, OK, Asked, Findings, Raw, guarded
+from matokit_pipelines.alerts.guard import Context
+from matokit_pipelines.alerts.rules.watching import WEEK_AND_DAY, rows_by_component
+from matokit_pipelines.statistics import wilson_low
+
+RULE = "new_component_failure"
+
+
+def findings(context: Context, rule: NewComponentFailure) -> Findings:
+    """Rows of every component seen within eight days."""
+    ticks, quiet = context.ticks, rule.quiet_days * DAY
+    events = context.history.between(context.span[0] - max(WEEK_AND_DAY, DAY + quiet), context.span[1])
+    rows = rows_by_component(events, ticks, WEEK_AND_DAY, (0, DAY, DAY + quiet, DAY + rule.baseline_days * DAY))
+    at = ticks[rows.first]
+    n, failures = events.counts_by_component(rows.subject, at - DAY, at)
+    before_n, before_failures = events.counts_by_component(rows.subject, at - DAY - quiet, at - DAY)
+    state = np.where(n > 0, OK, NO_DATA).astype(np.int8)
+    counts = {"n": n, "failures": failures, "before_n": before_n, "before_failures": before_failures}
+    found = Raw(rows, state, (failures >= 1) & (before_failures == 0), counts)
+
+    def ask(row: int, asked: Asked) -> None:
+        _ask(context, rule, events.components[rows.subject[row]], int(at[row]), asked)
+
+    return guarded(RULE, context.environment, ticks, found, rule.guard, ask, is_thorough=context.is_thorough)
+
+
+def _ask(context: Context, rule: NewComponentFailure, component: str, tick: int, asked: Asked) -> None:
+    start, is_shared = tick - DAY, context.is_shared(tick)
+    before = start - rule.baseline_days * DAY
+    events = context.history.between(start, tick, component)
+    now = guard.halved(guard.counted(events, start, tick, is_shared=is_shared), is_shared=is_shared)
+    failing = guard.failing_machines(events, start, tick)
+    if not guard.note_now(asked, failing, now, rule.guard.min_machines, is_shared=is_shared):
+        return
+    usual = guard.counted(context.history.between(before, start, component), before, start, is_shared=is_shared)
+    guard.note_baseline(asked, usual)
+    if usual.units >= rule.guard.min_units:
+        asked.need(guard.rarity(asked, now, usual)[0] < rule.guard.alpha, "chance")
+        return
+    asked.inputs["share_at_least"] = least = wilson_low(now.failures, now.units)
+    asked.need(least is not None and 100 * least > rule.seldom_seen_percent, "seldom_seen")

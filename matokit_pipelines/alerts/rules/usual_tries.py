@@ -1,0 +1,144 @@
+"""The first tries of each component that slow_regression walks over, and what is usual on each local day.
+
+Only as far back as it matters: a walk that starts at the most evidence there can be and reaches 0 has forgotten all
+that was before. Where keys are not machines, each event is a try that counts half. Not here: the verdict
+(slow_regression.py). Days are counted from 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matokit_pipelines.alert_settings import SlowRegression
+from matokit_pipelines.alerts.event_log import Tries, day_number, day_of, instant_of
+from matokit_pipelines.alerts.events import Bools, Ints, Keys
+from matokit_pipelines.alerts.guard import Context
+from matokit_pipelines.statistics import cusum_steps
+from matokit_pipelines.windows import local_date
+
+Floats = NDArray[np.float64]
+ABOVE = 3.0  # evidence counts up to so much beyond the threshold, so that its end is not put off
+ENDS_DAYS_AGO = 2  # a change of yesterday is not usual yet
+LEAST_SHARE, MOST_SHARE, MOST_WORSE = 0.01, 0.60, 0.95
+FIRST_LOOK, FURTHER = 7, 4  # days that are read at first, and how many times as many where those do not do
+
+
+@dataclass(frozen=True)
+class Usual:
+    """By day (rows, from `first_day` on) and component: first tries and failures of the weeks before, the usual share
+    of failures (NaN without enough tries); by day: the threshold of the evidence."""
+
+    first_day: int
+    components: tuple[str, ...]
+    units: Ints
+    failures: Ints
+    share: Floats
+    threshold: Floats
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The tries of one component in time order, and what each adds to the evidence; before them it is 0."""
+
+    component: str
+    ts: Ints
+    failed: Bools
+    machine: Keys
+    steps: Floats
+    thresholds: Floats
+
+
+def usual_of(context: Context, rule: SlowRegression, days: tuple[int, int], *, is_shared: bool) -> Usual:
+    """What is usual from the first to the last of the days."""
+    first, last = days
+    length = rule.baseline_days
+    counts = context.history.day_counts(
+        day_of(first - length - ENDS_DAYS_AGO + 1), day_of(last - ENDS_DAYS_AGO), context.zone, is_shared=is_shared
+    )
+    units, failures = (_over_days(values, length) for values in (counts.units, counts.failures))
+    share = np.where(
+        units >= rule.guard.min_units,
+        np.clip((failures + 0.5) / (units + 5), LEAST_SHARE, MOST_SHARE),
+        np.nan,
+    )
+    beginning = _beginning(context)
+    lengths = np.clip(np.arange(first, last + 1) - ENDS_DAYS_AGO - beginning + 1, 1, length)
+    a_week = units.sum(axis=1) * 7 / lengths / (2 if is_shared else 1)
+    threshold = np.maximum(rule.least_threshold, np.log(np.maximum(a_week, 1.0)))
+    return Usual(first, counts.components, units, failures, share, threshold)
+
+
+def _over_days(values: Ints, length: int) -> Ints:
+    """Sums over each `length` neighbouring rows."""
+    sums = np.concatenate([np.zeros((1, values.shape[1]), dtype=np.int64), np.cumsum(values, axis=0)])
+    return np.asarray(sums[length:] - sums[:-length], dtype=np.int64)
+
+
+def _beginning(context: Context) -> int:
+    """The local day of the first event ever."""
+    first = context.history.first()
+    return day_number(local_date(instant_of(first if first is not None else context.span[0]), context.zone))
+
+
+def walks(
+    context: Context, rule: SlowRegression, days: tuple[int, int], components: Sequence[str], *, is_shared: bool
+) -> list[Walk]:
+    """The walks of `components` to the last of the days, exact from the first tick on."""
+    beginning, length, pending, found = _beginning(context), FIRST_LOOK, set(components), []
+    while pending:
+        start = max(beginning, days[0] - length)
+        tries = context.history.first_tries(
+            day_of(start), day_of(days[1]), context.zone, sorted(pending), is_shared=is_shared
+        )
+        usual = usual_of(context, rule, (start, days[1]), is_shared=is_shared)
+        for walk in _by_component(tries, usual, rule, is_shared=is_shared):
+            tail = walk if start <= beginning else _from_zero(walk, context.span[0])
+            if tail is not None:
+                found.append(tail)
+                pending.discard(walk.component)
+        if start <= beginning:
+            break
+        length *= FURTHER
+    return found
+
+
+def _by_component(tries: Tries, usual: Usual, rule: SlowRegression, *, is_shared: bool) -> list[Walk]:
+    worse = np.minimum(usual.share + rule.worse_by_points / 100, MOST_WORSE)
+    failure, success = cusum_steps(usual.share, worse)
+    places = {name: place for place, name in enumerate(usual.components)}
+    found = []
+    for code in np.unique(tries.component).tolist():
+        which = np.flatnonzero(tries.component == code)
+        day, failed = tries.day[which] - usual.first_day, tries.failed[which]
+        steps = np.zeros(len(which))
+        if (place := places.get(tries.components[code])) is not None:
+            steps = np.nan_to_num(np.where(failed, failure[day, place], success[day, place]))
+        if is_shared:
+            steps = steps / 2
+        found.append(
+            Walk(
+                tries.components[code], tries.ts[which], failed, tries.machine[which], steps, usual.threshold[day]
+            )
+        )  # fmt: skip
+    return found
+
+
+def _from_zero(walk: Walk, before: int) -> Walk | None:
+    """The walk from where it is 0 for sure, whatever was before it; None when that is not so before that instant."""
+    known = int(np.searchsorted(walk.ts, before))
+    evidence = np.inf
+    for place, (step, threshold) in enumerate(
+        zip(walk.steps[:known].tolist(), walk.thresholds[:known].tolist(), strict=True)
+    ):
+        evidence = min(evidence + step, threshold + ABOVE)
+        if evidence <= 0:
+            rest = slice(place, None)  # the try that brought it to 0 keeps the walk there
+            return Walk(
+                walk.component, walk.ts[rest], walk.failed[rest], walk.machine[rest], walk.steps[rest],
+                walk.thresholds[rest],
+            )  # fmt: skip
+    return None
