@@ -1,0 +1,90 @@
+"""Where a message leads to, and the other settings that its words need: addresses, zone, thresholds.
+
+Links come from the settings alone; what an event says never becomes an address. Not here: words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from matokit_pipelines.alert_settings import AlertSettings
+from matokit_pipelines.settings import Loaded
+
+RUNBOOK = "docs/runbook.md"  # where the delivered runbook lies
+_SHA = re.compile(r"^[0-9a-f]{7,40}$")
+# the page that shows more of a rule: folders of sql/dashboards
+DASHBOARDS = {
+    "overall_success_rate": "installation_health",
+    "new_failure_pattern": "component_analysis",
+    "high_volume_failures": "component_analysis",
+    "arch_gap": "system_compatibility",
+    "commit_regression": "deployment_tracking",
+    "component_failure_rate": "component_analysis",
+    "new_component_failure": "component_analysis",
+    "success_drop_7d": "component_analysis",
+    "slow_regression": "component_analysis",
+    "no_events": "installation_health",
+    "data_stale": "installation_health",
+}
+
+
+@dataclass(frozen=True)
+class Links:
+    """Addresses without a trailing slash, "" where none is configured; `pages`: dashboards that have been made."""
+
+    zone: ZoneInfo
+    alerts: AlertSettings
+    public_url: str = ""
+    runbook_url: str = ""
+    repository_url: str = ""
+    pages: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> Links:
+        """What the settings of a home say."""
+        settings = loaded.settings
+        return cls(
+            zone=settings.project.zone,
+            alerts=settings.alerts,
+            public_url=settings.links.public_url,
+            runbook_url=settings.links.runbook_url,
+            repository_url=settings.project.repository_url.rstrip("/"),
+            pages=_made(loaded.home),
+        )
+
+    @classmethod
+    def without_settings(cls) -> Links:
+        """No addresses, UTC and the default thresholds."""
+        return cls(ZoneInfo("UTC"), AlertSettings())
+
+    def dashboard(self, rule: str) -> str:
+        """The page about a rule, the start of all pages while it has not been made; "" without an address."""
+        page = DASHBOARDS.get(rule, "")
+        return (
+            f"{self.public_url}/dashboards/{page}.html" if self.public_url and page in self.pages else self.public_url
+        )
+
+    def runbook(self, rule: str) -> str:
+        """The rule's heading in the runbook: a web address, or the file that is delivered."""
+        own = getattr(getattr(self.alerts.rules, rule, None), "runbook_url", "")
+        return own or f"{self.runbook_url or RUNBOOK}#{rule}"
+
+    def compare(self, old: str | None, new: str) -> str:
+        """Where the repository shows what came with a commit (GitHub, GitLab and Gitea share the form), or ""."""
+        if not self.repository_url or not _SHA.match(new):
+            return ""
+        if old and _SHA.match(old):
+            return f"{self.repository_url}/compare/{old}...{new}"
+        return f"{self.repository_url}/commit/{new}"
+
+
+def is_web(address: str) -> bool:
+    """Whether a browser can open it."""
+    return address.startswith(("https://", "http://"))
+
+
+def _made(home: Path) -> frozenset[str]:
+    return frozenset(file.stem for file in (home / "dashboards").glob("*.html"))

@@ -1,0 +1,360 @@
+"""Announcements as stories: which sentences, facts and tables each kind of message has, and in which order.
+
+The reader was woken: what fails comes first, with counts; nothing superfluous. Not here: a single sentence's words
+(headlines.py, surroundings.py), digests (digests.py), markup (composing.py, blocks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from matokit_pipelines.alerts import surroundings, wording
+from matokit_pipelines.alerts.announcements import Announcement, Episode
+from matokit_pipelines.alerts.evidence import Evidence, Facts
+from matokit_pipelines.alerts.headlines import headline, points_apart
+from matokit_pipelines.alerts.links import Links, is_web
+from matokit_pipelines.alerts.scopes import scope_key, telling
+from matokit_pipelines.alerts.story_shapes import Fact, Line, Story, To
+from matokit_pipelines.alerts.verdicts import ALL, Verdict
+from matokit_pipelines.alerts.wording import RULE_NAMES, many, name, number, whole
+
+LINES = 10
+_SEVERITY = {"critical": "Critical", "warning": "Warning", "daily": "Daily"}
+REASONS = {
+    "recovered": "the condition no longer holds",
+    "no_longer_measurable": "no longer measurable: no events for a day, so nobody knows whether it is over",
+    "not_confirmed": "not confirmed by complete data",
+}
+
+
+def firing(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
+    """An alert, of one subject or of several that started together; also what complete data confirm."""
+    first, many_subjects = announcement.episodes[0], len(announcement.episodes) > 1
+    sentence = _grouped(announcement, links) if many_subjects else _of(first, announcement, links)
+    if announcement.kind == "confirmed":
+        sentence = f"Complete data confirm it: {sentence}"
+    lead = [] if many_subjects else list(_now_differs(first, announcement, links))
+    if announcement.explains:
+        names = ", ".join(RULE_NAMES.get(rule, rule) for rule in announcement.explains)
+        lead.append(f"It explains these daily warnings as well: {names}.")
+    return _told(announcement, evidence, links, sentence, tuple(lead))
+
+
+def reminder(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
+    """It still fires: how it is now, beside the worst."""
+    first = announcement.episodes[0]
+    span = wording.lasting(announcement.complete_to - first.started_at)
+    sentence = _grouped(announcement, links) if len(announcement.episodes) > 1 else _of(first, announcement, links)
+    lead = tuple(f"At worst: {headline(one.worst, links, announcement.at)}." for one in _worse(announcement))
+    return _told(announcement, evidence, links, f"Still failing after {span}: {sentence}", lead)
+
+
+def joined(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
+    """Further subjects, or rules that another alert inhibits, in its thread."""
+    first = announcement.episodes[0]
+    lines, more = _lines(announcement, links)
+    several = len(announcement.episodes) > 1
+    sentence = f"Also failing: {_about(announcement)}" if several else f"Also: {lines[0].text}"
+    return Story(
+        kind="joined", rule=first.rule, tone=_tone(first), over=_over(first), subject=_subject_line(first, sentence),
+        headline=sentence, lines=lines if several else (), more=more,
+        notices=_notices(announcement, evidence, links), facts=_facts(announcement, None, links)[:2],
+        links=_links(announcement, evidence, links), footer=_footer(announcement, links),
+    )  # fmt: skip
+
+
+def resolved(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
+    """It is over: how long it lasted, how bad it was, how it is now, and why it counts as over."""
+    first = announcement.episodes[0]
+    end = first.ended_at or announcement.complete_to
+    about = _about(announcement)
+    span = wording.lasting(end - first.started_at)
+    sentence = _END[first.end_reason or "recovered"].format(about=about, span=span)
+    facts = [
+        Fact(
+            "Lasted",
+            f"{span}, from {_clock(first.started_at, announcement, links)} to {_clock(end, announcement, links)}",
+        ),
+        Fact("Worst", headline(first.worst, links, announcement.at)),
+        Fact("At present", _present(first, announcement, links)),
+        Fact("Reason", REASONS[first.end_reason or "recovered"]),
+    ]
+    return _over_story(announcement, evidence, links, sentence, facts)
+
+
+def past(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
+    """It began and ended before anybody could be told: one message for both."""
+    first = announcement.episodes[0]
+    end = first.ended_at or announcement.complete_to
+    span = wording.lasting(end - first.started_at)
+    sentence = f"Over already: {headline(first.worst, links, announcement.at)}"
+    found = _clock(first.detected_at, announcement, links)
+    why = "the data arrived late" if first.is_late else "nobody could be told before"
+    facts = [
+        Fact(
+            "Lasted",
+            f"{span}, from {_clock(first.started_at, announcement, links)} to {_clock(end, announcement, links)}",
+        ),
+        Fact("Found", f"{found}: {why}"),
+        Fact("At present", _present(first, announcement, links)),
+        Fact("Reason", REASONS[first.end_reason or "recovered"]),
+    ]
+    return _over_story(announcement, evidence, links, sentence, facts)
+
+
+_END = {
+    "recovered": "Resolved after {span}: {about}",
+    "no_longer_measurable": "No longer measurable after {span}: {about}",
+    "not_confirmed": "Not confirmed by complete data: {about}",
+}
+BUILDERS: dict[str, Callable[[Announcement, Evidence, Links], Story]] = {
+    "firing": firing, "confirmed": firing, "reminder": reminder, "joined": joined, "resolved": resolved, "past": past,
+}  # fmt: skip
+
+
+def _told(announcement: Announcement, evidence: Evidence, links: Links, sentence: str, lead: tuple[str, ...]) -> Story:
+    first, now = announcement.episodes[0], announcement.at
+    facts = evidence.facts.get(scope_key(announcement, first))
+    several = len(announcement.episodes) > 1
+    lines, more = _lines(announcement, links) if several else ((), "")
+    with_events = facts is not None and facts.total is not None
+    return Story(
+        kind=announcement.kind, rule=first.rule, tone=_tone(first), over=_over(first),
+        subject=_subject_line(first, sentence), headline=sentence, lead=lead,
+        notices=_notices(announcement, evidence, links),
+        look=surroundings.look_first(facts, links, now) if facts and with_events else _look_without(first, evidence),
+        facts=_facts(announcement, facts, links), lines=lines, more=more,
+        tables=surroundings.tables(facts) if facts else {},
+        changes=surroundings.changes(facts, links, now) if facts and with_events else (),
+        ci=surroundings.in_ci(facts) if facts and with_events else (),
+        links=_links(announcement, evidence, links), footer=_footer(announcement, links),
+        rule_settings=getattr(links.alerts.rules, first.rule, None),
+    )  # fmt: skip
+
+
+def _over_story(
+    announcement: Announcement, evidence: Evidence, links: Links, sentence: str, facts: list[Fact]
+) -> Story:
+    first = announcement.episodes[0]
+    several = len(announcement.episodes) > 1
+    lines, more = _lines(announcement, links) if several else ((), "")
+    lead = ("Data that came later changed a figure that was told before.",) if first.corrected else ()
+    return Story(
+        kind=announcement.kind, rule=first.rule, tone="over" if first.end_reason == "recovered" else "note",
+        over=_over(first, "Over" if first.end_reason == "recovered" else "Closed"), subject=sentence, headline=sentence,
+        lead=lead, notices=_notices(announcement, evidence, links), facts=tuple(facts), lines=lines, more=more,
+        links=_links(announcement, evidence, links), footer=_footer(announcement, links),
+    )  # fmt: skip
+
+
+def _of(episode: Episode, announcement: Announcement, links: Links) -> str:
+    return headline(telling(announcement, episode), links, announcement.at)
+
+
+def _grouped(announcement: Announcement, links: Links) -> str:
+    """Several subjects of one rule in one sentence, the worst with its counts."""
+    episodes = announcement.episodes
+    noun = {"arch_gap": "architectures", "commit_regression": "commits"}.get(episodes[0].rule, "components")
+    return f"{len(episodes)} {noun} fail, worst {_of(episodes[0], announcement, links)}"
+
+
+def _lines(announcement: Announcement, links: Links) -> tuple[tuple[Line, ...], str]:
+    """Ten subjects with their own sentences, worst first, and how many more there are."""
+    shown, left = announcement.episodes[:LINES], len(announcement.episodes) - LINES
+    lines = tuple(Line(_of(one, announcement, links)) for one in shown)
+    return lines, f"and {wording.count(left)} more" if left > 0 else ""
+
+
+def _now_differs(episode: Episode, announcement: Announcement, links: Links) -> Sequence[str]:
+    """The worst, where the newest figures are better: found late, an alert may already have passed its peak."""
+    return [f"At worst: {headline(one.worst, links, announcement.at)}." for one in _worse(announcement)][:1]
+
+
+def _worse(announcement: Announcement) -> list[Episode]:
+    """Episodes that were clearly worse than they are told to be now."""
+    found = []
+    for episode in announcement.episodes[:3]:
+        told, worst = points_apart(telling(announcement, episode)), points_apart(episode.worst)
+        if told is not None and worst is not None and worst - told >= 1 and announcement.kind != "past":
+            found.append(episode)
+    return found
+
+
+def _facts(announcement: Announcement, facts: Facts | None, links: Links) -> tuple[Fact, ...]:
+    """Since when, on how many machines, how unlikely, up to when the data go."""
+    first = announcement.episodes[0]
+    verdict = telling(announcement, first)
+    since = _clock(first.began_at or first.started_at, announcement, links)
+    if first.began_at and first.began_at < first.started_at:
+        since = f"about {since}, told apart from chance at {_clock(first.started_at, announcement, links)}"
+    if first.is_late:
+        since += f"; found {_clock(first.detected_at, announcement, links)}, data arrived late"
+    shown = [Fact("Since", since)]
+    if first.rule == "arch_gap":
+        last = wording.day(verdict.at - timedelta(hours=12), links.zone)
+        shown = [Fact("Day", f"{last}, the whole of it")]
+    several = len(announcement.episodes) > 1
+    if machines := _machines_of_all(facts) if several else _machines(verdict, facts):
+        shown.append(Fact("Machines", machines))
+    if announcement.kind != "reminder" and (odds := _odds(_judged(first, verdict), links)):
+        shown.append(Fact("How unlikely", f"the worst {odds}" if several else odds))
+    if first.rule != "data_stale":  # that one says it in its first sentence
+        shown.append(Fact("Data complete to", _clock(announcement.complete_to, announcement, links)))
+    return tuple(shown)
+
+
+def _machines(verdict: Verdict, facts: Facts | None) -> str:
+    if verdict.inputs.get("shared_key"):
+        return "cannot be told apart"
+    bad = whole(verdict.inputs, "machines_failing")
+    if bad is None:
+        return ""
+    total = facts.total.machines if facts and facts.total and facts.total.machines >= bad else None
+    return f"{wording.count(bad)} of {many(total, 'machine')} failed" if total else f"{many(bad, 'machine')} failed"
+
+
+def _machines_of_all(facts: Facts | None) -> str:
+    """Machines that failed at any of several subjects."""
+    if facts is None or facts.total is None or not facts.total.machines_failing:
+        return ""
+    return f"{wording.count(facts.total.machines_failing)} of {many(facts.total.machines, 'machine')} failed"
+
+
+def _judged(episode: Episode, verdict: Verdict) -> Verdict:
+    """The verdict whose guard decided: the guard is met at the start, later the raw condition alone goes on."""
+    return verdict if verdict.guarded else episode.first
+
+
+def _odds(verdict: Verdict, links: Links) -> str:
+    """How rare chance alone would bring it; what stands in its place where the guard was met by other means."""
+    if verdict.rule == "data_stale":
+        return ""
+    rule: Any = getattr(links.alerts.rules, verdict.rule, None)
+    value = number(verdict.inputs, "chance")
+    if value is not None and (rule is None or value < rule.guard.alpha or verdict.rule in ("slow_regression",)):
+        return wording.chance(value, verdict.rule)
+    if verdict.inputs.get("guard") == "off":
+        return wording.chance(value, verdict.rule) if value is not None else "not asked"
+    if verdict.rule == "overall_success_rate" and value is not None:
+        return f"below {rule.below_percent:g} % for sure, whatever was usual"
+    if verdict.rule in ("component_failure_rate", "new_component_failure") and value is not None:
+        return "too many for chance, whatever was usual"
+    if verdict.rule == "slow_regression":
+        return "first tries, taken one by one, fit a real change better than chance"
+    return "too little is known of before to say" if value is None else wording.chance(value, verdict.rule)
+
+
+def _notices(announcement: Announcement, evidence: Evidence, links: Links) -> tuple[str, ...]:
+    """What must be known to read the numbers."""
+    first, found = announcement.episodes[0], []
+    verdict = telling(announcement, first)
+    over = announcement.kind in ("resolved", "past")
+    if first.is_provisional and announcement.kind != "confirmed" and not over:
+        found.append("Provisional: from events of the last hour that are not complete; complete data follow.")
+    if verdict.inputs.get("guard") == "off" and not over:
+        found.append("Raw rule only: the guard is switched off, so this may be chance.")
+    if verdict.inputs.get("shared_key") and not over:
+        found.append(
+            "One key holds over 30 % of a week's events, so machines cannot be told apart: half the events were "
+            "judged in place of first tries."
+        )
+    found += gaps(announcement, evidence, links)
+    return tuple(found)
+
+
+def gaps(announcement: Announcement, evidence: Evidence, links: Links) -> list[str]:
+    """What the data do not hold, source by source, and what could not be looked up."""
+    found = [wording.sentence(caveat) for caveat in announcement.caveats]
+    for source, window in evidence.troubled[:3]:
+        begin, end = (_clock(edge, announcement, links) for edge in (window.start, window.end))
+        found.append(f"Incomplete: source {name(source)} did not give all events from {begin} to {end}.")
+    if len(evidence.troubled) > 3:
+        found.append(f"{many(len(evidence.troubled) - 3, 'more stretch', 'more stretches')} are incomplete.")
+    for one in evidence.sources:
+        if one.withheld:
+            found.append(f"Source {name(one.name)} withheld {many(one.withheld, 'event')} of these days.")
+    if evidence.unread:
+        found.append("What surrounds it could not be read; `matokit alerts why` says more.")
+    return found
+
+
+def _look_without(episode: Episode, evidence: Evidence) -> tuple[str, ...]:
+    """Where to begin when there are no events to look into."""
+    errors = [one for one in evidence.sources if one.error]
+    lines = [f"Source {name(one.name)}: {wording.sentence(one.error or '')}" for one in errors[:3]]
+    if episode.rule == "no_events" and not errors:
+        lines.append("The sources answer: look whether the installers still send, and whether tracking is on.")
+    if episode.rule == "data_stale":
+        if not errors:
+            lines.append("No source refused: look whether the refresh runs at all.")
+        lines.append("`matokit status` shows each source; `matokit doctor` tries each connection.")
+    return tuple(lines)
+
+
+def _present(episode: Episode, announcement: Announcement, links: Links) -> str:
+    if episode.end_reason == "no_longer_measurable" or episode.last.state != "ok":
+        return "not known, no events"
+    return headline(episode.last, links, announcement.at)
+
+
+def _links(announcement: Announcement, evidence: Evidence, links: Links) -> tuple[To, ...]:
+    rule = announcement.episodes[0].rule
+    found = [To("Runbook", links.runbook(rule), is_web(links.runbook(rule)))]
+    if page := links.dashboard(rule):
+        found.append(To("Dashboard", page, True))
+    facts = evidence.facts.get(scope_key(announcement, announcement.episodes[0]))
+    for commit in facts.commits[:1] if facts else ():
+        if url := links.compare(commit.previous, commit.sha):
+            found.append(To(f"Changes in {commit.sha}", url, True))
+    return tuple(found)
+
+
+def _footer(announcement: Announcement, links: Links) -> tuple[str, ...]:
+    first = announcement.episodes[0]
+    environments = " and ".join(links.alerts.environments)
+    return (
+        f"Rule {first.rule} on {environments} events, sent {_clock(announcement.at, announcement, links)}.",
+        f"Why: matokit alerts why {first.rule}" + ("" if first.subject == ALL else f" {_quoted(name(first.subject))}"),
+    )
+
+
+def _quoted(text: str) -> str:
+    """A name as one word of a shell."""
+    return (
+        text
+        if text.replace("_", "").replace("-", "").isalnum() and text.isascii()
+        else "'" + text.replace("'", "’") + "'"
+    )
+
+
+def _clock(at: Any, announcement: Announcement, links: Links) -> str:
+    return wording.clock(at, links.zone, announcement.at)
+
+
+def _tone(episode: Episode) -> str:
+    return "critical" if episode.severity == "critical" else "warning"
+
+
+def _over(episode: Episode, state: str = "") -> str:
+    """The line above the headline: how grave (or that it is over), the rule, the environment."""
+    provisional = ", provisional" if episode.is_provisional and not state else ""
+    word = state or _SEVERITY.get(episode.severity, "Warning")
+    return f"{word}{provisional} · {RULE_NAMES.get(episode.rule, episode.rule)} · {episode.environment}"
+
+
+def _subject_line(episode: Episode, sentence: str) -> str:
+    severity = _SEVERITY.get(episode.severity, "Warning")
+    return f"{severity}{' (provisional)' if episode.is_provisional else ''}: {sentence}"
+
+
+def _about(announcement: Announcement) -> str:
+    """What an announcement is about, without numbers: subjects, then the rules."""
+    episodes = announcement.episodes
+    rules = ", ".join(dict.fromkeys(RULE_NAMES.get(one.rule, one.rule) for one in episodes))
+    subjects = list(dict.fromkeys(name(one.subject) for one in episodes if one.subject != ALL))
+    if not subjects:
+        return rules
+    left = f" and {wording.count(len(subjects) - 3)} more" if len(subjects) > 3 else ""
+    return f"{', '.join(subjects[:3])}{left} ({rules})"
