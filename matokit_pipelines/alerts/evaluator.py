@@ -19,10 +19,21 @@ from matokit_pipelines.alerts.announcements import Episode
 from matokit_pipelines.alerts.announcing import Announcer
 from matokit_pipelines.alerts.book import Book, Dispatch, Matter
 from matokit_pipelines.alerts.business_days import Calendar
+from matokit_pipelines.alerts.evaluation import evaluate, evaluate_runs
 from matokit_pipelines.alerts.event_log import EventLog
 from matokit_pipelines.alerts.lifecycle import GRID, Instance, deadline, on_grid, step
 from matokit_pipelines.alerts.silences import Silence
-from matokit_pipelines.alerts.tracing import Change, RuleTicks, Run, Traced, rewound, runs_of, trace
+from matokit_pipelines.alerts.tracing import (
+    Change,
+    RuleTicks,
+    Run,
+    Traced,
+    by_fingerprint,
+    rewound,
+    runs_found,
+    runs_of,
+    trace,
+)
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.delivery_settings import RecipientSettings
 
@@ -31,9 +42,9 @@ STALE = "data_stale"
 
 
 class Judge(Protocol):
-    """What the rules say of events at ticks."""
+    """What the rules say of events at ticks, by fingerprint, in order; `singly`: each evaluation a run of its own."""
 
-    def __call__(self, log: EventLog, ticks: Sequence[datetime]) -> list[Verdict]: ...
+    def __call__(self, log: EventLog, ticks: Sequence[datetime], *, singly: bool) -> dict[str, list[Run]]: ...
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,8 @@ class Evaluator:
         before = self.evaluated_to
         ticks = [newest] if before is None else grid_between(before, newest)
         again = self._touched(late_from, newest)
-        runs = runs_of(self._judged(log, [*again, *ticks]))
+        late, new = self._judged(log, again, singly=True), self._judged(log, ticks, singly=False)
+        runs = {fingerprint: late.get(fingerprint, []) + new.get(fingerprint, []) for fingerprint in {*late, *new}}
         after = before if before is not None else newest - GRID
         for fingerprint in sorted(
             {*runs, *(fp for fp, kept in self.book.instances.items() if kept.phase != "inactive")}
@@ -190,7 +202,7 @@ class Evaluator:
     ) -> Instance:
         """Evaluations before an episode that is known: one that goes over into it is the same one."""
         scratch = replace(rewound(instance, first), phase="inactive", at=first - GRID, episode=None)
-        mine = [run for run in _from(runs, first) if run.first < known]
+        mine = [run for run in _from(runs, first) if run.last < known]
         traced = self._trace(scratch, mine, first - GRID, known - GRID, now, is_late=True)
         changes = traced.changes
         if traced.instance.episode is not None:
@@ -305,16 +317,17 @@ class Evaluator:
 
     # -- the rules ----------------------------------------------------------------------------------------------------
 
-    def _judged(self, log: EventLog, ticks: Sequence[datetime]) -> list[Verdict]:
-        found: list[Verdict] = []
+    def _judged(self, log: EventLog, ticks: Sequence[datetime], *, singly: bool) -> dict[str, list[Run]]:
+        found: list[Run] = []
         for start in range(0, len(ticks), TICKS_AT_ONCE):
-            found += self._judge(log, ticks[start : start + TICKS_AT_ONCE])
-        return found
+            judged = self._judge(log, ticks[start : start + TICKS_AT_ONCE], singly=singly)
+            found += [run for runs in judged.values() for run in runs]
+        return by_fingerprint(found)
 
-    def _by_the_rules(self, log: EventLog, ticks: Sequence[datetime]) -> list[Verdict]:
-        from matokit_pipelines.alerts.evaluation import evaluate
-
-        return evaluate(log, ticks, self.settings, zone=self.zone, only=self._only)
+    def _by_the_rules(self, log: EventLog, ticks: Sequence[datetime], *, singly: bool) -> dict[str, list[Run]]:
+        if singly:
+            return runs_of(evaluate(log, ticks, self.settings, zone=self.zone, only=self._only))
+        return runs_found(evaluate_runs(log, ticks, self.settings, zone=self.zone, only=self._only))
 
     def _rule_of(self, fingerprint: str) -> str:
         return fingerprint.partition("|")[0]
@@ -356,7 +369,7 @@ def grid_between(after: datetime, until: datetime) -> list[datetime]:
 
 
 def _unguarded(run: Run) -> Run:
-    return Run(replace(run.verdict, guarded=run.verdict.raw), run.first, run.last)
+    return run._replace(verdict=replace(run.verdict, guarded=run.verdict.raw))
 
 
 def _new(verdict: Verdict) -> Instance:

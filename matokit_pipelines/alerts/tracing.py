@@ -15,19 +15,30 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alert_settings import AlertSettings, clock_time
+from matokit_pipelines.alerts import findings
 from matokit_pipelines.alerts.announcing import DAILY
 from matokit_pipelines.alerts.business_days import at_local
-from matokit_pipelines.alerts.lifecycle import GRID, Instance, Step, Timing, deadline, on_grid, step
+from matokit_pipelines.alerts.lifecycle import GRID, Instance, Step, Timing, badness, deadline, on_grid, step
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.windows import ONE_DAY, local_date
 
 
 class Run(NamedTuple):
-    """A verdict, unchanged in state, raw and guarded over the evaluations `first` to `last`, both included."""
+    """A verdict, unchanged in state, raw and guarded over the evaluations `first` to `last`, both included.
+
+    verdict: at the first of them; newest, worst: at the last and at the worst, where they are known apart.
+    """
 
     verdict: Verdict
     first: datetime
     last: datetime
+    newest: Verdict | None = None
+    worst: Verdict | None = None
+
+    def within(self, first: datetime, last: datetime) -> Run | None:
+        """What of it lies in `[first, last]`; None for nothing."""
+        begins, ends = max(self.first, first), min(self.last, last)
+        return self._replace(first=begins, last=ends) if begins <= ends else None
 
 
 @dataclass(frozen=True)
@@ -81,9 +92,19 @@ class Traced(NamedTuple):
 
 def runs_of(verdicts: Iterable[Verdict]) -> dict[str, list[Run]]:
     """Single verdicts as runs of one evaluation each, by fingerprint, in order of time."""
+    return by_fingerprint(Run(verdict, verdict.at, verdict.at) for verdict in verdicts)
+
+
+def runs_found(found: Iterable[findings.Run]) -> dict[str, list[Run]]:
+    """Runs as the evaluation gives them, by fingerprint, in order of time."""
+    return by_fingerprint(Run(run.first, run.first_tick, run.last_tick, run.last, run.worst) for run in found)
+
+
+def by_fingerprint(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Runs by what they are about, each list in order of time."""
     found: dict[str, list[Run]] = {}
-    for verdict in sorted(verdicts, key=lambda verdict: verdict.at):
-        found.setdefault(verdict.fingerprint, []).append(Run(verdict, verdict.at, verdict.at))
+    for run in sorted(runs, key=lambda run: run.first):
+        found.setdefault(run.verdict.fingerprint, []).append(run)
     return found
 
 
@@ -104,16 +125,26 @@ def trace(
     `now`: the run that finds it; None when each evaluation is made at its own time.
     """
     changes: list[Change] = []
-    for verdict, first, last in _stretches(instance, runs, ticks, after, until):
+    for run in _stretches(instance, runs, ticks, after, until):
+        verdict = run.verdict
         if instance.phase == "inactive" and not verdict.guarded:
             continue  # nothing can come of it
-        at: datetime | None = first
-        while at is not None and at <= last:
+        at: datetime | None = run.first
+        while at is not None and at <= run.last:
             instance = _taken(instance, verdict, at, timing, changes, now, severity, is_late)
             at = ticks.next(at) if ticks.is_daily else deadline(instance, verdict, timing)
         if not ticks.is_daily:
-            instance = _taken(instance, verdict, last, timing, changes, now, severity, is_late)
+            instance = _taken(instance, run.newest or verdict, run.last, timing, changes, now, severity, is_late)
+        instance = _with_worst(instance, run)
     return Traced(instance, changes)
+
+
+def _with_worst(instance: Instance, run: Run) -> Instance:
+    """The worst of a run, where its evaluations are not looked at one by one."""
+    episode = instance.episode
+    if episode is None or run.worst is None or not run.worst.raw or badness(run.worst) <= badness(episode.worst):
+        return instance
+    return replace(instance, episode=replace(episode, worst=run.worst))
 
 
 def _taken(
@@ -143,7 +174,7 @@ def _stretches(
         if ticks.stands:
             following = runs[number + 1].first if number + 1 < len(runs) else until + GRID
             last = max(run.last, min(ticks.next(run.last), following) - GRID)
-        yield Run(run.verdict, run.first, min(last, until))
+        yield run._replace(last=min(last, until))
         known_to = min(last, until)
     yield from _hole(instance, ticks, known_to, until)
 

@@ -6,13 +6,16 @@ create table progress (
 
 -- one instance a rule, subject and environment: its state in the life cycle, as JSON of alerts/lifecycle.py
 create table instances (
-    fingerprint text primary key,
+    fingerprint text not null,
+    -- on events that are not complete yet
+    is_provisional integer not null,
     rule text not null,
     subject text not null,
     environment text not null,
     state text not null,
     body text not null,
-    updated_at text not null
+    updated_at text not null,
+    primary key (fingerprint, is_provisional)
 ) strict;
 
 -- firing periods, also those that nobody was told of
@@ -30,11 +33,18 @@ create table episodes (
     is_late integer not null,
     is_provisional integer not null,
     told_at text,
+    -- what it waits for: `warnings` or `health`, and when that is due
+    digest text,
+    digest_due_at text,
+    -- nothing more will be told of it
+    is_done integer not null,
     body text not null,
     primary key (fingerprint, number)
 ) strict;
 
 create index episodes_by_start on episodes (started_at);
+
+create index episodes_not_done on episodes (is_done) where is_done = 0;
 
 -- every verdict, as runs: an unchanged one extends a row
 create table evaluations (
@@ -51,6 +61,8 @@ create table evaluations (
     is_guarded integer not null,
     is_provisional integer not null,
     rule_version text not null,
+    -- the numbers of the first evaluation of the run, and of the newest
+    first_inputs text not null,
     inputs text not null
 ) strict;
 
@@ -67,15 +79,6 @@ create table silences (
     reason text not null,
     created_at text not null,
     ended_at text
-) strict;
-
--- what waits for a digest
-create table digest_entries (
-    digest text not null,
-    due_at text not null,
-    fingerprint text not null,
-    number integer not null,
-    primary key (digest, due_at, fingerprint, number)
 ) strict;
 
 create table outbox (
