@@ -105,7 +105,7 @@ class Evaluator:
         data_stale says. The first run ever evaluates the newest tick only.
         """
         self._started, self._ended = [], []
-        newest = self.newest_tick(watermark)
+        newest = newest_tick(watermark, self.settings)
         before = self.evaluated_to
         ticks = [newest] if before is None else grid_between(before, newest)
         again = self._touched(late_from, newest)
@@ -129,8 +129,7 @@ class Evaluator:
 
     def newest_tick(self, watermark: datetime) -> datetime:
         """The newest point of the grid that may be evaluated."""
-        to = watermark - timedelta(minutes=self.settings.watermark_lag)
-        return on_grid(to - GRID + datetime.resolution)
+        return newest_tick(watermark, self.settings)
 
     def next_timer(self, now: datetime, silences: Sequence[Silence] = ()) -> datetime | None:
         """When something is due although no evaluation becomes possible."""
@@ -360,6 +359,11 @@ def replay(
     evaluator = Evaluator(settings, recipients, zone=zone)
     dispatches = evaluator.advance(runs, until=until, silences=silences)
     return Replayed(evaluator.episodes(), tuple(dispatches))
+
+
+def newest_tick(watermark: datetime, settings: AlertSettings) -> datetime:
+    """The newest point of the grid that may be evaluated with data complete to `watermark`."""
+    return on_grid(watermark - timedelta(minutes=settings.watermark_lag) - GRID + datetime.resolution)
 
 
 def grid_between(after: datetime, until: datetime) -> list[datetime]:

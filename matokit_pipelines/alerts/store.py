@@ -200,7 +200,7 @@ def _add(
     before = _newest(connection, f"{_ONE} and last_tick < ?", [*one, at])
     first_inputs, inputs = _text(dict(verdict.inputs)), _text(dict((run.newest or verdict).inputs))
     last = instant(before["last_tick"]) if before is not None else None
-    if before is not None and last is not None and _said(before) == said and ticks.next(last) == run.first:
+    if before is not None and last is not None and _said(before) == said and ticks.follows(last, run.first):
         connection.execute(
             "update evaluations set last_tick = ?, ticks = ticks + ?, evaluated_at = ?, inputs = ? where id = ?",
             [moment(run.last), _count(run, ticks), moment(now), inputs, before["id"]],

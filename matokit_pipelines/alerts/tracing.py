@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from matokit_pipelines.alert_settings import AlertSettings, clock_time
 from matokit_pipelines.alerts import findings
 from matokit_pipelines.alerts.announcing import DAILY
 from matokit_pipelines.alerts.business_days import at_local
-from matokit_pipelines.alerts.lifecycle import GRID, Instance, Step, Timing, badness, deadline, on_grid, step
+from matokit_pipelines.alerts.lifecycle import GRID, ZERO, Instance, Step, Timing, badness, deadline, on_grid, step
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.windows import ONE_DAY, local_date
 
@@ -43,18 +43,26 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class RuleTicks:
-    """When a rule is evaluated: at every tick, or (`clock`) once a day. stands: until the next one it says the same."""
+    """When a rule is evaluated: at every tick, or (`clock`) once a day. stands: until the next one it says the same.
+    slack: how long after the next tick an evaluation still follows the one before."""
 
     clock: time | None = None
     zone: ZoneInfo | None = None
     stands: bool = False
+    slack: timedelta = ZERO
 
     @classmethod
     def of(cls, rule: str, settings: AlertSettings, zone: ZoneInfo) -> RuleTicks:
         """`zone`: the project's."""
         if rule in DAILY:
             return cls(clock_time(settings.daily_at), ZoneInfo(settings.timezone) if settings.timezone else zone)
+        if rule == "data_stale":  # evaluated by the clock on the wall, whenever there is a pass
+            return cls(slack=timedelta(hours=1))
         return cls(time(), zone, stands=True) if rule == "arch_gap" else cls()
+
+    def follows(self, last: datetime, first: datetime) -> bool:
+        """Whether the evaluation at `first` is the next one after that at `last`."""
+        return first <= self.next(last) + self.slack
 
     def next(self, after: datetime) -> datetime:
         """The first evaluation strictly after an instant."""
@@ -197,13 +205,13 @@ def rewound(instance: Instance, to: datetime) -> Instance:
         if instance.clear_from >= to:
             measured = min(instance.measured_at or before, before)
             return replace(
-                instance, phase="firing", counting="", clear=GRID * 0, clear_from=None, at=before, measured_at=measured
+                instance, phase="firing", counting="", clear=ZERO, clear_from=None, at=before, measured_at=measured
             )
         passed = instance.clear - (instance.at - before)
-        return replace(instance, at=before, measured_at=before, counting="clear", clear=max(passed, GRID * 0))
+        return replace(instance, at=before, measured_at=before, counting="clear", clear=max(passed, ZERO))
     if instance.phase in ("inactive", "pending") and (instance.start is None or instance.start.at >= to):
-        return replace(instance, phase="inactive", counting="", held=GRID * 0, start=None, at=before)
+        return replace(instance, phase="inactive", counting="", held=ZERO, start=None, at=before)
     if instance.phase == "pending":
         passed = instance.held - (instance.at - before)
-        return replace(instance, at=before, counting="held", held=max(passed, GRID * 0))
+        return replace(instance, at=before, counting="held", held=max(passed, ZERO))
     return instance
