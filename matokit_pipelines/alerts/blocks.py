@@ -113,10 +113,9 @@ def _table(table: Table) -> Block:
     """Cards of a name and its figures, two beside each other on a wide screen."""
     fields = []
     for row in table.rows[:_ROWS]:
-        figures = [
-            cell if place == 0 else f"{label} {cell}"
-            for place, (label, cell) in enumerate(zip(table.head[1:], row[1:], strict=True))
-        ]
+        cells = list(zip(table.head[1:], row[1:], strict=True))
+        figures = [cells[0][1] if len(cells) > 1 else " ".join(reversed(cells[0]))]
+        figures += [f"{label} {cell}" for label, cell in cells[1:]]
         fields.append(_plain("\n".join([row[0], ", ".join(figures)]), FIELD))
     left = len(table.rows) - _ROWS
     more = table.more or (f"and {left} more" if left > 0 else "")
@@ -125,12 +124,8 @@ def _table(table: Table) -> Block:
 
 
 def _titled(title: str, texts: Iterable[str]) -> Block:
-    """A title of ours in bold above sentences that may hold names."""
-    return {
-        "type": "section",
-        "text": _markdown(f"*{title}*"),
-        "fields": [_plain("\n".join(f"• {text}" for text in texts), FIELD)],
-    }
+    """A title of ours above sentences that may hold names; a field would be half as wide as the message."""
+    return _section(_plain("\n".join([f"{title}:", *(f"• {text}" for text in texts)])))
 
 
 def _section(text: dict[str, Any]) -> Block:

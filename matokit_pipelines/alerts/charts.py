@@ -76,6 +76,7 @@ def _spec(facts: Facts, started_at: datetime, zone: ZoneInfo) -> dict[str, objec
     }  # fmt: skip
     y = {
         "field": "number", "type": "quantitative", "title": None, "stack": True,
+        "scale": {"domainMax": 1.18 * max(slot.events for slot in facts.slots), "nice": False},
         "axis": {"tickCount": 3, "tickMinStep": 1, "domain": False, "ticks": False, "format": ",d"},
     }  # fmt: skip
     color = {

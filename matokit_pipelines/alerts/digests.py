@@ -11,7 +11,7 @@ from matokit_pipelines.alerts.evidence import Evidence, Facts
 from matokit_pipelines.alerts.headlines import headline
 from matokit_pipelines.alerts.links import Links, is_web
 from matokit_pipelines.alerts.scopes import scope_key
-from matokit_pipelines.alerts.stories import LINES, REASONS, gaps
+from matokit_pipelines.alerts.stories import LINES, REASONS, TABLES, gaps
 from matokit_pipelines.alerts.story_shapes import Line, Part, Story, Table, To
 from matokit_pipelines.alerts.verdicts import ALL
 from matokit_pipelines.alerts.wording import RULE_NAMES, many, name
@@ -104,12 +104,8 @@ def _entry(episode: Episode, announcement: Announcement, links: Links, health: b
 def _tables(facts: Facts | None, health: bool) -> tuple[Table, ...]:
     if facts is None:
         return ()
-    found = surroundings.tables(facts)
-    wanted = ("systems", "errors") if health else _WANTED.get(facts.scope.rule, ("systems",))
-    return tuple(found[key] for key in wanted if key in found)
-
-
-_WANTED = {"arch_gap": ("components", "os_releases"), "commit_regression": ("components",)}
+    wanted = ("systems", "errors") if health else TABLES.get(facts.scope.rule, ())[:2]
+    return tuple(surroundings.tables(facts, wanted).values())
 
 
 def _notes(facts: Facts, announcement: Announcement, links: Links) -> tuple[Line, ...]:

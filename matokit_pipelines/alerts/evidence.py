@@ -40,8 +40,6 @@ class Part:
     detail: str
     now: Counts
     other: Counts
-    machines: int
-    machines_failing: int
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,12 @@ class Slot:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found for one scope."""
+    """What was found for one scope; `machines`: of its window, `machines_failing`: those with a failure."""
 
     scope: Scope
     total: Part | None = None
+    machines: int = 0
+    machines_failing: int = 0
     components: Parts = Parts()
     systems: Parts = Parts()
     os_releases: Parts = Parts()
@@ -211,6 +211,8 @@ def _with_parts(connection: Connection, facts: Facts, environments: list[str]) -
     return replace(
         facts,
         total=_part(found["all"][0]) if "all" in found else None,
+        machines=found["all"][0]["machines"] if "all" in found else 0,
+        machines_failing=found["all"][0]["machines_failing"] if "all" in found else 0,
         components=of("component"),
         systems=of("system"),
         os_releases=of("os_release"),
@@ -221,7 +223,7 @@ def _with_parts(connection: Connection, facts: Facts, environments: list[str]) -
 
 def _part(row: Row) -> Part:
     now, other = Counts(row["events"], row["failures"]), Counts(row["other_events"], row["other_failures"])
-    return Part(row["name"], row["detail"], now, other, row["machines"], row["machines_failing"])
+    return Part(row["name"], row["detail"], now, other)
 
 
 def _with_timeline(connection: Connection, facts: Facts, environments: list[str]) -> Facts:

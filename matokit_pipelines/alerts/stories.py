@@ -22,6 +22,19 @@ from matokit_pipelines.alerts.wording import RULE_NAMES, many, name, number, who
 
 LINES = 10
 _SEVERITY = {"critical": "Critical", "warning": "Warning", "daily": "Daily"}
+# which tables a rule's message has, in their order
+TABLES = {
+    "overall_success_rate": ("components", "systems"),
+    "new_failure_pattern": ("os_releases", "errors"),
+    "high_volume_failures": ("components", "systems", "errors"),
+    "arch_gap": ("components", "os_releases"),
+    "commit_regression": ("components", "systems", "errors"),
+    "component_failure_rate": ("systems", "errors"),
+    "new_component_failure": ("systems", "errors"),
+    "success_drop_7d": ("components", "systems"),
+    "slow_regression": ("systems", "errors"),
+}
+_OF_REMINDERS = ("components", "systems")
 REASONS = {
     "recovered": "the condition no longer holds",
     "no_longer_measurable": "no longer measurable: no events for a day, so nobody knows whether it is over",
@@ -126,9 +139,9 @@ def _told(announcement: Announcement, evidence: Evidence, links: Links, sentence
         notices=_notices(announcement, evidence, links),
         look=surroundings.look_first(facts, links, now) if facts and with_events else _look_without(first, evidence),
         facts=_facts(announcement, facts, links), lines=lines, more=more,
-        tables=surroundings.tables(facts) if facts else {},
+        tables=surroundings.tables(facts, _tables(announcement)) if facts else {},
         changes=surroundings.changes(facts, links, now) if facts and with_events else (),
-        ci=surroundings.in_ci(facts) if facts and with_events else (),
+        ci=surroundings.in_ci(facts) if facts and with_events and announcement.kind != "reminder" else (),
         links=_links(announcement, evidence, links), footer=_footer(announcement, links),
         rule_settings=getattr(links.alerts.rules, first.rule, None),
     )  # fmt: skip
@@ -211,15 +224,19 @@ def _machines(verdict: Verdict, facts: Facts | None) -> str:
     bad = whole(verdict.inputs, "machines_failing")
     if bad is None:
         return ""
-    total = facts.total.machines if facts and facts.total and facts.total.machines >= bad else None
+    total = facts.machines if facts and facts.machines >= bad else None
     return f"{wording.count(bad)} of {many(total, 'machine')} failed" if total else f"{many(bad, 'machine')} failed"
 
 
 def _machines_of_all(facts: Facts | None) -> str:
     """Machines that failed at any of several subjects."""
-    if facts is None or facts.total is None or not facts.total.machines_failing:
+    if facts is None or not facts.machines_failing:
         return ""
-    return f"{wording.count(facts.total.machines_failing)} of {many(facts.total.machines, 'machine')} failed"
+    return f"{wording.count(facts.machines_failing)} of {many(facts.machines, 'machine')} failed"
+
+
+def _tables(announcement: Announcement) -> tuple[str, ...]:
+    return _OF_REMINDERS if announcement.kind == "reminder" else TABLES.get(announcement.episodes[0].rule, ())
 
 
 def _judged(episode: Episode, verdict: Verdict) -> Verdict:

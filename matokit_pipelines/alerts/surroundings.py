@@ -6,7 +6,7 @@ From the facts alone (evidence.py); what they lack is said or left out. Not here
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from matokit_pipelines.alerts import wording
@@ -28,8 +28,8 @@ _OTHER = {
 }
 
 
-def tables(facts: Facts) -> dict[str, Table]:
-    """Where it fails: those of the parts that hold a failure."""
+def tables(facts: Facts, wanted: Collection[str]) -> dict[str, Table]:
+    """Where it fails: those of the wanted parts that hold a failure, in the order in which they are wanted."""
     other = _OTHER.get(facts.scope.rule, "week before")
     titles = {
         "components": ("Failing components", "component"),
@@ -39,7 +39,8 @@ def tables(facts: Facts) -> dict[str, Table]:
         "errors": ("Reported errors", "error"),
     }
     found = {}
-    for key, (title, head) in titles.items():
+    for key in wanted:
+        title, head = titles[key]
         parts: Parts = getattr(facts, key)
         rows = [part for part in parts.rows if part.now.failures][: ROWS[key]]
         if not rows:

@@ -1,13 +1,12 @@
 -- grain: part, name, detail; counted events of an alert's window ("now") and of what it is held against ("other")
--- $... lists: null = all. The parts: all, component, system (OS release and architecture), os_release, architecture,
--- error_type (of failures only); the twelve with most failures of each part, and how many there are.
-with sides as (
+-- Lists: null is all. The parts: all, component, system (OS release and architecture), os_release, architecture,
+-- error_type (of failures only); the twelve with most failures of each part, and how many have any.
+with now_events as (
     select
-        'now' as side,
         component,
         os_release,
         architecture,
-        error_type,
+        coalesce(error_type, '') as error_type,
         outcome,
         coalesce(machine_key, 'event-' || left(md5(source || '|' || site_id || '|' || event_id), 16)) as machine
     from staging.installer_events
@@ -18,15 +17,29 @@ with sides as (
         and ($now_components is null or list_contains($now_components, component))
         and ($now_architectures is null or list_contains($now_architectures, architecture))
         and ($now_commits is null or list_contains($now_commits, coalesce(commit_sha, '')))
+),
+
+-- the other side may be a week of everything: counted once by all parts together, then added up
+cells as (
+    select
+        'now' as side,
+        component,
+        os_release,
+        architecture,
+        error_type,
+        outcome,
+        count(*) as events
+    from now_events
+    group by component, os_release, architecture, error_type, outcome
     union all
     select
         'other' as side,
         component,
         os_release,
         architecture,
-        error_type,
+        coalesce(error_type, '') as error_type,
         outcome,
-        cast(null as varchar) as machine
+        count(*) as events
     from staging.installer_events
     where counted
         and event_ts >= $other_start
@@ -35,62 +48,68 @@ with sides as (
         and ($other_components is null or list_contains($other_components, component))
         and ($other_not_architectures is null or not list_contains($other_not_architectures, architecture))
         and ($other_commits is null or list_contains($other_commits, coalesce(commit_sha, '')))
+    group by component, os_release, architecture, coalesce(error_type, ''), outcome
 ),
 
 named as (
-    select 'all' as part, '' as name, '' as detail, side, outcome, machine from sides
+    select 'all' as part, '' as name, '' as detail, side, outcome, events from cells
     union all
-    select 'component' as part, component as name, '' as detail, side, outcome, machine from sides
+    select 'component' as part, component as name, '' as detail, side, outcome, events from cells
     union all
-    select 'system' as part, os_release as name, architecture as detail, side, outcome, machine from sides
+    select 'system' as part, os_release as name, architecture as detail, side, outcome, events from cells
     union all
-    select 'os_release' as part, os_release as name, '' as detail, side, outcome, machine from sides
+    select 'os_release' as part, os_release as name, '' as detail, side, outcome, events from cells
     union all
-    select 'architecture' as part, architecture as name, '' as detail, side, outcome, machine from sides
+    select 'architecture' as part, architecture as name, '' as detail, side, outcome, events from cells
     union all
-    select 'error_type' as part, coalesce(error_type, '') as name, '' as detail, side, outcome, machine
-    from sides
+    select 'error_type' as part, error_type as name, '' as detail, side, outcome, events from cells
     where outcome = 'failure'
 ),
 
-counted as (
+sums as (
     select
         part,
         name,
         detail,
-        count(*) filter (where side = 'now') as events,
-        count(*) filter (where side = 'now' and outcome = 'failure') as failures,
-        count(*) filter (where side = 'other') as other_events,
-        count(*) filter (where side = 'other' and outcome = 'failure') as other_failures,
-        count(distinct machine) as machines,
-        count(distinct case when outcome = 'failure' then machine end) as machines_failing
+        coalesce(sum(events) filter (where side = 'now'), 0) as events,
+        coalesce(sum(events) filter (where side = 'now' and outcome = 'failure'), 0) as failures,
+        coalesce(sum(events) filter (where side = 'other'), 0) as other_events,
+        coalesce(sum(events) filter (where side = 'other' and outcome = 'failure'), 0) as other_failures
     from named
     group by part, name, detail
 ),
 
+machines as (
+    select
+        count(distinct machine) as machines,
+        count(distinct case when outcome = 'failure' then machine end) as machines_failing
+    from now_events
+),
+
 ranked as (
     select
-        counted.*,
+        sums.*,
         count(*) filter (where failures > 0) over (partition by part) as failing,
         row_number() over (
             partition by part
             order by failures desc, events desc, other_failures desc, name, detail
         ) as place
-    from counted
+    from sums
     where part = 'all' or events > 0
 )
 
 select
-    part,
-    name,
-    detail,
-    events,
-    failures,
-    other_events,
-    other_failures,
-    machines,
-    machines_failing,
-    failing
+    ranked.part,
+    ranked.name,
+    ranked.detail,
+    cast(ranked.events as bigint) as events,
+    cast(ranked.failures as bigint) as failures,
+    cast(ranked.other_events as bigint) as other_events,
+    cast(ranked.other_failures as bigint) as other_failures,
+    ranked.failing,
+    machines.machines,
+    machines.machines_failing
 from ranked
-where place <= 12
-order by part, place
+cross join machines
+where ranked.place <= 12
+order by ranked.part, ranked.place
