@@ -1,6 +1,7 @@
-"""The checks behind `doctor`, in their order: settings, sources, disk, warehouse. A failing one stops no other.
+"""The checks behind `doctor`: settings, sources, delivery, disk, warehouse, in order. A failing one stops no other.
 
-Not here: printing, the checks of a source (checkup_sources.py) and of what was landed (checkup_tables.py).
+Not here: printing, the checks of a source (checkup_sources.py), of delivery (checkup_delivery.py) and of what was
+landed (checkup_tables.py).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 
 from matokit_pipelines import resources
+from matokit_pipelines.cli.checkup_delivery import check_delivery
 from matokit_pipelines.cli.checkup_sources import check_source
 from matokit_pipelines.cli.checkup_tables import check_tables
 from matokit_pipelines.cli.findings import Finding, State, guarded
@@ -24,6 +26,7 @@ def check_up(home: Home) -> Iterator[Finding]:
     zones: dict[str, str] = {}  # of the sites that answered
     for source in home.loaded.settings.sources:
         yield from guarded(f"source {source.name}", check_source(home, source, zones))
+    yield from guarded("delivery", check_delivery(home.loaded))
     yield _disk(home)
     yield from _dagster(home)
     if home.warehouse.path.exists():

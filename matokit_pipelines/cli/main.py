@@ -17,12 +17,20 @@ import typer
 
 from matokit_pipelines import __version__
 from matokit_pipelines.cli import (
+    alerts_backtest,
+    alerts_evaluating,
+    alerts_listing,
+    alerts_test,
+    alerts_why,
     asking,
     demo,
     linting,
+    outbox,
     pipeline,
     reporting,
+    send_test,
     setting_up,
+    silencing,
     simulating,
     status,
     tracking,
@@ -43,6 +51,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+)
+alert = typer.Typer(
+    help="What is watched: what fires, why, and how it would have been.", no_args_is_help=True, rich_markup_mode=None
 )
 report = typer.Typer(help="Render a report.", no_args_is_help=True, rich_markup_mode=None)
 simulate = typer.Typer(help="Run a simulated service in the foreground.", no_args_is_help=True, rich_markup_mode=None)
@@ -77,6 +88,17 @@ app.command("query")(asking.query)
 app.command("explain")(asking.explain)
 app.command("lint-events")(linting.lint_events)
 app.command("track")(tracking.track)
+app.command("send-test")(send_test.send_test)
+alert.command("list")(alerts_listing.list_)
+alert.command("history")(alerts_listing.history)
+alert.command("why")(alerts_why.why)
+alert.command("evaluate")(alerts_evaluating.evaluate)
+alert.command("backtest")(alerts_backtest.backtest)
+alert.command("test")(alerts_test.check_cases)
+alert.command("silence")(silencing.silence)
+alert.command("unsilence")(silencing.unsilence)
+app.add_typer(alert, name="alerts")
+app.add_typer(outbox.app, name="outbox")
 report.command("weekly")(reporting.weekly)
 app.add_typer(report, name="report")
 simulate.command("matomo")(simulating.matomo)

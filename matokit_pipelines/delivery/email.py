@@ -90,6 +90,22 @@ class Mail(Plainly):
             _leave(server)
         return _settled(memory, left, refused)
 
+    def check(self) -> str | None:
+        """Connect, encrypt and log in, sending nothing: what stands against it, None when nothing does."""
+        server: smtplib.SMTP | None = None
+        try:
+            server = self._connected()
+            server.noop()
+        except smtplib.SMTPResponseException as error:
+            ended = self._answered(error)
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            ended = self._broken(error)
+        else:
+            return None
+        finally:
+            _leave(server)
+        return ended.why if isinstance(ended, Later | Refused) else "it is not known why"
+
     def _connected(self) -> smtplib.SMTP:
         """A server that has let us in, over the encryption that the settings ask for."""
         settings = self._settings
@@ -141,7 +157,8 @@ class Mail(Plainly):
             return Later(f"{where} does not speak the encryption of smtp.security", answered=False, is_down=True)
         if isinstance(error, FileNotFoundError | PermissionError):
             return Later("the file of smtp.ca_file cannot be read; correct it", answered=False, is_down=True)
-        if isinstance(error, TimeoutError):
+        # smtplib tells of a wait that ended while it reads as of a lost connection
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             return Later(
                 f"{where} did not answer in time", AFTER_A_TIME_OUT, certain=False, answered=False, is_down=True
             )
