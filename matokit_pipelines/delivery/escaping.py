@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-LONGEST_NAME = 80
+LONGEST_NAME, LONGEST_HEADER = 80, 200
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 # categories whose characters show nothing: controls, formats (direction marks, zero width), surrogates, private use
 _STEERING = frozenset({"Cc", "Cf", "Cs", "Co"})
@@ -34,6 +34,11 @@ def plain(text: str) -> str:
 def one_line(text: str) -> str:
     """The same on one line: every run of spaces and line breaks is one space. Fit for a header or a table's cell."""
     return _SPACES.sub(" ", plain(text)).strip()
+
+
+def header(text: str, most: int = LONGEST_HEADER) -> str:
+    """One line for a header of a mail. `=?` begins an encoded word, which may hold line breaks: it is kept apart."""
+    return cut(one_line(text), most).replace("=?", "=\N{WORD JOINER}?")
 
 
 def cut(text: str, most: int = LONGEST_NAME) -> str:

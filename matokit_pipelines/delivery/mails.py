@@ -15,11 +15,10 @@ from email.utils import format_datetime
 
 import css_inline
 
-from matokit_pipelines.delivery.escaping import cut, one_line, plain
+from matokit_pipelines.delivery.escaping import header, plain
 from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.delivery.transport import Parcel
 
-LONGEST_SUBJECT = 200
 NAME = "matokit"
 # The style tags stay beside what is inlined: colours for the dark live in a media query. Nothing is ever fetched.
 _INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False)
@@ -36,7 +35,7 @@ def mail_of(parcel: Parcel, sender: str, recipients: tuple[str, ...]) -> EmailMe
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(NAME, addr_spec=sender)
     mail["To"] = ", ".join(recipients)
-    mail["Subject"] = cut(one_line(parcel.message.subject), LONGEST_SUBJECT) or NAME
+    mail["Subject"] = header(parcel.message.subject) or NAME
     mail["Date"] = format_datetime(parcel.created_at.astimezone(UTC))
     mail["Message-ID"] = message_id(parcel.message_key, sender)
     if parcel.root is not None:
@@ -55,7 +54,7 @@ def _add_html(mail: EmailMessage, message: Message, html: str) -> None:
     mail.add_alternative(inlined(html), subtype="html")
     [_, shown] = mail.iter_parts()
     for image in message.images:
-        name = one_line(image.name)
+        name = header(image.name)
         shown.add_related(image.png, "image", "png", cid=f"<{name}>", filename=name, disposition="inline")
 
 

@@ -94,7 +94,8 @@ def enqueue(
     now: datetime,
 ) -> bool:
     """Put a message in, inside the caller's transaction; False when its key is there already, whatever its state."""
-    values = (message_key, conversation, destination, severity, message.to_json(), moment(now), moment(due))
+    payload = message.to_json().encode("utf-8", "replace").decode()  # half a surrogate pair is no text
+    values = (message_key, conversation, destination, severity, payload, moment(now), moment(due))
     done = connection.execute(
         "insert into outbox (message_key, conversation, destination, severity, payload, state, created_at, next_at) "
         "values (?, ?, ?, ?, ?, 'pending', ?, ?) on conflict (message_key) do nothing",

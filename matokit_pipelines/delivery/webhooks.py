@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 
 from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
 from apprise.common import OverflowMode
@@ -18,17 +19,29 @@ from matokit_pipelines.delivery.transport import Delivered, Later, Outcome, Parc
 _KINDS = {"critical": NotifyType.FAILURE, "warning": NotifyType.WARNING}
 _STATUS = re.compile(r"error=(\d{3})\b")
 _SECONDS = 60.0
-# Apprise's own lines may hold addresses.
-_QUIET = logging.getLogger("apprise")
-_QUIET.propagate = False
-_QUIET.addHandler(logging.NullHandler())
+_BUSY = threading.local()
+
+
+class _Discreet(logging.Filter):
+    """While this thread sends: of what Apprise and the library below it log, which holds addresses, the status only."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not getattr(_BUSY, "sends", False):
+            return True
+        found = _STATUS.search(record.getMessage())
+        record.msg, record.args = (found[0] if found else "failed"), ()
+        return record.name == "apprise" and record.levelno >= logging.WARNING
+
+
+for _name in ("apprise", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_Discreet())
 
 
 class Webhook(Plainly):
     """One service."""
 
     method = "notify"
-    longest = _SECONDS + 30.0
+    longest = _SECONDS  # Apprise waits 4 s for a connection and 4 s for an answer, unless the address says otherwise
 
     def __init__(self, name: str, url: str) -> None:
         self.service = f"webhook {name}"
@@ -37,13 +50,21 @@ class Webhook(Plainly):
 
     def send(self, parcel: Parcel) -> Outcome:
         """Send subject and text."""
+        _BUSY.sends = True
+        try:
+            return self._notify(parcel)
+        finally:
+            _BUSY.sends = False
+
+    def _notify(self, parcel: Parcel) -> Outcome:
         asset = AppriseAsset(
-            app_id="matokit", app_desc="matokit", app_url="", async_mode=False, service_timeout=_SECONDS,
+            app_id="matokit", app_desc="matokit", app_url="", async_mode=False, service_timeout=0,  # in this thread
             interpret_escapes=False, interpret_emojis=False, default_service_retry=0, allow_templates=False,
         )  # fmt: skip
         plugin = Apprise.instantiate(self._url, asset=asset)
         if plugin is None:
-            return Later(f"{self._variable} is no address that Apprise knows; correct it", answered=False, is_down=True)
+            why = f"{self._variable} is no address that Apprise knows; correct it"
+            return Later(why, answered=False, is_down=True)
         plugin.retry = 0
         plugin.overflow_mode = OverflowMode.TRUNCATE  # one message, rather shortened than refused
         service = Apprise(asset=asset)
