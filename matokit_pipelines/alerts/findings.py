@@ -138,6 +138,11 @@ class Run:
     ticks: int
 
     @property
+    def verdict(self) -> Verdict:
+        """What all of them say."""
+        return self.first
+
+    @property
     def first_tick(self) -> datetime:
         return self.first.at
 

@@ -108,39 +108,63 @@ def _rows_of(context: Context, rule: SlowRegression, days: _Days, is_shared: boo
     judged = (~np.isnan(usual.share)).any(axis=0)
     components = [name for name, is_judged in zip(usual.components, judged.tolist(), strict=True) if is_judged]
     for walk in walks(context, rule, days.both, components, is_shared=is_shared):
-        yield from _rows(context, rule, days, usual, walk, is_shared)
+        yield from _Walked(context, rule, days, usual, walk, is_shared).rows()
 
 
-def _rows(
-    context: Context, rule: SlowRegression, days: _Days, usual: Usual, walk: Walk, is_shared: bool
-) -> Iterator[_Row]:
-    evidence = cusum(walk.steps.tolist(), walk.thresholds.tolist(), ABOVE)
-    borne_out, machines = _machines(evidence, walk, rule.guard.min_machines)
-    failures_up_to = np.concatenate([[0], np.cumsum(walk.failed)])
-    column = usual.components.index(walk.component)
-    firsts = _changes(context.ticks, walk.ts, days)
-    lasts = [*(first - 1 for first in firsts[1:]), len(context.ticks) - 1]
-    for first, last in zip(firsts, lasts, strict=True):
-        tick = int(context.ticks[first])
-        day, newest = days.place(tick), int(np.searchsorted(walk.ts, tick)) - 1
-        if bool(days.is_shared[day]) is not is_shared:
-            continue
-        is_silent = newest < 0 or int(walk.ts[newest]) < tick - SILENT_AFTER
-        has_share = not np.isnan(usual.share[day, column])
-        state = NO_DATA if is_silent else OK if has_share else NOT_EVALUABLE
-        left = int(evidence.left_zero[newest]) if newest >= 0 else -1
-        since = left if left >= 0 else newest + 1
-        numbers = (
-            newest + 1 - since, int(failures_up_to[newest + 1] - failures_up_to[since]),
-            float(evidence.value[newest]) if newest >= 0 else 0.0, float(usual.threshold[day]),
-            int(usual.units[day, column]), int(usual.failures[day, column]),
-            float(usual.share[day, column]) if has_share else None,
-        )  # fmt: skip
-        yield _Row(
-            walk.component, first, last, state, state == OK and left >= 0 and bool(evidence.has_crossed[newest]),
-            left >= 0 and bool(borne_out[newest]), is_shared, int(machines[newest]) if left >= 0 else 0,
-            int(walk.ts[left]) if left >= 0 else None, numbers,
-        )  # fmt: skip
+@dataclass(frozen=True)
+class _Walked:
+    """One component and its walk."""
+
+    context: Context
+    rule: SlowRegression
+    days: _Days
+    usual: Usual
+    walk: Walk
+    is_shared: bool
+
+    def rows(self) -> Iterator[_Row]:
+        """Its rows: where enough is known of it, or it was seen within the week."""
+        walk, ticks = self.walk, self.context.ticks
+        evidence = cusum(walk.steps.tolist(), walk.thresholds.tolist(), ABOVE)
+        borne_out, machines = _machines(evidence, walk, self.rule.guard.min_machines)
+        failures_up_to = np.concatenate([[0], np.cumsum(walk.failed)])
+        firsts = _changes(ticks, walk.ts, self.days)
+        lasts = [*(first - 1 for first in firsts[1:]), len(ticks) - 1]
+        for first, last in zip(firsts, lasts, strict=True):
+            tick = int(ticks[first])
+            day, newest = self.days.place(tick), int(np.searchsorted(walk.ts, tick)) - 1
+            units, failures, share = self._usual(day)
+            is_silent = newest < 0 or int(walk.ts[newest]) < tick - SILENT_AFTER
+            if bool(self.days.is_shared[day]) is not self.is_shared or (is_silent and share is None):
+                continue
+            threshold = float(self.usual.threshold[day])
+            if is_silent or share is None:
+                state, numbers = (
+                    NO_DATA if is_silent else NOT_EVALUABLE,
+                    (0, 0, None, threshold, units, failures, share),
+                )
+                yield _Row(walk.component, first, last, state, False, False, self.is_shared, 0, None, numbers)
+                continue
+            left = int(evidence.left_zero[newest])
+            since = left if left >= 0 else newest + 1
+            failed = int(failures_up_to[newest + 1] - failures_up_to[since])
+            yield _Row(
+                walk.component, first, last, OK, bool(evidence.has_crossed[newest]), bool(borne_out[newest]),
+                self.is_shared, int(machines[newest]), int(walk.ts[left]) if left >= 0 else None,
+                (newest + 1 - since, failed, float(evidence.value[newest]), threshold, units, failures, share),
+            )  # fmt: skip
+
+    def _usual(self, day: int) -> tuple[int, int, float | None]:
+        """First tries and failures of the weeks before a day, and the usual share (None with too few)."""
+        column = self.usual.places.get(self.walk.component)
+        if column is None:
+            return 0, 0, None
+        share = float(self.usual.share[day, column])
+        return (
+            int(self.usual.units[day, column]),
+            int(self.usual.failures[day, column]),
+            None if share != share else share,
+        )
 
 
 def _changes(ticks: Ints, tries: Ints, days: _Days) -> list[int]:

@@ -7,8 +7,9 @@ that was before. Where keys are not machines, each event is a try that counts ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,11 @@ class Usual:
     failures: Ints
     share: Floats
     threshold: Floats
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The column of each component."""
+        return {name: place for place, name in enumerate(self.components)}
 
 
 @dataclass(frozen=True)
@@ -85,43 +91,52 @@ def _beginning(context: Context) -> int:
 
 
 def walks(
-    context: Context, rule: SlowRegression, days: tuple[int, int], components: Sequence[str], *, is_shared: bool
+    context: Context, rule: SlowRegression, days: tuple[int, int], judged: Collection[str], *, is_shared: bool
 ) -> list[Walk]:
-    """The walks of `components` to the last of the days, exact from the first tick on."""
-    beginning, length, pending, found = _beginning(context), FIRST_LOOK, set(components), []
-    while pending:
+    """The walks of the components that are seen from a week before the first of the days to the last, or `judged`.
+
+    Those of `judged` components with tries are exact from the first tick on; the others, of which too little is
+    known, and those without a try, hold the tries of that time only.
+    """
+    beginning, length = _beginning(context), FIRST_LOOK
+    wanted: list[str] | None = None
+    pending, found = set(judged), {name: _no_tries(name) for name in judged}
+    while wanted is None or pending:
         start = max(beginning, days[0] - length)
-        tries = context.history.first_tries(
-            day_of(start), day_of(days[1]), context.zone, sorted(pending), is_shared=is_shared
-        )
+        tries = context.history.first_tries(day_of(start), day_of(days[1]), context.zone, wanted, is_shared=is_shared)
         usual = usual_of(context, rule, (start, days[1]), is_shared=is_shared)
-        for walk in _by_component(tries, usual, rule, is_shared=is_shared):
-            tail = walk if start <= beginning else _from_zero(walk, context.span[0])
+        seen = {walk.component: walk for walk in _by_component(tries, usual, rule, is_shared=is_shared)}
+        for name, walk in seen.items():
+            tail = walk if start <= beginning or name not in pending else _from_zero(walk, context.span[0])
             if tail is not None:
-                found.append(tail)
-                pending.discard(walk.component)
-        if start <= beginning:
-            break
-        length *= FURTHER
-    return found
+                found[name] = tail
+                pending.discard(name)
+        pending &= set(seen)  # the others have no try at all that matters
+        wanted, length = sorted(pending), length * FURTHER
+    return list(found.values())
+
+
+def _no_tries(component: str) -> Walk:
+    none = np.zeros(0)
+    return Walk(component, none.astype(np.int64), none.astype(np.bool_), none.astype(np.uint64), none, none)
 
 
 def _by_component(tries: Tries, usual: Usual, rule: SlowRegression, *, is_shared: bool) -> list[Walk]:
     worse = np.minimum(usual.share + rule.worse_by_points / 100, MOST_WORSE)
     failure, success = cusum_steps(usual.share, worse)
-    places = {name: place for place, name in enumerate(usual.components)}
+    order = np.argsort(tries.component, kind="stable")
+    edges = np.searchsorted(tries.component[order], np.arange(len(tries.components) + 1))
     found = []
-    for code in np.unique(tries.component).tolist():
-        which = np.flatnonzero(tries.component == code)
+    for code in np.flatnonzero(np.diff(edges)).tolist():
+        which, name = order[edges[code] : edges[code + 1]], tries.components[code]
         day, failed = tries.day[which] - usual.first_day, tries.failed[which]
         steps = np.zeros(len(which))
-        if (place := places.get(tries.components[code])) is not None:
+        if (place := usual.places.get(name)) is not None:
             steps = np.nan_to_num(np.where(failed, failure[day, place], success[day, place]))
-        if is_shared:
-            steps = steps / 2
         found.append(
             Walk(
-                tries.components[code], tries.ts[which], failed, tries.machine[which], steps, usual.threshold[day]
+                name, tries.ts[which], failed, tries.machine[which], steps / 2 if is_shared else steps,
+                usual.threshold[day],
             )
         )  # fmt: skip
     return found
