@@ -169,7 +169,7 @@ _INPUTS: dict[str, dict[str, Any]] = {
         "began_at": (NOW - timedelta(days=3)).isoformat(), "evidence": 6.3, "threshold": 5.1,
     },
     "no_events": {"n": 0, "expected": 41.2, "chance": 2e-11, "since": (NOW - timedelta(hours=5)).isoformat()},
-    "data_stale": {"age_hours": 8.33, "watermark": (NOW - timedelta(hours=8, minutes=20)).isoformat()},
+    "data_stale": {"age_hours": 8.33, "watermark": (NOW - timedelta(hours=8, minutes=20)).isoformat(), "guard": "off"},
 }  # fmt: skip
 
 

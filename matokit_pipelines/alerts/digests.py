@@ -95,7 +95,7 @@ def _entry(episode: Episode, announcement: Announcement, links: Links, health: b
         end = wording.clock(episode.ended_at or announcement.complete_to, links.zone, now)
         word = "Recovered" if episode.end_reason == "recovered" else "Closed"
         lines.insert(0, f"{word} {end}: {REASONS[episode.end_reason]}")
-    if verdict.inputs.get("guard") == "off":
+    if verdict.inputs.get("guard") == "off" and verdict.rule != "data_stale":
         lines.append("Raw rule only: the guard is switched off, so this may be chance")
     text = headline(verdict, links, now, is_named=not health)
     return Line(f"{_capital(RULE_NAMES.get(episode.rule, episode.rule))}: {text}" if health else text, tuple(lines))
@@ -122,10 +122,8 @@ def _notes(facts: Facts, announcement: Announcement, links: Links) -> tuple[Line
 
 def _footer(announcement: Announcement, links: Links) -> str:
     complete = wording.clock(announcement.complete_to, links.zone, announcement.at)
-    return (
-        f"{' and '.join(links.alerts.environments).capitalize()} events; data complete to {complete}. "
-        "Why: matokit alerts why RULE SUBJECT."
-    )
+    environments = " and ".join(dict.fromkeys(episode.environment for episode in announcement.episodes))
+    return f"{_capital(environments)} events; data complete to {complete}. Why: matokit alerts why RULE SUBJECT."
 
 
 def _capital(text: str) -> str:

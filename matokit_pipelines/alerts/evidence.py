@@ -139,7 +139,7 @@ def gather(connection: Connection, announcement: Announcement, links: Links) -> 
     unread: list[str] = []
     for scope in scopes_of(announcement, links.alerts, links.zone):
         try:
-            found[scope.key] = _facts(connection, scope, announcement, links)
+            found[scope.key] = _facts(connection, scope, announcement)
         except MatokitError as error:
             unread.append(str(error))
     sources: tuple[Source, ...] = ()
@@ -151,25 +151,28 @@ def gather(connection: Connection, announcement: Announcement, links: Links) -> 
     return Evidence(found, sources, gaps, tuple(dict.fromkeys(unread)))
 
 
-def _facts(connection: Connection, scope: Scope, announcement: Announcement, links: Links) -> Facts:
-    environments: list[str] = list(links.alerts.environments)
+def _facts(connection: Connection, scope: Scope, announcement: Announcement) -> Facts:
     facts = Facts(scope)
     if scope.rule == "data_stale":
         return facts
-    facts = _with_timeline(connection, facts, environments)
+    facts = _with_timeline(connection, facts)
     if scope.rule == "no_events":
-        asked = {"start_ts": scope.until - 28 * ONE_DAY, "end_ts": scope.until, "environments": environments}
+        asked = {
+            "start_ts": scope.until - 28 * ONE_DAY,
+            "end_ts": scope.until,
+            "environments": list(scope.environments),
+        }
         return replace(facts, last_event=rows(connection, "last_event", asked)[0]["event_ts"])
-    commits = _commits(connection, scope, environments)
+    commits = _commits(connection, scope)
     scope = _with_commit(scope, commits)
     if announcement.kind in ("resolved", "past"):
         return replace(facts, scope=scope, commits=commits)
-    facts = _with_parts(connection, replace(facts, scope=scope), environments)
+    facts = _with_parts(connection, replace(facts, scope=scope))
     named = scope.components or tuple(part.name for part in facts.components.rows[:3] if part.now.failures)
     return replace(
         facts,
-        commits=_counted(connection, scope, commits, environments),
-        began=_began(connection, scope, environments),
+        commits=_counted(connection, scope, commits),
+        began=_began(connection, scope),
         ci=_ci(connection, scope, named, [commit.sha for commit in commits]),
     )
 
@@ -184,12 +187,12 @@ def _with_commit(scope: Scope, commits: Sequence[Commit]) -> Scope:
     return replace(scope, now=Window(first, scope.now.end), other=Window(first - days, scope.now.end))
 
 
-def _with_parts(connection: Connection, facts: Facts, environments: list[str]) -> Facts:
+def _with_parts(connection: Connection, facts: Facts) -> Facts:
     scope = facts.scope
     if scope.now is None or scope.other is None:
         return facts
     asked = {
-        "environments": environments,
+        "environments": list(scope.environments),
         "now_start": scope.now.start,
         "now_end": scope.now.end,
         "now_components": _list(scope.components),
@@ -226,7 +229,7 @@ def _part(row: Row) -> Part:
     return Part(row["name"], row["detail"], now, other)
 
 
-def _with_timeline(connection: Connection, facts: Facts, environments: list[str]) -> Facts:
+def _with_timeline(connection: Connection, facts: Facts) -> Facts:
     """Bars without a gap, each on a multiple of its length in UTC."""
     scope = facts.scope
     length = next((one for one in _SLOTS if scope.chart.end - scope.chart.start <= _MOST_SLOTS * one), _SLOTS[-1])
@@ -236,7 +239,7 @@ def _with_timeline(connection: Connection, facts: Facts, environments: list[str]
         "start_ts": start,
         "end_ts": scope.chart.end,
         "slot_seconds": seconds,
-        "environments": environments,
+        "environments": list(scope.environments),
         "components": _list(scope.components),
         "architectures": _list(scope.architectures),
         "commits": None,
@@ -252,10 +255,10 @@ def _with_timeline(connection: Connection, facts: Facts, environments: list[str]
     return replace(facts, slots=tuple(slots), slot_length=length)
 
 
-def _commits(connection: Connection, scope: Scope, environments: list[str]) -> tuple[Commit, ...]:
+def _commits(connection: Connection, scope: Scope) -> tuple[Commit, ...]:
     """Those first seen in the 48 hours before the start or since, newest first; of a commit's own alert that one."""
     asked = {
-        "environments": environments,
+        "environments": list(scope.environments),
         "start_ts": scope.started_at - COMMITS_BEFORE,
         "end_ts": scope.until,
         "commits": _list(scope.commits),
@@ -264,13 +267,11 @@ def _commits(connection: Connection, scope: Scope, environments: list[str]) -> t
     return tuple(Commit(row["commit_sha"], row["first_ts"], row["previous_sha"]) for row in found)
 
 
-def _counted(
-    connection: Connection, scope: Scope, commits: tuple[Commit, ...], environments: list[str]
-) -> tuple[Commit, ...]:
+def _counted(connection: Connection, scope: Scope, commits: tuple[Commit, ...]) -> tuple[Commit, ...]:
     if not commits or scope.now is None:
         return commits
     asked = {
-        "environments": environments,
+        "environments": list(scope.environments),
         "start_ts": min(scope.now.start, min(commit.first_seen for commit in commits)),
         "end_ts": scope.now.end,
         "components": _list(scope.components),
@@ -285,11 +286,11 @@ def _counted(
     )
 
 
-def _began(connection: Connection, scope: Scope, environments: list[str]) -> Began | None:
+def _began(connection: Connection, scope: Scope) -> Began | None:
     if scope.commits or scope.now is None:
         return None
     asked = {
-        "environments": environments,
+        "environments": list(scope.environments),
         "start_ts": scope.started_at - (7 if scope.components else 2) * ONE_DAY,
         "end_ts": scope.now.end,
         "components": _list(scope.components),

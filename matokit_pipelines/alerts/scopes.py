@@ -34,6 +34,7 @@ class Scope:
 
     key: str
     rule: str
+    environments: tuple[str, ...]
     started_at: datetime
     until: datetime
     now: Window | None
@@ -100,6 +101,7 @@ def _scope(
     return Scope(
         key=key,
         rule=first.rule,
+        environments=tuple(dict.fromkeys(episode.environment for episode in episodes)),
         started_at=started,
         until=until,
         now=now,

@@ -270,7 +270,7 @@ def _notices(announcement: Announcement, evidence: Evidence, links: Links) -> tu
     over = announcement.kind in ("resolved", "past")
     if first.is_provisional and announcement.kind != "confirmed" and not over:
         found.append("Provisional: from events of the last hour that are not complete; complete data follow.")
-    if verdict.inputs.get("guard") == "off" and not over:
+    if verdict.inputs.get("guard") == "off" and verdict.rule != "data_stale" and not over:
         found.append("Raw rule only: the guard is switched off, so this may be chance.")
     if verdict.inputs.get("shared_key") and not over:
         found.append(
@@ -330,9 +330,8 @@ def _links(announcement: Announcement, evidence: Evidence, links: Links) -> tupl
 
 def _footer(announcement: Announcement, links: Links) -> tuple[str, ...]:
     first = announcement.episodes[0]
-    environments = " and ".join(links.alerts.environments)
     return (
-        f"Rule {first.rule} on {environments} events, sent {_clock(announcement.at, announcement, links)}.",
+        f"Rule {first.rule} on {first.environment} events, sent {_clock(announcement.at, announcement, links)}.",
         f"Why: matokit alerts why {first.rule}" + ("" if first.subject == ALL else f" {_quoted(name(first.subject))}"),
     )
 
