@@ -16,7 +16,7 @@ from matokit_pipelines.alert_settings import AlertSettings, RuleSettings
 from matokit_pipelines.alerts.announcements import Announcement, Episode, Kind
 from matokit_pipelines.alerts.book import AN_HOUR, Book, Digest, Dispatch, Matter, Thread
 from matokit_pipelines.alerts.business_days import Calendar
-from matokit_pipelines.alerts.lifecycle import Instance, Occasion, Timing, badness, noted, occasion
+from matokit_pipelines.alerts.lifecycle import Instance, Occasion, Timing, badness, noted, occasion, on_grid
 from matokit_pipelines.alerts.silences import Silence, silencing
 from matokit_pipelines.delivery_settings import RecipientSettings
 
@@ -83,8 +83,12 @@ class Announcer:
         instance = book.where(matter)
         if instance is None or instance.phase != "firing" or not instance.is_measured:
             return []
-        ends = [silence.until for silence in silences if silence.fits(episode.rule, episode.subject)
-                and silence.is_active(now)]  # fmt: skip
+        # the evaluation at or after the end is the first that lies outside
+        ends = [
+            silence.until if now < silence.until else on_grid(silence.until)
+            for silence in silences
+            if silence.fits(episode.rule, episode.subject) and silence.begins_at <= now < on_grid(silence.until)
+        ]
         repeat = self.timing(episode.rule).repeat
         if ends or telling.last_told_at is None or not repeat or is_inhibited(book, matter):
             return ends
