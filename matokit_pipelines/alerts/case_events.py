@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from matokit_pipelines.alerts.event_log import microseconds
-from matokit_pipelines.alerts.events import NONE, Events
 from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.warehouse.event_columns import NONE, Events, microseconds
 from matokit_pipelines.warehouse.event_reading import LANDED, EventReader
 
 DEFAULTS: Mapping[str, Any] = {

@@ -23,11 +23,12 @@ from matokit_pipelines.alerts.business_days import next_opening
 from matokit_pipelines.alerts.case_events import CaseEvents, checked, instant
 from matokit_pipelines.alerts.evaluation import EVALUATED, findings_at, stale_verdict
 from matokit_pipelines.alerts.evaluator import Evaluator
-from matokit_pipelines.alerts.event_log import LoadedLog, microseconds
+from matokit_pipelines.alerts.event_log import LoadedLog
 from matokit_pipelines.alerts.lifecycle import run_lifecycle
 from matokit_pipelines.alerts.rules import arch_gap, commit_regression, data_stale
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.warehouse.event_columns import microseconds
 from matokit_pipelines.windows import ONE_DAY, parse_day, start_of_day, zone_named
 
 SECTIONS = ("cases", "lifecycle", "business_day", "late")

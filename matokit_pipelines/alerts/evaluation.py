@@ -15,8 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from matokit_pipelines.alert_settings import AlertSettings, clock_time
-from matokit_pipelines.alerts.event_log import EPOCH, EventLog, instant_of, microseconds
-from matokit_pipelines.alerts.events import Ints
+from matokit_pipelines.alerts.event_log import EventLog
 from matokit_pipelines.alerts.findings import Findings, Run
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.rules import (
@@ -34,6 +33,7 @@ from matokit_pipelines.alerts.rules import (
 )
 from matokit_pipelines.alerts.rules.data_stale import stale_verdict
 from matokit_pipelines.alerts.verdicts import Verdict
+from matokit_pipelines.warehouse.event_columns import EPOCH, Ints, instant_of, microseconds
 from matokit_pipelines.windows import ONE_DAY, each_day, local_date, start_of_day, zone_named
 
 __all__ = [

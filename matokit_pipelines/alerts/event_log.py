@@ -6,65 +6,28 @@ warehouse/event_log.py from the warehouse, equally. Not here: the rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-from matokit_pipelines.alerts.events import NONE, Bools, Codes, Events, Ints, Keys
-from matokit_pipelines.windows import ONE_DAY, each_day, local_date, start_of_day
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ONE_MICROSECOND = timedelta(microseconds=1)
-
-
-def microseconds(instant: datetime) -> int:
-    """An aware instant as microseconds since 1970."""
-    return (instant - EPOCH) // ONE_MICROSECOND
-
-
-def instant_of(value: int) -> datetime:
-    """Microseconds since 1970 as an instant in UTC."""
-    return EPOCH + timedelta(microseconds=int(value))
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """A valid commit with its first event; `earlier`: commits first seen before it, the newest first.
-
-    Ties of the first event are settled by the commit's name, as in staging.commit_baselines.
-    """
-
-    commit: str
-    first_seen: int
-    earlier: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Tries:
-    """The first event of each machine at each component on each local day, or all events, in time order; `day` counts
-    from 1970."""
-
-    ts: Ints
-    failed: Bools
-    component: Codes
-    machine: Keys
-    day: Ints
-    components: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class DayCounts:
-    """First tries by local day and component: rows are the days from `first_day` (counted from 1970) on."""
-
-    first_day: int
-    units: NDArray[np.int64]
-    failures: NDArray[np.int64]
-    components: tuple[str, ...]
+from matokit_pipelines.warehouse.event_columns import (
+    NONE,
+    Bools,
+    DayCounts,
+    Deployment,
+    Events,
+    Ints,
+    Tries,
+    day_number,
+    day_of,
+    deployments_of,
+    local_days,
+    microseconds,
+)
+from matokit_pipelines.windows import start_of_day
 
 
 class History(Protocol):
@@ -83,10 +46,9 @@ class History(Protocol):
         """Commits first seen in `[after, until)`, in order of their first events."""
 
     def first_tries(
-        self, first_day: date, last_day: date, zone: ZoneInfo, components: list[str] | None, *, is_shared: bool = False
+        self, first_day: date, last_day: date, zone: ZoneInfo, components: Sequence[str], *, is_shared: bool = False
     ) -> Tries:
-        """First tries of local days, both included, of the named components or of all; all events where keys are not
-        machines."""
+        """First tries of local days, both included, of the named components; all events where keys are not machines."""
 
     def day_counts(self, first_day: date, last_day: date, zone: ZoneInfo, *, is_shared: bool = False) -> DayCounts:
         """The same, counted by local day and component."""
@@ -139,24 +101,24 @@ class LoadedHistory:
         return deployments_of(self._seen, after, until)
 
     def first_tries(
-        self, first_day: date, last_day: date, zone: ZoneInfo, components: list[str] | None, *, is_shared: bool = False
+        self, first_day: date, last_day: date, zone: ZoneInfo, components: Sequence[str], *, is_shared: bool = False
     ) -> Tries:
         events, day = self.events, self._local_days(zone)
         start, end = np.searchsorted(day, [day_number(first_day), day_number(last_day) + 1]).tolist()
         which = np.arange(start, end)
         if not is_shared:
             which = which[self._is_first_of_day(zone)[start:end]]
-        if components is not None:
-            wanted = set(components)
-            codes = [code for code, name in enumerate(events.components) if name in wanted]
-            which = which[np.isin(events.component[which], codes)]
+        wanted = set(components)
+        if len(wanted) < len(events.components):
+            is_wanted = np.array([name in wanted for name in events.components], dtype=np.bool_)
+            which = which[is_wanted[events.component[which]]]
         return Tries(
             events.ts[which], events.failed[which], events.component[which], events.machine[which], day[which],
             events.components,
         )  # fmt: skip
 
     def day_counts(self, first_day: date, last_day: date, zone: ZoneInfo, *, is_shared: bool = False) -> DayCounts:
-        tries = self.first_tries(first_day, last_day, zone, None, is_shared=is_shared)
+        tries = self.first_tries(first_day, last_day, zone, self.events.components, is_shared=is_shared)
         days, names = day_number(last_day) - day_number(first_day) + 1, len(tries.components)
         cell = (tries.day - day_number(first_day)) * names + tries.component
         units = np.bincount(cell, minlength=days * names).reshape(days, names)
@@ -177,25 +139,6 @@ class LoadedHistory:
         return self._firsts[zone.key]
 
 
-def day_number(day: date) -> int:
-    """A day, counted from 1970."""
-    return (day - EPOCH.date()).days
-
-
-def day_of(number: int) -> date:
-    """The day of that number."""
-    return EPOCH.date() + timedelta(days=int(number))
-
-
-def local_days(ts: Ints, zone: ZoneInfo) -> Ints:
-    """The day in `zone` of each instant, ascending, counted from 1970."""
-    if not len(ts):
-        return np.zeros(0, dtype=np.int64)
-    days = list(each_day(local_date(instant_of(ts[0]), zone), local_date(instant_of(ts[-1]), zone)))
-    starts = np.array([microseconds(start_of_day(day + ONE_DAY, zone)) for day in days])
-    return day_number(days[0]) + np.searchsorted(starts, ts, side="right")
-
-
 def _first_seen(events: Events) -> list[tuple[int, str]]:
     """(first event, commit), in order."""
     valid = np.flatnonzero(events.commit != NONE)
@@ -203,12 +146,3 @@ def _first_seen(events: Events) -> list[tuple[int, str]]:
     return sorted(
         (int(events.ts[valid[place]]), events.commits[code]) for code, place in zip(codes, places, strict=True)
     )
-
-
-def deployments_of(seen: list[tuple[int, str]], after: int, until: int) -> list[Deployment]:
-    """The commits of `seen` (first event, commit; in order) first seen in `[after, until)`."""
-    return [
-        Deployment(commit, first, tuple(name for _, name in reversed(seen[:place])))
-        for place, (first, commit) in enumerate(seen)
-        if after <= first < until
-    ]

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matokit_pipelines.alert_settings import GuardSettings
-from matokit_pipelines.alerts.event_log import instant_of
-from matokit_pipelines.alerts.events import Bools, Ints
 from matokit_pipelines.alerts.verdicts import Input, State, Verdict
+from matokit_pipelines.warehouse.event_columns import Bools, Ints, instant_of
 
 OK, NO_DATA, NOT_EVALUABLE = 0, 1, 2
 STATES: tuple[State, ...] = ("ok", "no_data", "not_evaluable")

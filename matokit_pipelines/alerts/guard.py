@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from matokit_pipelines.alerts.event_log import History
-from matokit_pipelines.alerts.events import DAY, Events, Ints
 from matokit_pipelines.alerts.findings import Asked
 from matokit_pipelines.statistics import Counted, chance, expected_share
+from matokit_pipelines.warehouse.event_columns import DAY, Events, Ints
 
 SHARED_WEEK = 7 * DAY
 SHARED_TENTHS = 3  # of a week's events: more than that by one key, and keys are not machines

@@ -9,12 +9,11 @@ import numpy as np
 
 from matokit_pipelines.alert_settings import ArchGap
 from matokit_pipelines.alerts import guard
-from matokit_pipelines.alerts.event_log import instant_of, microseconds
-from matokit_pipelines.alerts.events import Bools, Events
 from matokit_pipelines.alerts.findings import NO_DATA, NOT_EVALUABLE, OK, Asked, Findings, Raw, Rows, guarded
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.rules.exact import is_more_by
 from matokit_pipelines.alerts.verdicts import ALL
+from matokit_pipelines.warehouse.event_columns import Bools, Events, instant_of, microseconds
 from matokit_pipelines.windows import ONE_DAY, local_date, start_of_day
 
 RULE = "arch_gap"

@@ -9,13 +9,12 @@ import numpy as np
 
 from matokit_pipelines.alert_settings import CommitRegression
 from matokit_pipelines.alerts import guard
-from matokit_pipelines.alerts.event_log import Deployment
-from matokit_pipelines.alerts.events import DAY, HOUR, Bools, Events, Ints
 from matokit_pipelines.alerts.findings import NOT_EVALUABLE, OK, Asked, Findings, Raw, Rows, guarded
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.rules.exact import is_more_by
 from matokit_pipelines.alerts.verdicts import Input
 from matokit_pipelines.statistics import Counted
+from matokit_pipelines.warehouse.event_columns import DAY, HOUR, Bools, Deployment, Events, Ints
 
 RULE = "commit_regression"
 ENOUGH = 30  # units from which on no earlier commit is taken into the baseline

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matokit_pipelines.alerts.events import Bools, Ints
+from matokit_pipelines.warehouse.event_columns import Bools, Ints
 
 _MOST = 2**62
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from matokit_pipelines.alert_settings import NewComponentFailure
 from matokit_pipelines.alerts import guard
-from matokit_pipelines.alerts.events import DAY
 from matokit_pipelines.alerts.findings import NO_DATA, OK, Asked, Findings, Raw, guarded
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.rules.watching import WEEK_AND_DAY, rows_by_component
 from matokit_pipelines.statistics import wilson_low
+from matokit_pipelines.warehouse.event_columns import DAY
 
 RULE = "new_component_failure"
 

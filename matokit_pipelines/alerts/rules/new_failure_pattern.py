@@ -6,12 +6,12 @@ import numpy as np
 
 from matokit_pipelines.alert_settings import NewFailurePattern
 from matokit_pipelines.alerts import guard
-from matokit_pipelines.alerts.events import DAY, HOUR
 from matokit_pipelines.alerts.findings import NO_DATA, OK, Asked, Findings, Raw, guarded
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.rules.exact import is_above, is_below
 from matokit_pipelines.alerts.rules.watching import rows_by_component
 from matokit_pipelines.statistics import Counted
+from matokit_pipelines.warehouse.event_columns import DAY, HOUR
 
 RULE = "new_failure_pattern"
 WIDER = tuple(days * DAY for days in (2, 4, 7, 14, 28))

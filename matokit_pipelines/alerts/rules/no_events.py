@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matokit_pipelines.alert_settings import NoEvents
-from matokit_pipelines.alerts.event_log import instant_of
-from matokit_pipelines.alerts.events import DAY, HOUR, Bools, Ints
 from matokit_pipelines.alerts.findings import NOT_EVALUABLE, OK, Asked, Findings, Raw, Rows, guarded
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.verdicts import ALL, Input
 from matokit_pipelines.statistics import chance_of_none, chance_of_none_after
+from matokit_pipelines.warehouse.event_columns import DAY, HOUR, Bools, Ints, instant_of
 
 RULE = "no_events"
 WEEK = 7 * DAY

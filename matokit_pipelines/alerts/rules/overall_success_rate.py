@@ -6,12 +6,12 @@ import numpy as np
 
 from matokit_pipelines.alert_settings import OverallSuccessRate
 from matokit_pipelines.alerts import guard
-from matokit_pipelines.alerts.events import DAY, HOUR
 from matokit_pipelines.alerts.findings import NO_DATA, OK, Asked, Findings, Raw, Rows, guarded
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.rules.exact import is_below
 from matokit_pipelines.alerts.verdicts import ALL
 from matokit_pipelines.statistics import Counted, beta_below
+from matokit_pipelines.warehouse.event_columns import DAY, HOUR
 
 RULE = "overall_success_rate"
 

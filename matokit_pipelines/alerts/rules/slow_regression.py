@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from matokit_pipelines.alert_settings import SlowRegression
-from matokit_pipelines.alerts.event_log import day_number, day_of, instant_of, microseconds
-from matokit_pipelines.alerts.events import DAY, Bools, Ints
 from matokit_pipelines.alerts.findings import NO_DATA, NOT_EVALUABLE, OK, Asked, Findings, Raw, Rows, guarded
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.rules.usual_tries import ABOVE, Usual, Walk, usual_of, walks
 from matokit_pipelines.alerts.rules.watching import subjects_of
 from matokit_pipelines.alerts.verdicts import Input
 from matokit_pipelines.statistics import Evidence, cusum
+from matokit_pipelines.warehouse.event_columns import DAY, Bools, Ints, day_number, day_of, instant_of, microseconds
 from matokit_pipelines.windows import local_date, start_of_day
 
 RULE = "slow_regression"
@@ -105,9 +104,7 @@ def findings(context: Context, rule: SlowRegression) -> Findings:
 def _rows_of(context: Context, rule: SlowRegression, days: _Days, is_shared: bool) -> Iterator[_Row]:
     """The rows of the days on which keys were machines, or were not."""
     usual = usual_of(context, rule, days.both, is_shared=is_shared)
-    judged = (~np.isnan(usual.share)).any(axis=0)
-    components = [name for name, is_judged in zip(usual.components, judged.tolist(), strict=True) if is_judged]
-    for walk in walks(context, rule, days.both, components, is_shared=is_shared):
+    for walk in walks(context, rule, days.both, usual, is_shared=is_shared):
         yield from _Walked(context, rule, days, usual, walk, is_shared).rows()
 
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from matokit_pipelines.alert_settings import SuccessDrop7d
 from matokit_pipelines.alerts import guard
-from matokit_pipelines.alerts.events import DAY, Events, Ints
 from matokit_pipelines.alerts.findings import NO_DATA, OK, Asked, Findings, Raw, Rows, guarded
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.alerts.rules.exact import is_more_by
 from matokit_pipelines.alerts.rules.watching import WEEK_AND_DAY, rows_by_component
 from matokit_pipelines.alerts.verdicts import ALL
 from matokit_pipelines.statistics import Counted
+from matokit_pipelines.warehouse.event_columns import DAY, Events, Ints
 
 RULE = "success_drop_7d"
 

@@ -7,31 +7,35 @@ that was before. Where keys are not machines, each event is a try that counts ha
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matokit_pipelines.alert_settings import SlowRegression
-from matokit_pipelines.alerts.event_log import Tries, day_number, day_of, instant_of
-from matokit_pipelines.alerts.events import Bools, Ints, Keys
 from matokit_pipelines.alerts.guard import Context
 from matokit_pipelines.statistics import cusum_steps
+from matokit_pipelines.warehouse.event_columns import Bools, Ints, Keys, Tries, day_number, day_of, instant_of
 from matokit_pipelines.windows import local_date
 
 Floats = NDArray[np.float64]
 ABOVE = 3.0  # evidence counts up to so much beyond the threshold, so that its end is not put off
 ENDS_DAYS_AGO = 2  # a change of yesterday is not usual yet
 LEAST_SHARE, MOST_SHARE, MOST_WORSE = 0.01, 0.60, 0.95
-FIRST_LOOK, FURTHER = 7, 4  # days that are read at first, and how many times as many where those do not do
+FIRST_SEEN = (
+    8  # days before the first one; a component not seen for a week is not measured any more (7 x 24 h may touch 8)
+)
+LOOKS = (1, FIRST_SEEN, 28, 112, 448, 1_000_000)  # days before the first one that are read, the next where one is short
+TAIL, FURTHER = 500, 8  # tries that are walked over at first, and how many times as many where those do not do
 
 
 @dataclass(frozen=True)
 class Usual:
     """By day (rows, from `first_day` on) and component: first tries and failures of the weeks before, the usual share
-    of failures (NaN without enough tries); by day: the threshold of the evidence."""
+    of failures (NaN without enough tries); by day: the threshold of the evidence; by component: whether it was seen
+    from a week before the first day on."""
 
     first_day: int
     components: tuple[str, ...]
@@ -39,6 +43,7 @@ class Usual:
     failures: Ints
     share: Floats
     threshold: Floats
+    is_seen: Bools
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -57,25 +62,31 @@ class Walk:
     steps: Floats
     thresholds: Floats
 
+    def since(self, place: int) -> Walk:
+        """The walk from one of its tries on."""
+        rest = slice(place, None)
+        return Walk(
+            self.component, self.ts[rest], self.failed[rest], self.machine[rest], self.steps[rest],
+            self.thresholds[rest],
+        )  # fmt: skip
+
 
 def usual_of(context: Context, rule: SlowRegression, days: tuple[int, int], *, is_shared: bool) -> Usual:
     """What is usual from the first to the last of the days."""
     first, last = days
     length = rule.baseline_days
     counts = context.history.day_counts(
-        day_of(first - length - ENDS_DAYS_AGO + 1), day_of(last - ENDS_DAYS_AGO), context.zone, is_shared=is_shared
+        day_of(first - length - ENDS_DAYS_AGO + 1), day_of(last), context.zone, is_shared=is_shared
     )
-    units, failures = (_over_days(values, length) for values in (counts.units, counts.failures))
+    units, failures = (_over_days(values[:-ENDS_DAYS_AGO], length) for values in (counts.units, counts.failures))
     share = np.where(
-        units >= rule.guard.min_units,
-        np.clip((failures + 0.5) / (units + 5), LEAST_SHARE, MOST_SHARE),
-        np.nan,
+        units >= rule.guard.min_units, np.clip((failures + 0.5) / (units + 5), LEAST_SHARE, MOST_SHARE), np.nan
     )
-    beginning = _beginning(context)
-    lengths = np.clip(np.arange(first, last + 1) - ENDS_DAYS_AGO - beginning + 1, 1, length)
+    lengths = np.clip(np.arange(first, last + 1) - ENDS_DAYS_AGO - _beginning(context) + 1, 1, length)
     a_week = units.sum(axis=1) * 7 / lengths / (2 if is_shared else 1)
     threshold = np.maximum(rule.least_threshold, np.log(np.maximum(a_week, 1.0)))
-    return Usual(first, counts.components, units, failures, share, threshold)
+    is_seen = counts.units[first - FIRST_SEEN - counts.first_day :].any(axis=0)
+    return Usual(first, counts.components, units, failures, share, threshold, is_seen)
 
 
 def _over_days(values: Ints, length: int) -> Ints:
@@ -91,28 +102,31 @@ def _beginning(context: Context) -> int:
 
 
 def walks(
-    context: Context, rule: SlowRegression, days: tuple[int, int], judged: Collection[str], *, is_shared: bool
+    context: Context, rule: SlowRegression, days: tuple[int, int], usual: Usual, *, is_shared: bool
 ) -> list[Walk]:
-    """The walks of the components that are seen from a week before the first of the days to the last, or `judged`.
+    """The walks of the components that are usual on some of the days, or seen from a week before them on.
 
-    Those of `judged` components with tries are exact from the first tick on; the others, of which too little is
-    known, and those without a try, hold the tries of that time only.
+    Those of usual components with tries are exact from the first tick on. The others, of which too little is known,
+    hold tries of the last days only, and none where there is none within a week.
     """
-    beginning, length = _beginning(context), FIRST_LOOK
-    wanted: list[str] | None = None
-    pending, found = set(judged), {name: _no_tries(name) for name in judged}
-    while wanted is None or pending:
+    beginning, judged = _beginning(context), (~np.isnan(usual.share)).any(axis=0)
+    exact = {name for name, is_judged in zip(usual.components, judged.tolist(), strict=True) if is_judged}
+    seen = [name for name, is_seen in zip(usual.components, usual.is_seen.tolist(), strict=True) if is_seen]
+    found = {name: _no_tries(name) for name in exact}
+    pending = sorted(seen)
+    for length in LOOKS:
         start = max(beginning, days[0] - length)
-        tries = context.history.first_tries(day_of(start), day_of(days[1]), context.zone, wanted, is_shared=is_shared)
-        usual = usual_of(context, rule, (start, days[1]), is_shared=is_shared)
-        seen = {walk.component: walk for walk in _by_component(tries, usual, rule, is_shared=is_shared)}
-        for name, walk in seen.items():
-            tail = walk if start <= beginning or name not in pending else _from_zero(walk, context.span[0])
-            if tail is not None:
-                found[name] = tail
-                pending.discard(name)
-        pending &= set(seen)  # the others have no try at all that matters
-        wanted, length = sorted(pending), length * FURTHER
+        tries = context.history.first_tries(day_of(start), day_of(days[1]), context.zone, pending, is_shared=is_shared)
+        steps_of = usual_of(context, rule, (start, days[1]), is_shared=is_shared)
+        for walk in _by_component(tries, steps_of, rule, is_shared=is_shared):
+            known = walk if start <= beginning else _known(walk, context.span[0], is_exact=walk.component in exact)
+            if known is None and length >= FIRST_SEEN and walk.component not in exact:
+                known = walk
+            if known is not None:
+                found[walk.component] = known
+        pending = [name for name in pending if name not in found or (name in exact and not len(found[name].ts))]
+        if start <= beginning or not pending:
+            break
     return list(found.values())
 
 
@@ -142,18 +156,30 @@ def _by_component(tries: Tries, usual: Usual, rule: SlowRegression, *, is_shared
     return found
 
 
-def _from_zero(walk: Walk, before: int) -> Walk | None:
-    """The walk from where it is 0 for sure, whatever was before it; None when that is not so before that instant."""
+def _known(walk: Walk, before: int, *, is_exact: bool) -> Walk | None:
+    """The walk from where it is 0 for sure, whatever was before it; None when that is not so before that instant.
+
+    Where it need not be exact, a single try before that instant will do.
+    """
     known = int(np.searchsorted(walk.ts, before))
-    evidence = np.inf
-    for place, (step, threshold) in enumerate(
-        zip(walk.steps[:known].tolist(), walk.thresholds[:known].tolist(), strict=True)
-    ):
+    if not is_exact:
+        return walk if known else None
+    back = TAIL
+    while True:  # the newest tries tell it most often
+        start = max(0, known - back)
+        zero = _zero(walk.steps[start:known].tolist(), walk.thresholds[start:known].tolist())
+        if zero is not None:
+            return walk.since(start + zero)  # the try that brought it to 0 keeps the walk there
+        if not start:
+            return None
+        back *= FURTHER
+
+
+def _zero(steps: list[float], thresholds: list[float]) -> int | None:
+    """The first place at which evidence is 0, although it was as great as can be before."""
+    evidence = inf
+    for place, (step, threshold) in enumerate(zip(steps, thresholds, strict=True)):
         evidence = min(evidence + step, threshold + ABOVE)
         if evidence <= 0:
-            rest = slice(place, None)  # the try that brought it to 0 keeps the walk there
-            return Walk(
-                walk.component, walk.ts[rest], walk.failed[rest], walk.machine[rest], walk.steps[rest],
-                walk.thresholds[rest],
-            )  # fmt: skip
+            return place
     return None

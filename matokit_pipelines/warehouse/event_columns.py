@@ -1,23 +1,28 @@
-"""Counted events of one environment as columns in time order, and the counts that rules take from them.
+"""Counted events of one environment as columns in time order, and the counts that alert rules take from them.
 
-Half-open windows in microseconds since 1970 (UTC). Not here: where the events come from (event_log.py,
-warehouse/event_log.py), what a rule makes of the counts (rules/).
+Half-open windows in microseconds since 1970 (UTC). Not here: reading them (event_log.py), what a rule makes of the
+counts (alerts/rules).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from matokit_pipelines.windows import ONE_DAY, each_day, local_date, start_of_day
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 NEVER = np.iinfo(np.int64).min  # the time of an event before, where there is none
@@ -179,3 +184,76 @@ class Events:
         ordered = np.sort(self.machine)
         edges = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
         return int(np.diff(edges).max())
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A valid commit with its first event; `earlier`: commits first seen before it, the newest first.
+
+    Ties of the first event are settled by the commit's name, as in staging.commit_baselines.
+    """
+
+    commit: str
+    first_seen: int
+    earlier: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tries:
+    """The first event of each machine at each component on each local day, or all events, in time order; `day` counts
+    from 1970."""
+
+    ts: Ints
+    failed: Bools
+    component: Codes
+    machine: Keys
+    day: Ints
+    components: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DayCounts:
+    """First tries by local day and component: rows are the days from `first_day` (counted from 1970) on."""
+
+    first_day: int
+    units: Ints
+    failures: Ints
+    components: tuple[str, ...]
+
+
+def deployments_of(seen: list[tuple[int, str]], after: int, until: int) -> list[Deployment]:
+    """The commits of `seen` (first event, commit; in order) first seen in `[after, until)`."""
+    return [
+        Deployment(commit, first, tuple(name for _, name in reversed(seen[:place])))
+        for place, (first, commit) in enumerate(seen)
+        if after <= first < until
+    ]
+
+
+def microseconds(instant: datetime) -> int:
+    """An aware instant as microseconds since 1970."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+def instant_of(value: int) -> datetime:
+    """Microseconds since 1970 as an instant in UTC."""
+    return EPOCH + timedelta(microseconds=int(value))
+
+
+def day_number(day: date) -> int:
+    """A day, counted from 1970."""
+    return (day - EPOCH.date()).days
+
+
+def day_of(number: int) -> date:
+    """The day of that number."""
+    return EPOCH.date() + timedelta(days=int(number))
+
+
+def local_days(ts: Ints, zone: ZoneInfo) -> Ints:
+    """The day in `zone` of each instant, ascending, counted from 1970."""
+    if not len(ts):
+        return np.zeros(0, dtype=np.int64)
+    days = list(each_day(local_date(instant_of(ts[0]), zone), local_date(instant_of(ts[-1]), zone)))
+    starts = np.array([microseconds(start_of_day(day + ONE_DAY, zone)) for day in days])
+    return day_number(days[0]) + np.searchsorted(starts, ts, side="right")
