@@ -107,9 +107,10 @@ def _slow(verdict: Verdict, links: Links, now: datetime) -> str:
     since = f" since about {wording.clock(began, links.zone, now)}" if began else ""
     if n is None or failures is None:
         return f"{_who(verdict)}worse{since}; the counts are missing"
-    tries = f"{wording.count(failures)} of {many(n, 'first try', 'first tries')} failed ({percent(failures / n)})"
+    counted = f"{wording.count(failures)} of {many(n, 'first try', 'first tries')} failed"
+    tries = f"{counted} ({percent(failures / n)})" if n else "no first tries"
     usual = usual_share(verdict)
-    return f"{_who(verdict)}{tries if n else 'no first tries'}{since}, " + (
+    return f"{_who(verdict)}{tries}{since}, " + (
         UNKNOWN_USUAL if usual is None else f"usually {percent(usual)}"
     )
 
