@@ -152,6 +152,8 @@ def _webhook(loaded: Loaded, destination: str) -> Finding:
     """Whether the address is there and of a form that can be used; it holds a secret, so it is never shown."""
     from apprise import Apprise
 
+    import matokit_pipelines.delivery.webhooks  # noqa: F401 - from then on Apprise prints no address
+
     variable = WEBHOOK + destination.partition(":")[2].upper()
     address = loaded.secret(variable)
     if not address:

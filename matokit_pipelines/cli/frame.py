@@ -10,7 +10,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -33,8 +33,8 @@ class Frame:
 
     config: Path | None = None
     debug: bool = False
-    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+    out: Console = field(default_factory=lambda: Console(highlight=False, emoji=False, soft_wrap=True))
+    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, emoji=False, soft_wrap=True))
 
     def loaded(self) -> Loaded:
         """The settings; SettingsError when they, the `.env` beside them or the home cannot be used."""
@@ -75,6 +75,12 @@ class Frame:
 
             yield step
 
+    @contextmanager
+    def only_json(self, wanted: bool) -> Iterator[None]:
+        """Keep what others print meanwhile, messages to the console above all, out of the JSON: it goes to stderr."""
+        with redirect_stdout(sys.stderr) if wanted else nullcontext():
+            yield
+
     def say(self, text: str = "") -> None:
         """A line of result. `text` is printed as it is: square brackets are no mark-up."""
         self.out.print(text, markup=False)
@@ -96,7 +102,7 @@ class Frame:
             table.add_column(name, justify="right" if is_number(value) else "left", no_wrap=True)
         for row in rows:
             table.add_row(*(text_of(value) for value in row.values()))
-        wide = Console(file=sys.stdout, width=WIDEST, highlight=False)
+        wide = Console(file=sys.stdout, width=WIDEST, highlight=False, emoji=False)
         if self.out.is_terminal and wide.measure(table).maximum > self.out.width:
             self._records(rows)
         else:

@@ -64,7 +64,7 @@ def drain(
 
     frame = frame_of(context)
     home = frame.home()
-    with frame.progress("Sending"):
+    with frame.progress("Sending"), frame.only_json(as_json):
         report = drained(home.loaded, home.clock, limit=limit)
     if as_json:
         frame.rows([asdict(report)], as_json=True)

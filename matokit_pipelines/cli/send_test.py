@@ -26,7 +26,7 @@ def send_test(
 
     frame = frame_of(context)
     home = frame.home()
-    with frame.progress("Sending"):
+    with frame.progress("Sending"), frame.only_json(as_json):
         rows = _sent(home, _wanted(home.loaded, to))
     if as_json:
         frame.rows(rows, as_json=True)

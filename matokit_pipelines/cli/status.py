@@ -1,4 +1,4 @@
-"""`status`: is it all right? Freshness, watermarks, completeness, what is withheld or quarantined, what was asked.
+"""`status`: is it all right? Freshness, watermarks, completeness, what is withheld or quarantined, alerts, deliveries.
 
 Not here: making any of it, the sentences (status_words.py).
 """
@@ -12,7 +12,9 @@ import typer
 from matokit_pipelines.cli.frame import AsJson, frame_of, moment_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
+    from pathlib import Path
 
     import duckdb
 
@@ -100,8 +102,26 @@ def status(context: typer.Context, as_json: bool = AsJson) -> None:
         frame.say("Nothing is published yet; run `matokit build`.")
     for line in drifts:
         frame.say(line)
+    for line in _told(home.loaded.home, now):
+        frame.say(line)
     for line in status_words.notices(open_notices(home.loaded.home), now):
         frame.say(line)
+
+
+def _told(folder: Path, now: datetime) -> Iterator[str]:
+    """Alerts that fire, and messages that were given up, as far as there is anything to tell of."""
+    from matokit_pipelines import state
+    from matokit_pipelines.alerts import store
+    from matokit_pipelines.cli import status_words
+    from matokit_pipelines.cli.alerts_listing import open_alerts
+    from matokit_pipelines.delivery import outbox
+
+    if not state.file_of(folder).exists():
+        return
+    with state.opened(folder) as connection:
+        evaluated_to = store.progress(connection).evaluated_to
+        yield from status_words.alerts(open_alerts(connection, now), evaluated_to, now)
+        yield from status_words.deliveries(outbox.counts(connection), outbox.listed(connection, ("dead",), 1))
 
 
 def sources(connection: duckdb.DuckDBPyConnection, now: datetime) -> list[dict[str, Any]]:

@@ -1,17 +1,21 @@
-"""What `status` says of one source, in sentences that tell what it means and what to do. Not here: where it is from."""
+"""What `status` says of sources, alerts and deliveries: what it means and what to do. Not here: where it is from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.cli.frame import bytes_of, counted, moment_of
 from matokit_pipelines.delivery.files import Notice
 
+if TYPE_CHECKING:
+    from matokit_pipelines.delivery.outbox import Row
+
 MOST_WINDOWS = 3
 MOST_NOTICES = 3
+MOST_ALERTS = 5
 
 
 def lines(row: Mapping[str, Any], now: datetime, *, most_requests: int) -> list[str]:
@@ -32,6 +36,38 @@ def notices(found: Sequence[Notice], now: datetime) -> Iterator[str]:
         older = len(found) - MOST_NOTICES
         which = f"{counted(older, 'older notice')} and these" if older > 0 else "They"
         yield f"  {which} lie in notices/ of the home; one that is over goes by itself, or delete its file."
+
+
+def alerts(found: Sequence[Mapping[str, Any]], evaluated_to: datetime | None, now: datetime) -> Iterator[str]:
+    """The alerts that fire or recover, as `alerts list` gives them, and up to when the rules were evaluated."""
+    from matokit_pipelines.alerts.verdicts import ALL
+    from matokit_pipelines.alerts.wording import name
+
+    firing = [row for row in found if row["state"] in ("firing", "recovering")]
+    if evaluated_to is not None:
+        fire = (
+            f"{counted(len(firing), 'alert')} {'fires' if len(firing) == 1 else 'fire'}" if firing else "Nothing fires"
+        )
+        yield f"{fire}; rules evaluated up to {moment_of(evaluated_to, now)}."
+    for row in firing[:MOST_ALERTS]:
+        about = "everything" if row["subject"] == ALL else name(row["subject"])
+        yield f"  {row['rule']} of {about} since {moment_of(row['started_at'], now)}"
+    if len(firing) > MOST_ALERTS:
+        yield f"  and {len(firing) - MOST_ALERTS:,} more; `matokit alerts list` shows all."
+
+
+def deliveries(counts: Mapping[str, int], newest_dead: Sequence[Row]) -> Iterator[str]:
+    """Messages that wait, and those that were given up."""
+    waiting = counts["pending"] + counts["sending"]
+    if waiting:
+        verb = "waits" if waiting == 1 else "wait"
+        yield f"{counted(waiting, 'message')} {verb} to be sent; see `matokit outbox list`."
+    if counts["dead"]:
+        because = f", the last to {newest_dead[0].destination} ({newest_dead[0].error})" if newest_dead else ""
+        yield (
+            f"{counted(counts['dead'], 'message')} could not be delivered{because}; when the cause is gone, "
+            "`matokit outbox retry` sends again."
+        )
 
 
 def _trouble(row: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,8 @@ from matokit_pipelines.simulator.wire import Answer, Asked, Listener, Request
 BOT_TOKEN = "xoxb-simulated-0000000000"  # noqa: S105 - opens nothing
 WEBHOOK_PATH = "/services/T00000000/B00000000/simulated"
 ALERTS = Channel("C0ALERTS00", "alerts")
+ALL_SCOPES = frozenset({"chat:write", "files:write", "channels:history", "channels:read"})
+ALL_SCOPES = frozenset({"chat:write", "files:write", "channels:history", "channels:read", "groups:read"})
 _WIRE = {"dropped_before": "dropped", "dropped_after": "dropped", "slow": "slow"}
 
 
@@ -133,12 +135,18 @@ class SlackSimulator:
             return uploaded(self.store, request.path.rpartition("/")[2], request)
         try:
             call = Call(self.store, _arguments(request), self._base, self.scopes)
-            return _json(200, {"ok": True, **self._answered(method, request, call)})
+            answered = self._answered(method, request, call)
+            return _json(200, {"ok": True, **answered}, {"X-OAuth-Scopes": ",".join(sorted(self._granted))})
         except SlackRefusal as refusal:
             told: dict[str, Any] = {"ok": False, "error": refusal.word}
             if refusal.messages:
                 told |= {"errors": list(refusal.messages), "response_metadata": {"messages": list(refusal.messages)}}
             return _json(200, told)
+
+    @property
+    def _granted(self) -> frozenset[str]:
+        """What the token may do, as each answer to a call that it opened says."""
+        return ALL_SCOPES if self.scopes is None else self.scopes
 
     def _answered(self, method: str, request: Request, call: Call) -> dict[str, Any]:
         given = request.headers.get("authorization", "").removeprefix("Bearer ") or call.arguments.get("token")
