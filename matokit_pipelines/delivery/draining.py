@@ -151,10 +151,10 @@ class _Lane:
         try:
             while self._work.take():
                 lease = timedelta(seconds=SPARE + (0.0 if isinstance(way, Later) else way.longest))
-                claimed = None if self._is_held(connection, way) else self._claim(connection, lease)
+                claimed = self._claim(connection, lease)
                 if claimed is None:
                     self._work.give_back()
-                    return not self._is_held(connection, way)
+                    return True
                 ended = self._deliver(connection, way, claimed, lease)
                 if isinstance(ended, Later) and ended.is_down:
                     return False
@@ -167,11 +167,6 @@ class _Lane:
         return outbox.claim(
             connection, destination=self._destination, owner=self._owner, now=self._clock.now(), lease=lease
         )
-
-    def _is_held(self, connection: sqlite3.Connection, way: Transport | Later) -> bool:
-        if isinstance(way, Later):
-            return False
-        return outbox.held_until(connection, way.service, (way.method,), self._clock.now()) is not None
 
     # -- one row --------------------------------------------------------------------------------------------------
 

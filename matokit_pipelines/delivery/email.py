@@ -13,6 +13,8 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.errors import MessageError
+from email.headerregistry import Address
 
 from matokit_pipelines.delivery.escaping import cut, one_line
 from matokit_pipelines.delivery.mails import mail_of
@@ -31,6 +33,7 @@ from matokit_pipelines.delivery_settings import SmtpSettings
 Replies = Mapping[str, tuple[int, bytes]]
 # Servers that take nothing from strangers at first want a few minutes between two tries.
 GREYLISTED = 120.0
+_NO_SENDER = "smtp.sender is no address such as matokit@example.org; correct it"
 _NOT_ASKED = (421, b"the server ended the talk before")
 
 
@@ -57,8 +60,7 @@ class _Memory:
 class Mail(Plainly):
     """One group of recipients."""
 
-    service = "smtp"
-    method = "smtp"
+    service = "email"
 
     def __init__(self, recipients: tuple[str, ...], settings: SmtpSettings, password: str | None) -> None:
         self._recipients = recipients
@@ -73,7 +75,10 @@ class Mail(Plainly):
         left = tuple(name for name in self._recipients if name not in memory.got)
         if not left:
             return Delivered(memory.ref)
-        mail = mail_of(parcel, self._settings.sender, self._recipients)
+        try:
+            mail = mail_of(parcel, self._settings.sender, self._recipients)
+        except (ValueError, IndexError, MessageError):
+            return Later(_NO_SENDER, answered=False, is_down=True)
         server: smtplib.SMTP | None = None
         try:
             server = self._connected()
@@ -93,6 +98,10 @@ class Mail(Plainly):
     def check(self) -> str | None:
         """Connect, encrypt and log in, sending nothing: what stands against it, None when nothing does."""
         server: smtplib.SMTP | None = None
+        try:
+            Address(addr_spec=self._settings.sender)
+        except (ValueError, IndexError, MessageError):
+            return _NO_SENDER
         try:
             server = self._connected()
             server.noop()

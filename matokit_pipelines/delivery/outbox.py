@@ -22,13 +22,21 @@ LONGEST_BACK_OFF = 300.0
 MOST_TRIES = 50
 CRITICAL_AGE, OTHER_AGE = timedelta(hours=24), timedelta(days=14)
 # Strictly in order within a conversation: nothing overtakes an earlier row that may still be delivered.
-_CLAIMABLE = """
-    (o.state = 'pending' and o.next_at <= :now or o.state = 'sending' and o.lease_until <= :now)
-    and not exists (
+_IS_NEXT = """
+    o.state in ('pending', 'sending') and not exists (
         select 1 from outbox as earlier
         where earlier.conversation = o.conversation and earlier.id < o.id and earlier.state in ('pending', 'sending')
     )
 """
+# A service is what stands before the colon of a destination, or all of it. Looking may be held without sending.
+_HELD_UNTIL = """
+    select max(h.until) from holds as h
+    where h.method = 'send' and (o.destination = h.service or o.destination like h.service || ':%')
+"""
+_READY_AT = f"""
+    max(case o.state when 'pending' then o.next_at else o.lease_until end, coalesce(({_HELD_UNTIL}), ''))
+"""
+_CLAIMABLE = f"{_IS_NEXT} and {_READY_AT} <= :now"
 _OURS = "id = ? and lease_owner = ? and state = 'sending'"
 _LET_GO = "lease_until = null, lease_owner = null"
 _COLUMNS = (
@@ -196,7 +204,7 @@ def back_off(attempts: int, dice: random.Random) -> timedelta:
 
 
 def due_destinations(connection: sqlite3.Connection, now: datetime) -> list[str]:
-    """Destinations with a row that may be sent now, the one that waits longest first. Holds are not looked at."""
+    """Destinations with a row that may be sent now, the one that waits longest first."""
     found = connection.execute(
         f"select o.destination, min(o.id) as first from outbox as o where {_CLAIMABLE} "  # noqa: S608
         "group by o.destination order by first",
@@ -208,9 +216,7 @@ def due_destinations(connection: sqlite3.Connection, now: datetime) -> list[str]
 def next_due(connection: sqlite3.Connection) -> datetime | None:
     """When something may next be sent: in the past when it is due already; None when nothing waits."""
     found = connection.execute(
-        "select min(case o.state when 'pending' then o.next_at else o.lease_until end) as at from outbox as o "
-        "where o.state in ('pending', 'sending') and not exists (select 1 from outbox as earlier "
-        "where earlier.conversation = o.conversation and earlier.id < o.id and earlier.state in ('pending', 'sending'))"
+        f"select min({_READY_AT}) as at from outbox as o where {_IS_NEXT}"  # noqa: S608
     ).fetchone()
     return instant(found["at"])
 
@@ -277,7 +283,7 @@ def tidy(connection: sqlite3.Connection, before: datetime) -> int:
 
 
 def hold(connection: sqlite3.Connection, service: str, method: str, until: datetime) -> None:
-    """A service asked not to be called by a method for a while."""
+    """A service (`slack`, `webhook:chat`) asked not to be called for a while; `send` is the method that sends."""
     connection.execute(
         "insert into holds (service, method, until) values (?, ?, ?) "
         "on conflict (service, method) do update set until = max(until, excluded.until)",
@@ -288,7 +294,7 @@ def hold(connection: sqlite3.Connection, service: str, method: str, until: datet
 def held_until(
     connection: sqlite3.Connection, service: str, methods: Collection[str], now: datetime
 ) -> datetime | None:
-    """Until when none of the methods of a service may be called; None when they may."""
+    """Until when one of the methods of a service may not be called; None when all may."""
     found = connection.execute(
         "select method, until from holds where service = ? and until > ?", (service, moment(now))
     ).fetchall()

@@ -18,7 +18,7 @@ from slack_sdk.errors import SlackApiError
 
 from matokit_pipelines.delivery.slack_answers import FAILURES, outcome_of, said
 from matokit_pipelines.delivery.slack_payload import carries, metadata, payload
-from matokit_pipelines.delivery.transport import Delivered, Later, Lost, Outcome, Parcel
+from matokit_pipelines.delivery.transport import SEND, Delivered, Later, Lost, Outcome, Parcel
 
 # Slack's clock need not agree with ours
 CLOCKS_APART = timedelta(minutes=10)
@@ -37,7 +37,6 @@ class SlackBot:
     """One channel, by name or id. A ref is `<channel id>:<ts>`."""
 
     service = "slack"
-    method = "chat.postMessage"
     look_methods: tuple[str, ...] = ("conversations.history", "conversations.replies", "conversations.list")
     pace = 1.0  # about one message per second and channel: https://docs.slack.dev/apis/web-api/rate-limits
 
@@ -153,7 +152,7 @@ class SlackBot:
             return Delivered(f"{answer['channel']}:{answer['ts']}")
         except FAILURES as error:
             told = said(error)
-            return told if told in _THREAD_LOST else outcome_of(error, self.method)
+            return told if told in _THREAD_LOST else outcome_of(error, SEND)
 
     def follow(self, parcel: Parcel, ref: str | None) -> str | None:
         """Charts into the thread; a chart that is missing is no reason to tell anything twice."""

@@ -67,7 +67,7 @@ def answered(status: int, word: str | None, headers: Mapping[str, str], method: 
         return Later(f"Slack answered {word or status}", certain=False)
     if word is None:
         return Later(f"what answered {status} was not Slack; see slack.api_url and any proxy", certain=False)
-    return Later(f"Slack said {word}; {_TO_DO.get(word, 'see what it means in the documentation of ' + method)}")
+    return Later(f"Slack said {word}; {_TO_DO.get(word, 'see the errors of chat.postMessage in its documentation')}")
 
 
 def broken(error: BaseException) -> Later:

@@ -13,7 +13,7 @@ from slack_sdk.webhook import WebhookClient
 from matokit_pipelines.delivery.slack import QUIET
 from matokit_pipelines.delivery.slack_answers import FAILURES, answered, broken
 from matokit_pipelines.delivery.slack_payload import payload
-from matokit_pipelines.delivery.transport import Delivered, Outcome, Parcel, Plainly
+from matokit_pipelines.delivery.transport import SEND, Delivered, Outcome, Parcel, Plainly
 
 _LONGEST_WORD = 60
 
@@ -21,8 +21,7 @@ _LONGEST_WORD = 60
 class SlackWebhook(Plainly):
     """The channel of a webhook. The client raises nothing for a refusal, so its status is looked at."""
 
-    service = "slack webhook"
-    method = "webhook"
+    service = "slack"
     pace = 1.0
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -41,4 +40,4 @@ class SlackWebhook(Plainly):
             return Delivered()
         word = answer.body.strip()
         known = word if len(word) <= _LONGEST_WORD and word.replace("_", "").isalnum() else None
-        return answered(answer.status_code, known, dict(answer.headers), self.method)
+        return answered(answer.status_code, known, dict(answer.headers), SEND)

@@ -11,6 +11,7 @@ from matokit_pipelines.delivery.messages import Message
 
 # Slow services have often taken what they did not confirm in time; so long is waited before it is looked for.
 AFTER_A_TIME_OUT = 60.0
+SEND = "send"
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Delivered:
 @dataclass(frozen=True)
 class Later:
     """Not now. `wait`: seconds at least, as told or known. `certain`: this call delivered nothing. `answered`: the
-    service answered, which uses up a try. `method`: what is not to be called until then. `is_down`: no use to try
-    others to this destination now. `ref`: what is to be remembered."""
+    service answered, which uses up a try. `method`: what it asked not to be called by until then, `send` or one for
+    looking. `is_down`: no use to try others to this destination now. `ref`: what is to be remembered."""
 
     why: str
     wait: float = 0.0
@@ -83,12 +84,11 @@ Outcome = Delivered | Later | Refused | Lost
 class Transport(Protocol):
     """A way to one destination, for one thread. None of its methods raises for what a service does.
 
-    service: whose limits it shares; method, look_methods: what is called to send and to look. longest: seconds that
+    service: whose limits it shares, as in destinations; look_methods: what is called to look. longest: seconds that
     the longest step between two questions of `still_ours` takes. pace: seconds between two messages.
     """
 
     service: str
-    method: str
     look_methods: tuple[str, ...]
     longest: float
     pace: float
@@ -109,7 +109,6 @@ class Transport(Protocol):
 class Plainly:
     """The parts of a transport that most do without."""
 
-    method = "send"
     look_methods: tuple[str, ...] = ()
     longest = 60.0
     pace = 0.0

@@ -14,7 +14,7 @@ from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
 from apprise.common import OverflowMode
 
 from matokit_pipelines.delivery.escaping import one_line, uncalled
-from matokit_pipelines.delivery.transport import Delivered, Later, Outcome, Parcel, Plainly, Refused
+from matokit_pipelines.delivery.transport import SEND, Delivered, Later, Outcome, Parcel, Plainly, Refused
 
 _KINDS = {"critical": NotifyType.FAILURE, "warning": NotifyType.WARNING}
 _STATUS = re.compile(r"error=(\d{3})\b")
@@ -33,6 +33,9 @@ class _Discreet(logging.Filter):
         return record.name == "apprise" and record.levelno >= logging.WARNING
 
 
+# Nobody needs Apprise's own lines; what else listens to them gets them without addresses.
+logging.getLogger("apprise").propagate = False
+logging.getLogger("apprise").addHandler(logging.NullHandler())
 for _name in ("apprise", "urllib3.connectionpool", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(_Discreet())
 
@@ -40,11 +43,10 @@ for _name in ("apprise", "urllib3.connectionpool", "urllib3.util.retry"):
 class Webhook(Plainly):
     """One service."""
 
-    method = "notify"
     longest = _SECONDS  # Apprise waits 4 s for a connection and 4 s for an answer, unless the address says otherwise
 
     def __init__(self, name: str, url: str) -> None:
-        self.service = f"webhook {name}"
+        self.service = f"webhook:{name}"
         self._variable = f"MATOKIT_WEBHOOK_{name.upper()}"
         self._url = url
 
@@ -88,7 +90,7 @@ class Webhook(Plainly):
         if status in (400, 413, 422):
             return Refused(f"the service refused what the message holds ({status})", content=False)
         if status == 429:
-            return Later("the service asked to wait", wait=60.0, answered=False, method=self.method)
+            return Later("the service asked to wait", wait=60.0, answered=False, method=SEND)
         if status >= 500:
             return Later(f"the service answered {status}", certain=False)
         return Later(f"the service answered {status}; see {self._variable}")

@@ -22,7 +22,6 @@ from matokit_pipelines.simulator.wire import Answer, Asked, Listener, Request
 BOT_TOKEN = "xoxb-simulated-0000000000"  # noqa: S105 - opens nothing
 WEBHOOK_PATH = "/services/T00000000/B00000000/simulated"
 ALERTS = Channel("C0ALERTS00", "alerts")
-ALL_SCOPES = frozenset({"chat:write", "files:write", "channels:history", "channels:read"})
 ALL_SCOPES = frozenset({"chat:write", "files:write", "channels:history", "channels:read", "groups:read"})
 _WIRE = {"dropped_before": "dropped", "dropped_after": "dropped", "slow": "slow"}
 

@@ -123,7 +123,7 @@ def test_tokens_and_scopes(slack: SlackSimulator, client: WebClient) -> None:
     assert word(stranger.chat_postMessage, channel="#alerts", text="x") == "invalid_auth"
     assert word(WebClient(None, slack.api_url, retry_handlers=[]).auth_test) == "not_authed"
     slack.scopes = frozenset({"chat:write"})
-    client.chat_postMessage(channel="#alerts", text="x")
+    assert client.chat_postMessage(channel="#alerts", text="x").headers["X-OAuth-Scopes"] == "chat:write"
     assert word(client.conversations_history, channel=ALERTS.id) == "missing_scope"
     assert word(client.conversations_list) == "missing_scope"
     assert word(client.api_call, api_method="chat.unheard") == "unknown_method"

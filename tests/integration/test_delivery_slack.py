@@ -78,7 +78,9 @@ def test_two_waits_in_a_row_are_kept_for_all_channels(office: Office) -> None:
     slack.put_up("limited", "chat.postMessage")
     with state.opened(office.home) as connection:
         office.drain(limit=1)
-        told = outbox.held_until(connection, "slack", ("chat.postMessage",), office.clock.now())
+        told = outbox.held_until(connection, "slack", ("send",), office.clock.now())
+        assert outbox.due_destinations(connection, office.clock.now()) == []
+        assert outbox.next_due(connection) == told
     assert told is not None
     assert timedelta(seconds=29) < told - START <= timedelta(seconds=31)
     office.clock.advance(timedelta(seconds=20))
