@@ -118,3 +118,5 @@ create table holds (
     until text not null,
     primary key (service, method)
 ) strict;
+
+create index outbox_sent on outbox (destination, sent_at);
