@@ -45,13 +45,13 @@ def length(block: Block) -> int:
 
 def _body(story: Story) -> Iterator[Block]:
     sign = _SIGNS.get(story.tone, "")
-    headline = cut(slack_text(story.headline), HEADER - len(sign) - 1)
+    headline = f"{sign} {story.headline}".strip()
     if story.kind in ("firing", "digest", "past", "confirmed"):
-        yield {"type": "header", "text": _plain(f"{sign} {headline}".strip(), HEADER)}
-        if len(slack_text(story.headline)) > len(headline):
+        yield {"type": "header", "text": _plain(headline, HEADER)}
+        if len(slack_text(headline)) > HEADER:
             yield _section(_plain(story.headline))
     else:  # a reply in a thread needs no banner
-        yield _section(_plain(f"{sign} {story.headline}".strip()))
+        yield _section(_plain(headline))
     yield _context(story.over)
     for notice in story.notices:
         yield _section(_plain(f"\N{WARNING SIGN} {notice}"))
@@ -137,7 +137,16 @@ def _context(text: str) -> Block:
 
 
 def _plain(text: str, most: int = SECTION) -> dict[str, Any]:
-    return {"type": "plain_text", "text": cut(slack_text(text), most), "emoji": False}
+    return {"type": "plain_text", "text": _fitting(text, most), "emoji": False}
+
+
+def _fitting(text: str, most: int) -> str:
+    """Escaped, of at most `most` characters, never cut within an escape."""
+    room, shown = most, slack_text(cut(text, most))
+    while len(shown) > most:
+        room -= max(1, (len(shown) - most) // 5)
+        shown = slack_text(cut(text, room))
+    return shown
 
 
 def _markdown(text: str) -> dict[str, Any]:

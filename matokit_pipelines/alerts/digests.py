@@ -8,10 +8,11 @@ from __future__ import annotations
 from matokit_pipelines.alerts import surroundings, wording
 from matokit_pipelines.alerts.announcements import Announcement, Episode
 from matokit_pipelines.alerts.evidence import Evidence, Facts
+from matokit_pipelines.alerts.framing import gaps
 from matokit_pipelines.alerts.headlines import headline
 from matokit_pipelines.alerts.links import Links, is_web
 from matokit_pipelines.alerts.scopes import scope_key
-from matokit_pipelines.alerts.stories import LINES, REASONS, TABLES, gaps
+from matokit_pipelines.alerts.stories import LINES, REASONS, TABLES
 from matokit_pipelines.alerts.story_shapes import Line, Part, Story, Table, To
 from matokit_pipelines.alerts.verdicts import ALL
 from matokit_pipelines.alerts.wording import RULE_NAMES, many, name

@@ -110,9 +110,7 @@ def _slow(verdict: Verdict, links: Links, now: datetime) -> str:
     counted = f"{wording.count(failures)} of {many(n, 'first try', 'first tries')} failed"
     tries = f"{counted} ({percent(failures / n)})" if n else "no first tries"
     usual = usual_share(verdict)
-    return f"{_who(verdict)}{tries}{since}, " + (
-        UNKNOWN_USUAL if usual is None else f"usually {percent(usual)}"
-    )
+    return f"{_who(verdict)}{tries}{since}, " + (UNKNOWN_USUAL if usual is None else f"usually {percent(usual)}")
 
 
 def _silence(verdict: Verdict, links: Links, now: datetime) -> str:

@@ -1,27 +1,28 @@
 """Announcements as stories: which sentences, facts and tables each kind of message has, and in which order.
 
 The reader was woken: what fails comes first, with counts; nothing superfluous. Not here: a single sentence's words
-(headlines.py, surroundings.py), digests (digests.py), markup (composing.py, blocks.py).
+(headlines.py, surroundings.py), what frames every message (framing.py), digests (digests.py), markup (composing.py,
+blocks.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from matokit_pipelines.alerts import surroundings, wording
 from matokit_pipelines.alerts.announcements import Announcement, Episode
 from matokit_pipelines.alerts.evidence import Evidence, Facts
+from matokit_pipelines.alerts.framing import about, addresses, clock, footer, notices, over_line, subject_line, tone
 from matokit_pipelines.alerts.headlines import headline, points_apart
-from matokit_pipelines.alerts.links import Links, is_web
+from matokit_pipelines.alerts.links import Links
 from matokit_pipelines.alerts.scopes import scope_key, telling
-from matokit_pipelines.alerts.story_shapes import Fact, Line, Story, To
-from matokit_pipelines.alerts.verdicts import ALL, Verdict
+from matokit_pipelines.alerts.story_shapes import Fact, Line, Story
+from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.alerts.wording import RULE_NAMES, many, name, number, whole
 
 LINES = 10
-_SEVERITY = {"critical": "Critical", "warning": "Warning", "daily": "Daily"}
 # which tables a rule's message has, in their order
 TABLES = {
     "overall_success_rate": ("components", "systems"),
@@ -69,30 +70,27 @@ def joined(announcement: Announcement, evidence: Evidence, links: Links) -> Stor
     first = announcement.episodes[0]
     lines, more = _lines(announcement, links)
     several = len(announcement.episodes) > 1
-    sentence = f"Also failing: {_about(announcement)}" if several else f"Also: {lines[0].text}"
+    sentence = f"Also failing: {about(announcement)}" if several else f"Also: {lines[0].text}"
     return Story(
-        kind="joined", rule=first.rule, tone=_tone(first), over=_over(first), subject=_subject_line(first, sentence),
+        kind="joined", rule=first.rule, tone=tone(first), over=over_line(first), subject=subject_line(first, sentence),
         headline=sentence, lines=lines if several else (), more=more,
-        notices=_notices(announcement, evidence, links), facts=_facts(announcement, None, links)[:2],
-        links=_links(announcement, evidence, links), footer=_footer(announcement, links),
+        notices=notices(announcement, evidence, links), facts=_facts(announcement, None, links)[:2],
+        links=addresses(announcement, evidence, links), footer=footer(announcement, links),
     )  # fmt: skip
 
 
 def resolved(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
     """It is over: how long it lasted, how bad it was, how it is now, and why it counts as over."""
     first = announcement.episodes[0]
-    end = first.ended_at or announcement.complete_to
-    about = _about(announcement)
-    span = wording.lasting(end - first.started_at)
-    sentence = _END[first.end_reason or "recovered"].format(about=about, span=span)
+    reasons = list(dict.fromkeys(one.end_reason or "recovered" for one in announcement.episodes))
+    span = wording.lasting(_end(announcement) - _begin(announcement))
+    pattern = _END[reasons[0]] if len(reasons) == 1 else "Over after {span}: {about}"
+    sentence = pattern.format(about=about(announcement), span=span)
     facts = [
-        Fact(
-            "Lasted",
-            f"{span}, from {_clock(first.started_at, announcement, links)} to {_clock(end, announcement, links)}",
-        ),
+        Fact("Lasted", _lasted(announcement, links)),
         Fact("Worst", headline(first.worst, links, announcement.at)),
         Fact("At present", _present(first, announcement, links)),
-        Fact("Reason", REASONS[first.end_reason or "recovered"]),
+        Fact("Reason", "; ".join(REASONS[reason] for reason in reasons)),
     ]
     return _over_story(announcement, evidence, links, sentence, facts)
 
@@ -100,21 +98,32 @@ def resolved(announcement: Announcement, evidence: Evidence, links: Links) -> St
 def past(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
     """It began and ended before anybody could be told: one message for both."""
     first = announcement.episodes[0]
-    end = first.ended_at or announcement.complete_to
-    span = wording.lasting(end - first.started_at)
     sentence = f"Over already: {headline(first.worst, links, announcement.at)}"
-    found = _clock(first.detected_at, announcement, links)
+    if len(announcement.episodes) > 1:
+        sentence = f"Over already: {about(announcement)}"
+    found = clock(first.detected_at, announcement, links)
     why = "the data arrived late" if first.is_late else "nobody could be told before"
     facts = [
-        Fact(
-            "Lasted",
-            f"{span}, from {_clock(first.started_at, announcement, links)} to {_clock(end, announcement, links)}",
-        ),
+        Fact("Lasted", _lasted(announcement, links)),
         Fact("Found", f"{found}: {why}"),
         Fact("At present", _present(first, announcement, links)),
         Fact("Reason", REASONS[first.end_reason or "recovered"]),
     ]
     return _over_story(announcement, evidence, links, sentence, facts)
+
+
+def _begin(announcement: Announcement) -> datetime:
+    return min(one.started_at for one in announcement.episodes)
+
+
+def _end(announcement: Announcement) -> datetime:
+    return max(one.ended_at or announcement.complete_to for one in announcement.episodes)
+
+
+def _lasted(announcement: Announcement, links: Links) -> str:
+    begin, end = _begin(announcement), _end(announcement)
+    begun, ended = (clock(at, announcement, links) for at in (begin, end))
+    return f"{wording.lasting(end - begin)}, from {begun} to {ended}"
 
 
 _END = {
@@ -134,15 +143,15 @@ def _told(announcement: Announcement, evidence: Evidence, links: Links, sentence
     lines, more = _lines(announcement, links) if several else ((), "")
     with_events = facts is not None and facts.total is not None
     return Story(
-        kind=announcement.kind, rule=first.rule, tone=_tone(first), over=_over(first),
-        subject=_subject_line(first, sentence), headline=sentence, lead=lead,
-        notices=_notices(announcement, evidence, links),
+        kind=announcement.kind, rule=first.rule, tone=tone(first), over=over_line(first),
+        subject=subject_line(first, sentence), headline=sentence, lead=lead,
+        notices=notices(announcement, evidence, links),
         look=surroundings.look_first(facts, links, now) if facts and with_events else _look_without(first, evidence),
         facts=_facts(announcement, facts, links), lines=lines, more=more,
         tables=surroundings.tables(facts, _tables(announcement)) if facts else {},
         changes=surroundings.changes(facts, links, now) if facts and with_events else (),
         ci=surroundings.in_ci(facts) if facts and with_events and announcement.kind != "reminder" else (),
-        links=_links(announcement, evidence, links), footer=_footer(announcement, links),
+        links=addresses(announcement, evidence, links), footer=footer(announcement, links),
         rule_settings=getattr(links.alerts.rules, first.rule, None),
     )  # fmt: skip
 
@@ -152,13 +161,20 @@ def _over_story(
 ) -> Story:
     first = announcement.episodes[0]
     several = len(announcement.episodes) > 1
-    lines, more = _lines(announcement, links) if several else ((), "")
-    lead = ("Data that came later changed a figure that was told before.",) if first.corrected else ()
+    lines, more = _ended_lines(announcement, links) if several else ((), "")
+    if several:  # each line says its own
+        facts = [fact for fact in facts if fact.label not in ("Worst", "At present")]
+    lead = (
+        ("Data that came later changed a figure that was told before.",)
+        if any(one.corrected for one in announcement.episodes)
+        else ()
+    )
+    is_well = first.end_reason == "recovered"
     return Story(
-        kind=announcement.kind, rule=first.rule, tone="over" if first.end_reason == "recovered" else "note",
-        over=_over(first, "Over" if first.end_reason == "recovered" else "Closed"), subject=sentence, headline=sentence,
-        lead=lead, notices=_notices(announcement, evidence, links), facts=tuple(facts), lines=lines, more=more,
-        links=_links(announcement, evidence, links), footer=_footer(announcement, links),
+        kind=announcement.kind, rule=first.rule, tone="over" if is_well else "note",
+        over=over_line(first, "Over" if is_well else "Closed"), subject=sentence, headline=sentence,
+        lead=lead, notices=notices(announcement, evidence, links), facts=tuple(facts), lines=lines, more=more,
+        links=addresses(announcement, evidence, links), footer=footer(announcement, links),
     )  # fmt: skip
 
 
@@ -177,6 +193,18 @@ def _lines(announcement: Announcement, links: Links) -> tuple[tuple[Line, ...], 
     """Ten subjects with their own sentences, worst first, and how many more there are."""
     shown, left = announcement.episodes[:LINES], len(announcement.episodes) - LINES
     lines = tuple(Line(_of(one, announcement, links)) for one in shown)
+    return lines, f"and {wording.count(left)} more" if left > 0 else ""
+
+
+def _ended_lines(announcement: Announcement, links: Links) -> tuple[tuple[Line, ...], str]:
+    """Of each subject its worst and how it is now."""
+    shown, left = announcement.episodes[:LINES], len(announcement.episodes) - LINES
+    lines = tuple(
+        Line(
+            headline(one.worst, links, announcement.at), (f"Now: {_present(one, announcement, links, is_named=False)}",)
+        )
+        for one in shown
+    )
     return lines, f"and {wording.count(left)} more" if left > 0 else ""
 
 
@@ -199,11 +227,11 @@ def _facts(announcement: Announcement, facts: Facts | None, links: Links) -> tup
     """Since when, on how many machines, how unlikely, up to when the data go."""
     first = announcement.episodes[0]
     verdict = telling(announcement, first)
-    since = _clock(first.began_at or first.started_at, announcement, links)
+    since = clock(first.began_at or first.started_at, announcement, links)
     if first.began_at and first.began_at < first.started_at:
-        since = f"about {since}, told apart from chance at {_clock(first.started_at, announcement, links)}"
+        since = f"about {since}, told apart from chance at {clock(first.started_at, announcement, links)}"
     if first.is_late:
-        since += f"; found {_clock(first.detected_at, announcement, links)}, data arrived late"
+        since += f"; found {clock(first.detected_at, announcement, links)}, data arrived late"
     shown = [Fact("Since", since)]
     if first.rule == "arch_gap":
         last = wording.day(verdict.at - timedelta(hours=12), links.zone)
@@ -214,7 +242,7 @@ def _facts(announcement: Announcement, facts: Facts | None, links: Links) -> tup
     if announcement.kind != "reminder" and (odds := _odds(_judged(first, verdict), links)):
         shown.append(Fact("How unlikely", f"the worst {odds}" if several else odds))
     if first.rule != "data_stale":  # that one says it in its first sentence
-        shown.append(Fact("Data complete to", _clock(announcement.complete_to, announcement, links)))
+        shown.append(Fact("Data complete to", clock(announcement.complete_to, announcement, links)))
     return tuple(shown)
 
 
@@ -263,40 +291,6 @@ def _odds(verdict: Verdict, links: Links) -> str:
     return "too little is known of before to say" if value is None else wording.chance(value, verdict.rule)
 
 
-def _notices(announcement: Announcement, evidence: Evidence, links: Links) -> tuple[str, ...]:
-    """What must be known to read the numbers."""
-    first, found = announcement.episodes[0], []
-    verdict = telling(announcement, first)
-    over = announcement.kind in ("resolved", "past")
-    if first.is_provisional and announcement.kind != "confirmed" and not over:
-        found.append("Provisional: from events of the last hour that are not complete; complete data follow.")
-    if verdict.inputs.get("guard") == "off" and verdict.rule != "data_stale" and not over:
-        found.append("Raw rule only: the guard is switched off, so this may be chance.")
-    if verdict.inputs.get("shared_key") and not over:
-        found.append(
-            "One key holds over 30 % of a week's events, so machines cannot be told apart: half the events were "
-            "judged in place of first tries."
-        )
-    found += gaps(announcement, evidence, links)
-    return tuple(found)
-
-
-def gaps(announcement: Announcement, evidence: Evidence, links: Links) -> list[str]:
-    """What the data do not hold, source by source, and what could not be looked up."""
-    found = [wording.sentence(caveat) for caveat in announcement.caveats]
-    for source, window in evidence.troubled[:3]:
-        begin, end = (_clock(edge, announcement, links) for edge in (window.start, window.end))
-        found.append(f"Incomplete: source {name(source)} did not give all events from {begin} to {end}.")
-    if len(evidence.troubled) > 3:
-        found.append(f"{many(len(evidence.troubled) - 3, 'more stretch', 'more stretches')} are incomplete.")
-    for one in evidence.sources:
-        if one.withheld:
-            found.append(f"Source {name(one.name)} withheld {many(one.withheld, 'event')} of these days.")
-    if evidence.unread:
-        found.append("What surrounds it could not be read; `matokit alerts why` says more.")
-    return found
-
-
 def _look_without(episode: Episode, evidence: Evidence) -> tuple[str, ...]:
     """Where to begin when there are no events to look into."""
     errors = [one for one in evidence.sources if one.error]
@@ -310,67 +304,7 @@ def _look_without(episode: Episode, evidence: Evidence) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _present(episode: Episode, announcement: Announcement, links: Links) -> str:
+def _present(episode: Episode, announcement: Announcement, links: Links, *, is_named: bool = True) -> str:
     if episode.end_reason == "no_longer_measurable" or episode.last.state != "ok":
         return "not known, no events"
-    return headline(episode.last, links, announcement.at)
-
-
-def _links(announcement: Announcement, evidence: Evidence, links: Links) -> tuple[To, ...]:
-    rule = announcement.episodes[0].rule
-    found = [To("Runbook", links.runbook(rule), is_web(links.runbook(rule)))]
-    if page := links.dashboard(rule):
-        found.append(To("Dashboard", page, True))
-    facts = evidence.facts.get(scope_key(announcement, announcement.episodes[0]))
-    for commit in facts.commits[:1] if facts else ():
-        if url := links.compare(commit.previous, commit.sha):
-            found.append(To(f"Changes in {commit.sha}", url, True))
-    return tuple(found)
-
-
-def _footer(announcement: Announcement, links: Links) -> tuple[str, ...]:
-    first = announcement.episodes[0]
-    return (
-        f"Rule {first.rule} on {first.environment} events, sent {_clock(announcement.at, announcement, links)}.",
-        f"Why: matokit alerts why {first.rule}" + ("" if first.subject == ALL else f" {_quoted(name(first.subject))}"),
-    )
-
-
-def _quoted(text: str) -> str:
-    """A name as one word of a shell."""
-    return (
-        text
-        if text.replace("_", "").replace("-", "").isalnum() and text.isascii()
-        else "'" + text.replace("'", "’") + "'"
-    )
-
-
-def _clock(at: Any, announcement: Announcement, links: Links) -> str:
-    return wording.clock(at, links.zone, announcement.at)
-
-
-def _tone(episode: Episode) -> str:
-    return "critical" if episode.severity == "critical" else "warning"
-
-
-def _over(episode: Episode, state: str = "") -> str:
-    """The line above the headline: how grave (or that it is over), the rule, the environment."""
-    provisional = ", provisional" if episode.is_provisional and not state else ""
-    word = state or _SEVERITY.get(episode.severity, "Warning")
-    return f"{word}{provisional} · {RULE_NAMES.get(episode.rule, episode.rule)} · {episode.environment}"
-
-
-def _subject_line(episode: Episode, sentence: str) -> str:
-    severity = _SEVERITY.get(episode.severity, "Warning")
-    return f"{severity}{' (provisional)' if episode.is_provisional else ''}: {sentence}"
-
-
-def _about(announcement: Announcement) -> str:
-    """What an announcement is about, without numbers: subjects, then the rules."""
-    episodes = announcement.episodes
-    rules = ", ".join(dict.fromkeys(RULE_NAMES.get(one.rule, one.rule) for one in episodes))
-    subjects = list(dict.fromkeys(name(one.subject) for one in episodes if one.subject != ALL))
-    if not subjects:
-        return rules
-    left = f" and {wording.count(len(subjects) - 3)} more" if len(subjects) > 3 else ""
-    return f"{', '.join(subjects[:3])}{left} ({rules})"
+    return headline(episode.last, links, announcement.at, is_named=is_named)
