@@ -6,13 +6,14 @@ warehouse/event_log.py from the warehouse, equally. Not here: the rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from matokit_pipelines.statistics import Counted
 from matokit_pipelines.warehouse.event_columns import (
     NONE,
     Bools,
@@ -20,6 +21,7 @@ from matokit_pipelines.warehouse.event_columns import (
     Deployment,
     Events,
     Ints,
+    Seen,
     Tries,
     day_number,
     day_of,
@@ -42,8 +44,24 @@ class History(Protocol):
     def between(self, start: int, end: int, component: str | None = None) -> Events:
         """At least all events of `[start, end)`, of `component` where one is named; may hold others as well."""
 
-    def deployments(self, after: int, until: int) -> list[Deployment]:
-        """Commits first seen in `[after, until)`, in order of their first events."""
+    def units(
+        self, start: int, end: int, component: str | None = None, *, is_shared: bool = False
+    ) -> dict[str, Counted]:
+        """Units of `[start, end)` by component: first events of a machine and component; all, where keys are not
+        machines."""
+
+    def of_commits(self, commits: Collection[str], start: int, end: int) -> Events:
+        """The events of these commits in `[start, end)`, and no others."""
+
+    def counts_of_commit(self, commit: str, start: int, end: int) -> tuple[int, int]:
+        """(events, failures) of a commit in `[start, end)`."""
+
+    def busiest_machine(self, start: int, end: int) -> tuple[int, int]:
+        """Events of `[start, end)`, and how many of them the machine with most of them has at most."""
+
+    def deployments(self, after: int, until: int, reach: int) -> list[Deployment]:
+        """Commits first seen in `[after, until)`, in order of their first events, each with the commits before it that
+        were seen in the `reach` before."""
 
     def first_tries(
         self, first_day: date, last_day: date, zone: ZoneInfo, components: Sequence[str], *, is_shared: bool = False
@@ -80,7 +98,7 @@ class LoadedHistory:
         self.events = events
         self._days: dict[str, Ints] = {}
         self._firsts: dict[str, Bools] = {}
-        self._seen: list[tuple[int, str]] | None = None
+        self._seen: list[Seen] | None = None
 
     def first(self) -> int | None:
         return int(self.events.ts[0]) if len(self.events) else None
@@ -95,10 +113,26 @@ class LoadedHistory:
         names = self.events.components
         return self.events.of_component(names.index(component)) if component in names else Events.none()
 
-    def deployments(self, after: int, until: int) -> list[Deployment]:
+    def units(
+        self, start: int, end: int, component: str | None = None, *, is_shared: bool = False
+    ) -> dict[str, Counted]:
+        return self.between(start, end, component).units(start, end, is_shared=is_shared)
+
+    def of_commits(self, commits: Collection[str], start: int, end: int) -> Events:
+        return self.events.taken(self.events.window(start, end)).of_commits(commits)
+
+    def counts_of_commit(self, commit: str, start: int, end: int) -> tuple[int, int]:
+        events = self.of_commits([commit], start, end)
+        return len(events), int(np.count_nonzero(events.failed))
+
+    def busiest_machine(self, start: int, end: int) -> tuple[int, int]:
+        window = self.events.window(start, end)
+        return window.stop - window.start, self.events.busiest_machine
+
+    def deployments(self, after: int, until: int, reach: int) -> list[Deployment]:
         if self._seen is None:
-            self._seen = _first_seen(self.events)
-        return deployments_of(self._seen, after, until)
+            self._seen = _seen(self.events)
+        return deployments_of(self._seen, after, until, reach)
 
     def first_tries(
         self, first_day: date, last_day: date, zone: ZoneInfo, components: Sequence[str], *, is_shared: bool = False
@@ -139,10 +173,13 @@ class LoadedHistory:
         return self._firsts[zone.key]
 
 
-def _first_seen(events: Events) -> list[tuple[int, str]]:
-    """(first event, commit), in order."""
+def _seen(events: Events) -> list[Seen]:
+    """When each valid commit was seen first and last, in order."""
     valid = np.flatnonzero(events.commit != NONE)
-    codes, places = np.unique(events.commit[valid], return_index=True)
-    return sorted(
-        (int(events.ts[valid[place]]), events.commits[code]) for code, place in zip(codes, places, strict=True)
-    )
+    codes, firsts = np.unique(events.commit[valid], return_index=True)
+    _, lasts = np.unique(events.commit[valid][::-1], return_index=True)
+    found = [
+        Seen(int(events.ts[valid[first]]), events.commits[code], int(events.ts[valid[len(valid) - 1 - last]]))
+        for code, first, last in zip(codes, firsts, lasts, strict=True)
+    ]
+    return sorted(found, key=lambda seen: (seen.first, seen.commit))

@@ -43,48 +43,17 @@ class Context:
         """Whether one machine key holds more than 30 % of the week before `tick`: keys are not machines then."""
         known = self.shared.get(tick)
         if known is None:
-            known = self.shared[tick] = is_shared(self.history.between(tick - SHARED_WEEK, tick), tick)
+            known = self.shared[tick] = _is_shared(self.history, tick)
         return known
 
 
-def is_shared(events: Events, tick: int) -> bool:
-    """`Context.is_shared` over events that hold the week."""
-    week = events.window(tick - SHARED_WEEK, tick)
-    count = week.stop - week.start
-    if count < JUDGED_FROM or 10 * events.busiest_machine <= SHARED_TENTHS * count:
+def _is_shared(history: History, tick: int) -> bool:
+    start = tick - SHARED_WEEK
+    count, at_most = history.busiest_machine(start, tick)
+    if count < JUDGED_FROM or 10 * at_most <= SHARED_TENTHS * count:
         return False
-    return 10 * events.taken(week).busiest_machine > SHARED_TENTHS * count
-
-
-def counted(events: Events, start: int, end: int, *, is_shared: bool) -> Counted:
-    """Units of `[start, end)` and those that failed."""
-    window = events.window(start, end)
-    failed = events.failed[window]
-    if is_shared:
-        return Counted(int(np.count_nonzero(failed)), len(failed))
-    is_unit = events.previous[window] < start
-    return Counted(int(np.count_nonzero(is_unit & failed)), int(np.count_nonzero(is_unit)))
-
-
-def counted_by_component(events: Events, start: int, end: int, *, is_shared: bool) -> dict[str, Counted]:
-    """The same for each component that has a unit."""
-    window = events.window(start, end)
-    component, failed = events.component[window], events.failed[window]
-    if not is_shared:
-        is_unit = events.previous[window] < start
-        component, failed = component[is_unit], failed[is_unit]
-    return by_part(component, failed, events.components)
-
-
-def by_part(
-    component: np.ndarray[tuple[int], np.dtype[np.int32]],
-    failed: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    names: tuple[str, ...],
-) -> dict[str, Counted]:
-    """Units by component, given the component of each and whether it failed."""
-    units = np.bincount(component, minlength=len(names))
-    failures = np.bincount(component[failed], minlength=len(names))
-    return {names[code]: Counted(int(failures[code]), int(units[code])) for code in np.flatnonzero(units).tolist()}
+    events = history.between(start, tick)
+    return 10 * events.taken(events.window(start, tick)).busiest_machine > SHARED_TENTHS * count
 
 
 def total(parts: Mapping[str, Counted]) -> Counted:

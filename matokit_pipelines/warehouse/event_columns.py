@@ -6,7 +6,7 @@ counts (alerts/rules).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matokit_pipelines.statistics import Counted
 from matokit_pipelines.windows import ONE_DAY, each_day, local_date, start_of_day
 
 Ints = NDArray[np.int64]
@@ -32,7 +33,7 @@ _SPREAD, _SPREAD_OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4
 
 @dataclass(frozen=True)
 class Events:
-    """Columns of equal length, ascending in `ts`; events of the same instant are in the order of the table.
+    """Columns of equal length, ascending in `ts`; of the same instant, successes stand first.
 
     ts: microseconds. failed. component, architecture: codes, places in the names. commit: the same, or -1 without a
     valid commit. machine: identity of the machine; an event without one has an identity of its own.
@@ -62,7 +63,7 @@ class Events:
         commit: ArrayLike,
         commits: Sequence[str],
     ) -> Events:
-        """Events in any order; those of the same instant keep theirs. ValueError when lengths differ."""
+        """Events in any order; of the same instant, successes stand first. ValueError when lengths differ."""
         times = np.asarray(ts, dtype=np.int64)
         columns = (
             np.asarray(failed, dtype=np.bool_), np.asarray(component, dtype=np.int32),
@@ -71,9 +72,10 @@ class Events:
         )  # fmt: skip
         if any(column.shape != times.shape or column.ndim != 1 for column in columns):
             raise ValueError("columns of events differ in length")
-        order = np.argsort(times, kind="stable")
-        if (order[1:] > order[:-1]).all():  # in order already
+        is_before = (times[1:] > times[:-1]) | ((times[1:] == times[:-1]) & (columns[0][1:] >= columns[0][:-1]))
+        if is_before.all():  # in order already
             return cls(times, *columns, tuple(components), tuple(architectures), tuple(commits))
+        order = np.lexsort((columns[0], times))
         return cls(
             times[order], *(column[order] for column in columns), tuple(components), tuple(architectures),
             tuple(commits),
@@ -176,6 +178,29 @@ class Events:
         last = np.searchsorted(keys, codes * span + np.clip(ends - base, 0, span - 1))
         return last - first, failures[last] - failures[first]
 
+    def units(self, start: int, end: int, *, is_shared: bool = False) -> dict[str, Counted]:
+        """Units of `[start, end)` and those that failed, of each component that has one.
+
+        A unit is the first event of a machine and component in the window; `is_shared`, where keys are not machines,
+        an event. For events that hold the whole window.
+        """
+        window = self.window(start, end)
+        component, failed = self.component[window], self.failed[window]
+        if not is_shared:
+            is_unit = self.previous[window] < start
+            component, failed = component[is_unit], failed[is_unit]
+        units = np.bincount(component, minlength=len(self.components))
+        failures = np.bincount(component[failed], minlength=len(self.components))
+        return {
+            self.components[code]: Counted(int(failures[code]), int(units[code]))
+            for code in np.flatnonzero(units).tolist()
+        }
+
+    def of_commits(self, commits: Collection[str]) -> Events:
+        """The events of these commits, in order; what came before at the same machine is that of these commits too."""
+        codes = [code for code, name in enumerate(self.commits) if name in commits]
+        return self.taken(np.isin(self.commit, codes))
+
     @cached_property
     def busiest_machine(self) -> int:
         """Events of the machine that has most of them."""
@@ -187,14 +212,25 @@ class Events:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """When a commit was seen first and last."""
+
+    first: int
+    commit: str
+    last: int
+
+
+@dataclass(frozen=True)
 class Deployment:
-    """A valid commit with its first event; `earlier`: commits first seen before it, the newest first.
+    """A valid commit with its first event; `previous`: the commit first seen before it, None for the first of all;
+    `earlier`: that one and those before it, the newest first, as far as they were seen in the time looked at.
 
     Ties of the first event are settled by the commit's name, as in staging.commit_baselines.
     """
 
     commit: str
     first_seen: int
+    previous: str | None
     earlier: tuple[str, ...]
 
 
@@ -221,12 +257,18 @@ class DayCounts:
     components: tuple[str, ...]
 
 
-def deployments_of(seen: list[tuple[int, str]], after: int, until: int) -> list[Deployment]:
-    """The commits of `seen` (first event, commit; in order) first seen in `[after, until)`."""
+def deployments_of(seen: Sequence[Seen], after: int, until: int, reach: int) -> list[Deployment]:
+    """The commits of `seen` (in order of first events) first seen in `[after, until)`; earlier ones seen in the
+    `reach` before."""
     return [
-        Deployment(commit, first, tuple(name for _, name in reversed(seen[:place])))
-        for place, (first, commit) in enumerate(seen)
-        if after <= first < until
+        Deployment(
+            one.commit,
+            one.first,
+            seen[place - 1].commit if place else None,
+            tuple(other.commit for other in reversed(seen[:place]) if other.last >= one.first - reach),
+        )
+        for place, one in enumerate(seen)
+        if after <= one.first < until
     ]
 
 

@@ -6,7 +6,7 @@ LoadedLog (alerts/event_log.py) over the same events. Not here: what the rules m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
@@ -17,22 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matokit_pipelines import resources
+from matokit_pipelines.statistics import Counted
 from matokit_pipelines.warehouse.event_columns import (
     DAY,
     HOUR,
     DayCounts,
     Deployment,
     Events,
+    Seen,
     Tries,
     day_number,
     deployments_of,
     instant_of,
     microseconds,
 )
+from matokit_pipelines.windows import ONE_DAY
 
-AHEAD = 12 * HOUR  # read so much more than asked for, as neighbouring rules ask for a little more
+FIRST_LOOK = 30 * HOUR  # read so much more than asked for at first: most rules look at the last day
+FURTHER = 12 * HOUR  # and so much more when more is needed, as neighbouring rules ask for a little more again
 APART = 2 * DAY  # what lies further from all that was read is a piece of its own
 PIECES = 16  # pieces that are kept
+COUNTED_TIMES = 3  # so often something is counted by SQL; from then on the events are read, and counted here
 
 
 class WarehouseLog:
@@ -59,15 +64,16 @@ class WarehouseHistory:
         self._pieces: list[_Stretch] = []
         self._first: int | None = None
         self._knows_first = False
-        self._seen: list[tuple[int, str]] | None = None
+        self._seen: list[Seen] | None = None
+        self._asked: dict[str | None, int] = {}
 
     def first(self) -> int | None:
         if not self._knows_first:
-            self._first, self._knows_first = _moment(self._rows("first_event")[0][0]), True
+            self._first, self._knows_first = self._moment("first_event"), True
         return self._first
 
     def last_before(self, instant: int) -> int | None:
-        return _moment(self._rows("last_event", before_ts=instant_of(instant))[0][0])
+        return self._moment("last_event", before_ts=instant_of(instant))
 
     def between(self, start: int, end: int, component: str | None = None) -> Events:
         if component is not None:
@@ -78,35 +84,70 @@ class WarehouseHistory:
         for piece in self._pieces:
             if piece.holds(start, end):
                 return piece.events
-        if whole.is_read and (end < whole.start - APART or start > whole.end):
-            if end < whole.start:
-                return self._piece(start, end)
-            whole = _Stretch(0, 0, Events.none())
-        first = min(start - AHEAD, whole.start) if whole.is_read else start - HOUR
-        last = max(end, whole.end) if whole.is_read else end
-        self._whole = _Stretch(first, last, self._read(first, last, None))
+        if whole.is_read and end < whole.start - APART:
+            return self._piece(start, end)
+        if whole.is_read and start <= whole.end:
+            start, end = min(start - FURTHER, whole.start), max(end, whole.end)
+        else:
+            start -= FIRST_LOOK
+        self._whole = _Stretch(start, end, self._read(start, end))
         return self._whole.events
 
     def _piece(self, start: int, end: int) -> Events:
-        piece = _Stretch(start, end, self._read(start, end, None))
+        piece = _Stretch(start, end, self._read(start, end))
         self._pieces = [*self._pieces[1 - PIECES :], piece]
         return piece.events
 
     def _of_component(self, start: int, end: int, component: str) -> Events:
-        whole = self._whole
+        whole, part = self._whole, self._parts.get(component)
         if whole.holds(start, end):
             names = whole.events.components
             return whole.events.of_component(names.index(component)) if component in names else Events.none()
-        part = self._parts.get(component)
         if part is None or not part.holds(start, end):
             first, last = (min(start, part.start), max(end, part.end)) if part else (start, max(end, whole.end))
             part = self._parts[component] = _Stretch(first, last, self._read(first, last, component))
         return part.events
 
-    def deployments(self, after: int, until: int) -> list[Deployment]:
+    def units(
+        self, start: int, end: int, component: str | None = None, *, is_shared: bool = False
+    ) -> dict[str, Counted]:
+        part = self._parts.get(component) if component else None
+        is_read = self._whole.holds(start, end) or (part is not None and part.holds(start, end))
+        if is_read or is_shared or self._is_asked_often(component):
+            return self.between(start, end, component).units(start, end, is_shared=is_shared)
+        rows = self._rows("units", start_ts=instant_of(start), end_ts=instant_of(end), component=component)
+        return {name: Counted(failures, units) for name, units, failures in rows}
+
+    def of_commits(self, commits: Collection[str], start: int, end: int) -> Events:
+        if self._whole.holds(start, end):
+            events = self._whole.events
+            return events.taken(events.window(start, end)).of_commits(commits)
+        return self._read(start, end, commits=sorted(commits))
+
+    def counts_of_commit(self, commit: str, start: int, end: int) -> tuple[int, int]:
+        window = {"start_ts": instant_of(start), "end_ts": instant_of(end)}
+        events, failures = self._rows("counts_of_commit", commit=commit, **window)[0]
+        return int(events), int(failures)
+
+    def busiest_machine(self, start: int, end: int) -> tuple[int, int]:
+        if not self._whole.holds(start, end) and not self._is_asked_often("machines"):
+            window = (instant_of(start), instant_of(end))
+            days = {"first_day": (window[0] - ONE_DAY).date(), "last_day": (window[1] + ONE_DAY).date()}
+            events, at_most = self._rows("busiest_machine", start_ts=window[0], end_ts=window[1], **days)[0]
+            return int(events), int(at_most)
+        found = self.between(start, end)
+        part = found.window(start, end)
+        return part.stop - part.start, found.busiest_machine
+
+    def _is_asked_often(self, what: str | None) -> bool:
+        """Whether to read events, which serves all further questions, rather than to have them counted once more."""
+        self._asked[what] = self._asked.get(what, 0) + 1
+        return self._asked[what] > COUNTED_TIMES
+
+    def deployments(self, after: int, until: int, reach: int) -> list[Deployment]:
         if self._seen is None:
-            self._seen = [(microseconds(first), commit) for first, commit in self._rows("commits")]
-        return deployments_of(self._seen, after, until)
+            self._seen = [Seen(_at(first), commit, _at(last)) for first, commit, last in self._rows("commits")]
+        return deployments_of(self._seen, after, until, reach)
 
     def first_tries(
         self, first_day: date, last_day: date, zone: ZoneInfo, components: Sequence[str], *, is_shared: bool = False
@@ -134,16 +175,24 @@ class WarehouseHistory:
             failures[day - first, places[component]] = failed
         return DayCounts(first, units, failures, names)
 
-    def _read(self, start: int, end: int, component: str | None) -> Events:
+    def _read(self, start: int, end: int, component: str | None = None, commits: Sequence[str] = ()) -> Events:
+        """The events of `[start, end)`, of a component or of some commits where they are named."""
         window = {"start_ts": instant_of(start), "end_ts": instant_of(end), "component": component}
         named = self._rows("names", **window)
-        components, architectures, commits = (sorted({row[place] for row in named} - {None}) for place in range(3))
-        found = self._columns("events", components=components, architectures=architectures, commits=commits, **window)
+        components, architectures, shas = (sorted({row[place] for row in named} - {None}) for place in range(3))
+        found = self._columns(
+            "events", components=components, architectures=architectures, commits=shas, of_commits=list(commits),
+            **window,
+        )  # fmt: skip
         return Events.of(
             ts=found["ts"], failed=found["failed"], machine=found["machine"], component=found["component"],
             components=components, architecture=found["architecture"], architectures=architectures,
-            commit=found["commit"], commits=commits,
+            commit=found["commit"], commits=shas,
         )  # fmt: skip
+
+    def _moment(self, name: str, **parameters: Any) -> int | None:
+        value: datetime | None = self._rows(name, **parameters)[0][0]
+        return None if value is None else _at(value)
 
     def _rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
         query = _query(name)
@@ -170,8 +219,8 @@ class _Stretch:
         return self.is_read and self.start <= start and end <= self.end
 
 
-def _moment(value: datetime | None) -> int | None:
-    return None if value is None else microseconds(value.astimezone(UTC))
+def _at(value: datetime) -> int:
+    return microseconds(value.astimezone(UTC))
 
 
 @lru_cache(maxsize=16)

@@ -21,4 +21,4 @@ inner join components on components.component = event.component
 where event.counted
     and event.environment = $environment
     and event.event_date between $first_day and $last_day
-order by event.event_ts, event.source, event.site_id, event.event_id
+order by event.event_ts, failed, event.source, event.site_id, event.event_id

@@ -1,7 +1,8 @@
--- grain: commit_sha; when each valid commit was first seen in an environment, in order
+-- grain: commit_sha; when each valid commit was seen first and last in an environment, in order
 select
     min(first_ts) as first_ts,
-    commit_sha
+    commit_sha,
+    max(last_ts) as last_ts
 from staging.events_daily
 where counted
     and environment = $environment

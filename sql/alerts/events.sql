@@ -39,4 +39,5 @@ where event.counted
     and event.event_ts >= $start_ts
     and event.event_ts < $end_ts
     and ($component is null or event.component = $component)
-order by event.event_ts, event.source, event.site_id, event.event_id
+    and (len($of_commits) = 0 or list_contains($of_commits, event.commit_sha))
+order by event.event_ts, failed, event.source, event.site_id, event.event_id

@@ -96,8 +96,8 @@ def _ask(context: Context, rule: ArchGap, row: _Row, asked: Asked) -> None:
     start, end = _day_before(context, int(context.ticks[row.tick]))
     is_shared = context.is_shared(int(context.ticks[row.tick]))
     own, others = row.events.taken(row.own), row.events.taken(~row.own)
-    parts = guard.counted_by_component(own, start, end, is_shared=is_shared)
-    usual = guard.counted_by_component(others, start, end, is_shared=is_shared)
+    parts = own.units(start, end, is_shared=is_shared)
+    usual = others.units(start, end, is_shared=is_shared)
     now, baseline = guard.halved(guard.total(parts), is_shared=is_shared), guard.total(usual)
     failing = guard.failing_machines(own, start, end)
     if not guard.note_now(asked, failing, now, rule.guard.min_machines, is_shared=is_shared):

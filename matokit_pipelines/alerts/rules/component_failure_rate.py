@@ -36,11 +36,11 @@ def _ask(context: Context, rule: ComponentFailureRate, component: str, tick: int
     start, is_shared = tick - DAY, context.is_shared(tick)
     before = start - rule.baseline_days * DAY
     events = context.history.between(start, tick, component)
-    now = guard.halved(guard.counted(events, start, tick, is_shared=is_shared), is_shared=is_shared)
+    now = guard.halved(guard.total(events.units(start, tick, is_shared=is_shared)), is_shared=is_shared)
     failing = guard.failing_machines(events, start, tick)
     if not guard.note_now(asked, failing, now, rule.guard.min_machines, is_shared=is_shared):
         return
-    usual = guard.counted(context.history.between(before, start, component), before, start, is_shared=is_shared)
+    usual = guard.total(context.history.units(before, start, component, is_shared=is_shared))
     guard.note_baseline(asked, usual)
     has_baseline = usual.units >= rule.guard.min_units
     is_rare = has_baseline and guard.rarity(asked, now, usual)[0] < rule.guard.alpha

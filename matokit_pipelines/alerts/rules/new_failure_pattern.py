@@ -41,14 +41,13 @@ def findings(context: Context, rule: NewFailurePattern) -> Findings:
 def _ask(context: Context, rule: NewFailurePattern, component: str, tick: int, asked: Asked) -> None:
     start, is_shared = tick - rule.window_hours * HOUR, context.is_shared(tick)
     events = context.history.between(start, tick, component)
-    now = guard.halved(guard.counted(events, start, tick, is_shared=is_shared), is_shared=is_shared)
+    now = guard.halved(guard.total(events.units(start, tick, is_shared=is_shared)), is_shared=is_shared)
     failing = guard.failing_machines(events, start, tick)
     if not guard.note_now(asked, failing, now, rule.guard.min_machines, is_shared=is_shared):
         return
     baseline = Counted(0, 0)
     for length in _lengths(rule):
-        before = context.history.between(start - length, start, component)
-        baseline = guard.counted(before, start - length, start, is_shared=is_shared)
+        baseline = guard.total(context.history.units(start - length, start, component, is_shared=is_shared))
         if baseline.units >= ENOUGH:
             break
     guard.note_baseline(asked, baseline)

@@ -35,12 +35,12 @@ def _ask(context: Context, rule: OverallSuccessRate, tick: int, asked: Asked) ->
     start = tick - rule.window_hours * HOUR
     before = start - rule.baseline_days * DAY
     events, is_shared = context.history.between(start, tick), context.is_shared(tick)
-    parts = guard.counted_by_component(events, start, tick, is_shared=is_shared)
+    parts = events.units(start, tick, is_shared=is_shared)
     now = guard.halved(guard.total(parts), is_shared=is_shared)
     failing = guard.failing_machines(events, start, tick)
     if not guard.note_now(asked, failing, now, rule.guard.min_machines, is_shared=is_shared):
         return
-    usual = guard.counted_by_component(context.history.between(before, start), before, start, is_shared=is_shared)
+    usual = context.history.units(before, start, is_shared=is_shared)
     baseline = guard.total(usual)
     guard.note_baseline(asked, baseline)
     is_rare = False

@@ -61,14 +61,15 @@ def _counts(events: Events, parts: Rows, starts: Ints, ends: Ints, of_all: int) 
 
 def _ask(context: Context, rule: SuccessDrop7d, component: str | None, tick: int, asked: Asked) -> None:
     start, is_shared = tick - DAY, context.is_shared(tick)
-    parts = _units(context, component, start, tick)
+    events = context.history.between(start, tick, component)
+    parts = events.units(start, tick, is_shared=is_shared)
     now = guard.halved(guard.total(parts), is_shared=is_shared)
-    failing = guard.failing_machines(context.history.between(start, tick, component), start, tick)
+    failing = guard.failing_machines(events, start, tick)
     if not guard.note_now(asked, failing, now, rule.guard.min_machines, is_shared=is_shared):
         return
     usual: Mapping[str, Counted] = {}
     for days in (rule.before_days, rule.baseline_days):
-        usual = _units(context, component, start - days * DAY, start, tick)
+        usual = context.history.units(start - days * DAY, start, component, is_shared=is_shared)
         if guard.total(usual).units >= rule.guard.min_units:
             break
     baseline = guard.total(usual)
@@ -76,12 +77,3 @@ def _ask(context: Context, rule: SuccessDrop7d, component: str | None, tick: int
     if asked.need(baseline.units >= rule.guard.min_units, "baseline"):
         sides = (parts, usual) if component is None else None
         asked.need(guard.rarity(asked, now, baseline, sides)[0] < rule.guard.alpha, "chance")
-
-
-def _units(
-    context: Context, component: str | None, start: int, end: int, tick: int | None = None
-) -> dict[str, Counted]:
-    """Units by component; `tick`: at which it is asked, where that is not `end`."""
-    events = context.history.between(start, end, component)
-    is_shared = context.is_shared(end if tick is None else tick)
-    return guard.counted_by_component(events, start, end, is_shared=is_shared)
