@@ -129,13 +129,13 @@ def ask_again(connection: sqlite3.Connection, now: datetime) -> None:
 
 def every(connection: sqlite3.Connection, *, over_since: datetime | None = None) -> list[Silence]:
     """The silences, oldest first; with `over_since` without those that were over by then."""
-    rows = connection.execute(f"select {_COLUMNS} from silences order by id").fetchall()
+    rows = connection.execute(f"select {_COLUMNS} from silences order by id").fetchall()  # noqa: S608
     found = [_silence(row) for row in rows]
     return found if over_since is None else [silence for silence in found if silence.until > over_since]
 
 
 def _only(connection: sqlite3.Connection, number: int) -> Silence:
-    row = connection.execute(f"select {_COLUMNS} from silences where id = ?", [number]).fetchone()
+    row = connection.execute(f"select {_COLUMNS} from silences where id = ?", [number]).fetchone()  # noqa: S608
     if row is None:
         raise SettingsError(f"There is no silence {number}; `matokit alerts list` shows those there are.")
     return _silence(row)

@@ -143,16 +143,18 @@ def trace(
             at = ticks.next(at) if ticks.is_daily else deadline(instance, verdict, timing)
         if not ticks.is_daily:
             instance = _taken(instance, run.newest or verdict, run.last, timing, changes, now, severity, is_late)
-        instance = _with_worst(instance, run)
+        instance = _with_worst(instance, run, changes)
     return Traced(instance, changes)
 
 
-def _with_worst(instance: Instance, run: Run) -> Instance:
+def _with_worst(instance: Instance, run: Run, changes: list[Change]) -> Instance:
     """The worst of a run, where its evaluations are not looked at one by one."""
     episode = instance.episode
     if episode is None or run.worst is None or not run.worst.raw or badness(run.worst) <= badness(episode.worst):
         return instance
-    return replace(instance, episode=replace(episode, worst=run.worst))
+    worse = replace(instance, episode=replace(episode, worst=run.worst))
+    changes.append(Change(run.last, Step(worse)))
+    return worse
 
 
 def _taken(
@@ -160,10 +162,18 @@ def _taken(
     severity: str, is_late: bool,
 ) -> Instance:  # fmt: skip
     taken = step(instance, verdict, timing, now=now or at, severity=severity, at=at, is_late=is_late)
-    was, is_ = instance, taken.instance
-    if taken.started or taken.ended or (was.phase, was.is_measured) != (is_.phase, is_.is_measured):
+    if taken.started or taken.ended or _tells_more(instance, taken.instance):
         changes.append(Change(at, taken))
-    return is_
+    return taken.instance
+
+
+def _tells_more(was: Instance, now: Instance) -> bool:
+    """Whether a message made now would differ from one made before."""
+    if (was.phase, was.is_measured) != (now.phase, now.is_measured):
+        return True
+    if was.episode is None or now.episode is None:
+        return False
+    return (was.episode.last.inputs, was.episode.worst) != (now.episode.last.inputs, now.episode.worst)
 
 
 def _stretches(
