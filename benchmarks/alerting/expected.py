@@ -51,7 +51,10 @@ class Caught:
 
 @dataclass(frozen=True)
 class Detection:
-    """Which rule is to catch which change within how many hours, and what was found: (raw, guarded) by volume."""
+    """Which rule is to catch which change within how many hours, and what was found: (raw, guarded) by volume.
+
+    Nothing is expected at a volume that is not among them.
+    """
 
     change: str
     rule: str
@@ -114,6 +117,7 @@ DETECTIONS = (
             5_000: (Caught(100, 0.2), Caught(100, 0.2)),
         },
     ),
+    Detection("commit_among_others", "commit_regression", 24, {}),
     Detection(
         "outage",
         "overall_success_rate",

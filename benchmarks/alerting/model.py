@@ -26,7 +26,9 @@ COMMIT_EVERY_DAYS, OLD_COPY, OLD_COPY_HOURS = 3.0, 0.15, 12.0
 OVERALL = 0.966
 COMPONENT, COMPONENT_FROM, COMPONENT_TO = "packages", 0.97, 0.70
 COMMIT_POINTS, ARCHITECTURE_POINTS, OUTAGE_SHARE, OUTAGE_HOURS = 0.12, 0.20, 0.35, 4.0
-CHANGES = ("component", "commit", "outage", "architecture")
+CHANGES = ("component", "commit", "commit_among_others", "outage", "architecture")
+COMMITS = ("commit", "commit_among_others")
+COMMIT_ALONE_HOURS = 24.0  # before and after the bad commit, nothing else is published
 MICROSECONDS = 1_000_000
 
 
@@ -35,7 +37,7 @@ class Events:
     """Counted events in order of time, one entry an event.
 
     ts: microseconds since 1970 (UTC). component, architecture, system: rows of the lists above. commit: number, in
-    order of publication. machine: number.
+    order of publication; bad_commit: the one that was planted. machine: number.
     """
 
     ts: Ints
@@ -45,6 +47,7 @@ class Events:
     system: Ints
     commit: Ints
     machine: Ints
+    bad_commit: int | None = None
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -52,7 +55,11 @@ class Events:
 
 @dataclass(frozen=True)
 class Planted:
-    """A change that begins at `start`: one of CHANGES. The bad commit is the one published then."""
+    """A change that begins at `start`: one of CHANGES. The bad commit is the one published then.
+
+    commit: no other is published in the day before and after it; commit_among_others: as often as usual, so some
+    replace it within the hour.
+    """
 
     kind: str
     start: datetime
@@ -69,9 +76,10 @@ def simulated(per_day: float, start: datetime, end: datetime, seed: int | list[i
     commit = np.maximum(np.searchsorted(published, begun - lag, side="right") - 1, 0)
     architecture = (rng.random(len(begun)) < X86_SHARE).astype(np.int64)
     system = rng.choice(len(SYSTEMS), size=len(begun), p=SYSTEM_SHARES)
-    touched = np.ones(len(begun), dtype=bool)
-    if planted is not None and planted.kind == "commit":
-        touched = commit == int(np.searchsorted(published, planted.start.timestamp()))
+    touched, bad = np.ones(len(begun), dtype=bool), None
+    if planted is not None and planted.kind in COMMITS:
+        bad = int(np.searchsorted(published, planted.start.timestamp()))
+        touched = commit == bad
     elif planted is not None and planted.kind == "architecture":
         touched = architecture == ARCHITECTURES.index("x86_64")
     elif planted is not None and planted.kind == "component":
@@ -90,6 +98,7 @@ def simulated(per_day: float, start: datetime, end: datetime, seed: int | list[i
         system=system[who],
         commit=commit[who],
         machine=who,
+        bad_commit=bad,
     )
 
 
@@ -115,8 +124,11 @@ def _publications(start: datetime, end: datetime, planted: Planted | None, rng: 
     gaps = rng.exponential(COMMIT_EVERY_DAYS * 86_400, size=int(days) + 30)
     since = start.timestamp() - 86_400 + np.concatenate([[0.0], np.cumsum(gaps)])
     since = since[since < end.timestamp()]
-    if planted is not None and planted.kind == "commit":
-        since = np.sort(np.append(since, planted.start.timestamp()))
+    if planted is not None and planted.kind in COMMITS:
+        moment = planted.start.timestamp()
+        if planted.kind == "commit":
+            since = since[(np.abs(since - moment) > COMMIT_ALONE_HOURS * 3600) | (since <= start.timestamp())]
+        since = np.sort(np.append(since, moment))
     return since
 
 
@@ -130,7 +142,7 @@ def _effect(planted: Planted | None, touched: NDArray[np.bool_]) -> machines.Eff
     elif planted.kind == "outage":
         factor, until = 1 - OUTAGE_SHARE, since + OUTAGE_HOURS * 3600
     else:
-        points = COMMIT_POINTS if planted.kind == "commit" else ARCHITECTURE_POINTS
+        points = COMMIT_POINTS if planted.kind in COMMITS else ARCHITECTURE_POINTS
         factor = 1 - points / OVERALL
 
     def worse(chance: Floats, step: int, who: Ints, when: Floats) -> Floats:

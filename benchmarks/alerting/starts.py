@@ -30,7 +30,7 @@ class Stretch:
 def starts(stretches: Sequence[Stretch], hold: timedelta, *, guard: bool) -> list[datetime]:
     """The evaluations at which an alert on one subject starts; `stretches` in order of time.
 
-    hold: how long the raw condition is not met until it is over; 0: over at the first such evaluation. Between
+    hold: how long the raw condition is not met until it is over, in whole evaluations. Between
     stretches there were no data: the recovery stands still, and after 24 hours it is closed. guard: whether a start
     needs the guard.
     """
