@@ -74,14 +74,19 @@ def up(
 
 
 def check_settings(loaded: Loaded) -> list[str]:
-    """The credentials of all sources; SettingsError when there is nothing to read or nothing to read it with."""
+    """All credentials, of sources and of delivery; SettingsError when there is nothing to read or nothing to read it
+    with."""
     from matokit_pipelines.errors import SettingsError
+    from matokit_pipelines.settings import SECRETS_OF_SECTIONS, WEBHOOK
 
     if os.name != "posix":
         raise SettingsError("`matokit up` needs Linux or macOS; elsewhere call `matokit run` from a scheduler.")
     if not loaded.settings.sources:
         raise SettingsError("The settings name no source, so there is nothing to read; `matokit init` writes them.")
-    return [secret for source in loaded.settings.sources for secret in loaded.credentials(source)]
+    webhooks = {variable.removesuffix("_FILE") for variable in loaded.environ if variable.startswith(WEBHOOK)}
+    of_delivery = (loaded.secret(variable) for variable in (*SECRETS_OF_SECTIONS, *sorted(webhooks)))
+    of_sources = (secret for source in loaded.settings.sources for secret in loaded.credentials(source))
+    return [*of_sources, *filter(None, of_delivery)]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from matokit_pipelines.orchestration.partitions import Calendar
 from matokit_pipelines.windows import ONE_DAY
 
 REFRESH, NIGHTLY = "refresh", "nightly"
+EVALUATE, DELIVER = "evaluate_alerts", "deliver"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 LOOK_BACK_DAYS = 7  # what the nightly pass holds against the sources' own counts
 MANY_DAYS = 10

@@ -7,11 +7,21 @@ import dagster as dg
 from matokit_pipelines import settings
 from matokit_pipelines.clock import SystemClock
 from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.orchestration.alert_sensor import alert_sensor
+from matokit_pipelines.orchestration.assets.alerts import alert_evaluation
 from matokit_pipelines.orchestration.assets.extract import raw_events
 from matokit_pipelines.orchestration.assets.models import derived_tables
 from matokit_pipelines.orchestration.assets.reports import weekly_pages
 from matokit_pipelines.orchestration.assets.serving import published_snapshot
-from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT, housekeeping_job
+from matokit_pipelines.orchestration.jobs import (
+    BACKFILL,
+    EVALUATE,
+    NIGHTLY,
+    REFRESH,
+    WEEKLY_REPORT,
+    deliver_job,
+    housekeeping_job,
+)
 from matokit_pipelines.orchestration.partitions import Calendar, calendar_of
 from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import HomeFinder, HomeResource
@@ -30,14 +40,15 @@ def build_definitions(home: HomeFinder | None = None, *, pool: str | None = WARE
             raw_events("matomo", calendar, pool),
             raw_events("piwik_pro", calendar, pool),
             derived_tables(calendar, pool),
+            alert_evaluation(pool),
             published_snapshot(calendar, pool),
             weekly_pages(calendar),
         ]
     return dg.Definitions(
         assets=assets,
-        jobs=[REFRESH, NIGHTLY, BACKFILL, WEEKLY_REPORT, housekeeping_job],
+        jobs=[REFRESH, NIGHTLY, BACKFILL, EVALUATE, WEEKLY_REPORT, deliver_job, housekeeping_job],
         schedules=schedules(calendar, used.orchestration),
-        sensors=SENSORS,
+        sensors=[alert_sensor, *SENSORS],
         resources={"home": home or HomeResource()},
         executor=dg.in_process_executor,
     )

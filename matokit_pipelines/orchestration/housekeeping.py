@@ -21,14 +21,17 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.runs.schema import RunTagsTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
-from matokit_pipelines import resources
+from matokit_pipelines import resources, state
+from matokit_pipelines.alerts import store as alert_store
 from matokit_pipelines.clock import SystemClock
+from matokit_pipelines.delivery import outbox
 from matokit_pipelines.delivery.files import put_away
-from matokit_pipelines.orchestration.days import KEPT_TAG, REFRESH
+from matokit_pipelines.orchestration.days import DELIVER, EVALUATE, KEPT_TAG, REFRESH
 from matokit_pipelines.warehouse import housekeeping as warehouse_housekeeping
 from matokit_pipelines.warehouse.refresh import Home
 
 REFRESHES_KEPT = 50  # the newest ones that succeeded: some hours at one every five minutes
+SMALL_KEPT = 50  # of those that evaluate alerts and those that deliver, likewise
 FAILURES_KEPT = timedelta(days=30)
 OTHERS_KEPT = timedelta(days=90)  # the nightly runs among them: each shows every table and check once a day
 FAILURES_AT_MOST = 200  # a build that fails at each tick would fill the disk within those days
@@ -41,24 +44,29 @@ _WORTH_SHRINKING = 50_000_000  # bytes
 
 @dataclass(frozen=True)
 class Kept:
-    """What housekeeping did: runs deleted, readings merged, files removed, bytes given back to the disk."""
+    """What housekeeping did: runs deleted, readings merged, files removed, bytes given back to the disk, rows of
+    alerts and messages deleted."""
 
     runs: int
     readings: int
     files: int
     bytes: int
+    rows: int
 
 
 def housekeeping(instance: DagsterInstance, home: Home) -> Kept:
-    """Everything that is to be put away, in Dagster's records and in the warehouse. Safe at any moment; waits for the
-    warehouse's lock as a run does."""
+    """Everything that is to be put away, in Dagster's records, the warehouse and the store of alerts. Safe at any
+    moment; waits for the warehouse's lock as a run does."""
     runs = 0
     while deleted := delete_old_runs(instance):
         runs += deleted
     freed = _shrink(resources.dagster_home(home.loaded.home))
     tidied = warehouse_housekeeping.tidy_warehouse(home)
-    files = tidied.files + put_away(home.loaded.home, home.clock.now() - OTHERS_KEPT)
-    return Kept(runs, tidied.readings, files, freed)
+    before = home.clock.now() - OTHERS_KEPT
+    files = tidied.files + put_away(home.loaded.home, before)
+    with state.opened(home.loaded.home) as store, state.transaction(store):
+        rows = outbox.tidy(store, before) + alert_store.tidy(store, home.clock.now())
+    return Kept(runs, tidied.readings, files, freed, rows)
 
 
 def delete_old_runs(instance: DagsterInstance, *, at_most: int = AT_ONCE, now: datetime | None = None) -> int:
@@ -78,6 +86,8 @@ def delete_old_runs(instance: DagsterInstance, *, at_most: int = AT_ONCE, now: d
 
 def _no_longer_kept(instance: DagsterInstance, now: datetime) -> Iterator[Sequence[dg.DagsterRun]]:
     yield _beyond(instance, dg.RunsFilter(job_name=REFRESH, statuses=_SUCCEEDED), REFRESHES_KEPT)
+    for job in (EVALUATE, DELIVER):
+        yield _beyond(instance, dg.RunsFilter(job_name=job, statuses=_SUCCEEDED), SMALL_KEPT)
     yield _beyond(instance, dg.RunsFilter(statuses=_FAILED), FAILURES_AT_MOST)
     yield instance.get_runs(dg.RunsFilter(statuses=_FAILED, created_before=now - FAILURES_KEPT), limit=AT_ONCE)
     yield instance.get_runs(dg.RunsFilter(statuses=_SUCCEEDED, created_before=now - OTHERS_KEPT), limit=AT_ONCE)

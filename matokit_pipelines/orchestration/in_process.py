@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from yaml import YAMLError
 
 from matokit_pipelines import resources
+from matokit_pipelines.delivery.draining import drain
 from matokit_pipelines.errors import (
     DataIncomplete,
     MatokitError,
@@ -23,12 +24,15 @@ from matokit_pipelines.errors import (
     SettingsError,
     SnapshotDamaged,
     SourceError,
+    StateError,
     WarehouseDamaged,
     WarehouseError,
 )
+from matokit_pipelines.orchestration import alerting
+from matokit_pipelines.orchestration.assets.alerts import ALERTS, EVALUATED
 from matokit_pipelines.orchestration.assets.extract import NOTHING_IS_MISSING, RAW, SOURCES_ANSWER
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
-from matokit_pipelines.orchestration.days import REFRESH, range_tags
+from matokit_pipelines.orchestration.days import EVALUATE, REFRESH, range_tags
 from matokit_pipelines.orchestration.definitions import build_definitions, calendar_for
 from matokit_pipelines.orchestration.housekeeping import delete_old_runs
 from matokit_pipelines.orchestration.pool import end_dead_runs as end_dead_runs
@@ -52,9 +56,11 @@ class Outcome:
 
 
 def refresh(home: Home) -> Outcome:
-    """Refresh, then render the last complete week where its page is missing or older than its data.
+    """Refresh, evaluate the alerts, render the last complete week where its page is missing or older than its data,
+    and send what is due.
 
-    Raises what a step raised; a source that could not be read is in the outcome, since all else went on.
+    Raises what a step raised; a source that could not be read, and alerts that could not be evaluated, are in the
+    outcome, since all else went on.
     """
     definitions = build_definitions(GivenHome(home), pool=None)
     calendar, zone = calendar_for(GivenHome(home)), home.loaded.settings.project.zone
@@ -76,17 +82,31 @@ def refresh(home: Home) -> Outcome:
             )
             lines.append(f"Weekly page {page_of(home, monday)}")
         delete_old_runs(instance)
+    lines += _delivered(home)
+    return Outcome(tuple(lines), _trouble(run))
+
+
+def evaluate(home: Home) -> Outcome:
+    """Evaluate the alerts without reading anything, and send what is due."""
+    definitions = build_definitions(GivenHome(home), pool=None)
+    with storage_in_words(home.loaded.home), instance_of(home.loaded.home) as instance, living(instance) as life:
+        run = definitions.resolve_job_def(EVALUATE).execute_in_process(instance=instance, run_config=_QUIET, tags=life)
+        delete_old_runs(instance)
+    lines = [*dict.fromkeys(_sentences(run)), *_delivered(home)]
     return Outcome(tuple(lines), _trouble(run))
 
 
 def tick(home: Home) -> Outcome | None:
-    """What the refresh schedule does every few minutes, in this process: None when a refresh would do nothing.
+    """What schedule and sensor do every few minutes, in this process: None when there is nothing to do.
 
-    A weekly page that is due makes a refresh due. Raises what `probe` and `refresh` raise.
+    A weekly page that is due makes a refresh due; a watermark that moved or a timer only an evaluation. Raises what
+    `probe` and `refresh` raise.
     """
-    if not probe(home).is_due and not _page_is_due(home):
-        return None
-    return refresh(home)
+    due = probe(home)
+    if due.is_due or _page_is_due(home):
+        return refresh(home)
+    alerting.note_complete_to(home, due.complete_to)
+    return evaluate(home) if alerting.why_due(home) else None
 
 
 def _page_is_due(home: Home) -> bool:
@@ -136,12 +156,19 @@ def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
                 if key.endswith("/new"):
                     source = key.removesuffix("/new")
                     yield f"{source}: {value:,} new events, complete to {_moment(values.get(f'{source}/complete_to'))}"
+        elif done.asset_key == ALERTS and (values.get("started") or values.get("ended")):
+            yield f"Alerts: {values['started']} began, {values['ended']} are over, {values['open']} go on."
         elif done.asset_key == SNAPSHOT:
             yield f"Published snapshot {values['generation']}."
     failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
     for check in failed:
-        if check.check_name not in (SOURCES_ANSWER, NOTHING_IS_MISSING):
+        if check.check_name not in (SOURCES_ANSWER, NOTHING_IS_MISSING, EVALUATED):
             yield f"Warning: {check.asset_key.to_user_string()}: {check.description or check.check_name}"
+
+
+def _delivered(home: Home) -> list[str]:
+    """Send what is due; one sentence for each destination."""
+    return [f"Messages to {sentence}" for sentence in drain(home.loaded, home.clock).sentences]
 
 
 def _moment(seconds: object) -> str:
@@ -149,9 +176,11 @@ def _moment(seconds: object) -> str:
 
 
 def _trouble(run: dg.ExecuteInProcessResult) -> MatokitError | None:
-    """What a person must be told of; a source that could not be read before one that withholds something."""
+    """What a person must be told of; a source that could not be read before alerts that could not be evaluated, and
+    these before a source that withholds something."""
     failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
-    for name, kind in ((SOURCES_ANSWER, SourceError), (NOTHING_IS_MISSING, DataIncomplete)):
+    kinds = ((SOURCES_ANSWER, SourceError), (EVALUATED, StateError), (NOTHING_IS_MISSING, DataIncomplete))
+    for name, kind in kinds:
         for check in failed:
             if check.check_name == name:
                 return kind(str(check.metadata["sentence"].value))

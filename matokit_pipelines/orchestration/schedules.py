@@ -8,9 +8,9 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from matokit_pipelines.orchestration import weekly
+from matokit_pipelines.orchestration import alerting, weekly
+from matokit_pipelines.orchestration.at_work import ASKED_FOR, going_on
 from matokit_pipelines.orchestration.days import LOOK_BACK_DAYS, range_tags
 from matokit_pipelines.orchestration.housekeeping import delete_old_runs
 from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT, housekeeping_job
@@ -27,23 +27,11 @@ WEEKLY = ["30,45 7 * * 1", "*/15 8-9 * * 1", "0,15,30 10 * * 1", "30 7 * * 2-7"]
 FIRST_TICK = time(7, 30)
 A_TICK = 10  # old runs deleted: more than come, and a fraction of a second
 REASON_TAG = "matokit/reason"
-ASKED_FOR = "__ASSET_JOB"  # Dagster's name for it
 
 
 def every(minutes: int) -> str:
     """Cron for every so many minutes, 1 to 60."""
     return "0 * * * *" if minutes == 60 else f"*/{minutes} * * * *"
-
-
-def going_on(instance: dg.DagsterInstance, *jobs: str) -> str | None:
-    """A sentence on a run of one of the jobs that is queued or running; None when there is none.
-
-    What a person asks for in the web page, a backfill too, runs as ASKED_FOR.
-    """
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))):
-        if run.job_name in jobs:
-            return f"Run {run.run_id[:8]} of {run.job_name} is going on."
-    return None
 
 
 def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[dg.ScheduleDefinition]:
@@ -69,6 +57,7 @@ def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[d
         used = home.home()
         due = probe(used)
         if not due.is_due:
+            alerting.note_complete_to(used, due.complete_to)  # the alert sensor has the rules evaluated up to there
             return dg.SkipReason(due.reason)
         today = local_date(used.clock.now(), used.loaded.settings.project.zone)
         return dg.RunRequest(tags={**range_tags(calendar, today), REASON_TAG: due.reason})

@@ -1,17 +1,16 @@
 """What watches: runs that failed, and data that grow old. Both tell the operators. Every sensor is on from the start.
 
 They read Dagster's own records and published snapshots, never the warehouse, which a reader would block. Not here: how
-people are told (delivery).
+people are told (operators.py), what is due to be told or evaluated (alert_sensor.py).
 """
 
-import re
 from datetime import timedelta
 
 import dagster as dg
 
 from matokit_pipelines import errors
-from matokit_pipelines.delivery.files import close_notices, open_notices, write_notice
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged
+from matokit_pipelines.orchestration import operators
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse.facts import STALE_AFTER
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -19,7 +18,6 @@ from matokit_pipelines.windows import local_date
 
 RETRY_TAG = "dagster/retry_number"
 STALE, FAILED = "stale-", "failed-"
-_RUN = re.compile(r"\(run [0-9a-f]{8} of ")
 _ON = dg.DefaultSensorStatus.RUNNING
 # What a person may be told in our own words, by the name that Dagster keeps of an error.
 _SAYS_IT = {
@@ -43,16 +41,10 @@ def run_failure_sensor(context: dg.RunFailureSensorContext, home: dg.ResourcePar
     used = home.home()
     told, text = f"{FAILED}{run.job_name.strip('_').lower()}-", in_words(context)
     # one that fails alike at each tick is told of once, until it has succeeded
-    if any(_same(notice.text, text) for notice in open_notices(used.loaded.home) if notice.key.startswith(told)):
+    if operators.is_told(used, told, text):
         return dg.SkipReason(f"Run {run.run_id[:8]} failed as one before it did, which was told of.")
-    subject = f"The job {name_of(run)} failed"
-    write_notice(used.loaded.home, f"{told}{run.run_id}", subject, text, used.clock.now())
+    operators.tell(used, f"{told}{run.run_id}", f"The job {name_of(run)} failed", text)
     return None
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two sentences differ by nothing but the run they name."""
-    return _RUN.sub("", one) == _RUN.sub("", other)
 
 
 def name_of(run: dg.DagsterRun) -> str:
@@ -94,7 +86,7 @@ def in_words(context: dg.RunFailureSensorContext) -> str:
 )
 def run_recovery_sensor(context: dg.RunStatusSensorContext, home: dg.ResourceParam[HomeFinder]) -> None:
     """A success of the same job is what an operator would look for."""
-    close_notices(home.home().loaded.home, f"{FAILED}{context.dagster_run.job_name.strip('_').lower()}-")
+    operators.is_over(home.home(), f"{FAILED}{context.dagster_run.job_name.strip('_').lower()}-")
 
 
 @dg.sensor(
@@ -107,27 +99,27 @@ def run_recovery_sensor(context: dg.RunStatusSensorContext, home: dg.ResourcePar
 def staleness_sensor(context: dg.SensorEvaluationContext, home: dg.ResourceParam[HomeFinder]) -> dg.SkipReason:
     """Never asks for a run."""
     used = home.home()
-    folder, now = used.loaded.home, used.clock.now()
+    now = used.clock.now()
+    today = local_date(now, used.loaded.settings.project.zone)
     try:
-        with open_current(folder) as snapshot:
+        with open_current(used.loaded.home) as snapshot:
             mark = snapshot.manifest.watermark
     except NothingPublished:
         return dg.SkipReason("Nothing is published yet.")
     except SnapshotDamaged as error:
-        write_notice(folder, f"{STALE}damaged-{local_date(now, used.loaded.settings.project.zone)}",
-                     "The snapshot in service is damaged", str(error), now)  # fmt: skip
+        operators.tell(used, f"{STALE}damaged-{today}", "The snapshot in service is damaged", str(error))
         return dg.SkipReason(str(error))
     if mark is None:
         return dg.SkipReason("Nothing is complete yet.")
     if now - mark <= STALE_AFTER:
-        close_notices(folder, STALE)
+        operators.is_over(used, STALE)
         return dg.SkipReason(f"All is complete to {mark:%Y-%m-%d %H:%M} UTC.")
     hours = (now - mark) // timedelta(hours=1)
     text = (
-        f"Nothing after {mark:%Y-%m-%d %H:%M} UTC, {hours} hours ago, is known to be complete in {folder}; see "
-        "`matokit status` for the source that holds it up, and whether `matokit up` is running."
+        f"Nothing after {mark:%Y-%m-%d %H:%M} UTC, {hours} hours ago, is known to be complete in {used.loaded.home}; "
+        "see `matokit status` for the source that holds it up, and whether `matokit up` is running."
     )
-    write_notice(folder, f"{STALE}{local_date(now, used.loaded.settings.project.zone)}", "The data are old", text, now)
+    operators.tell(used, f"{STALE}{today}", "The data are old", text)
     return dg.SkipReason(text)
 
 

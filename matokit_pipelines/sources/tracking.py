@@ -69,7 +69,8 @@ class Tracker:
         try:
             answer = self._session.request("POST", path, json=body, passing=lambda answer: None)
         except (SourceUnavailable, PageTooLarge) as error:
-            why = str(error.__cause__) if isinstance(error, SourceUnavailable) else "it did not answer in time"
+            lost = error.__cause__ if isinstance(error, SourceUnavailable) else None
+            why = str(lost or "it did not answer in time")
             raise SourceUnavailable(
                 f"Events could not be sent to {where}: {why}; {before}, whether the next {len(batch)} were is not "
                 "known."

@@ -34,10 +34,14 @@ REQUESTS = 4  # a token and an answer; twice that when a token has just run out
 
 @dataclass(frozen=True)
 class Due:
-    """Whether a refresh is due, and why, or why not, in one sentence."""
+    """Whether a refresh is due, and why, or why not, in one sentence.
+
+    complete_to: the time up to which everything is landed and derived, known where no refresh is due; UTC.
+    """
 
     is_due: bool
     reason: str
+    complete_to: datetime | None = None
 
 
 def probe(home: Home) -> Due:
@@ -74,7 +78,7 @@ def _asked(home: Home, connection: duckdb.DuckDBPyConnection, sources: Sequence[
             troubles.append(error)
     if reason := _due_by_snapshot(home, connection):  # the answers may have moved the watermark
         return Due(True, reason)
-    return Due(False, " ".join(troubles) or "No source holds anything new.")
+    return Due(False, " ".join(troubles) or "No source holds anything new.", _watermark(connection))
 
 
 def ask(
@@ -140,16 +144,20 @@ def _due_by_snapshot(home: Home, connection: duckdb.DuckDBPyConnection) -> str |
     made_by = (published.code_version, published.rule_version, published.project_zone)
     if made_by != (__version__, rule_version(connection), home.zone_name):
         return "The snapshot was made by another version or other rules."
-    mark: datetime | None = connection.execute("select watermark from ledger.product_watermark").fetchall()[0][0]
+    mark, shown = _watermark(connection), published.watermark
     if mark is None:
         return None
-    mark, shown = mark.astimezone(UTC), published.watermark
     if shown is None or mark - shown > BEHIND:
         return "The snapshot says less than is known to be complete."
     zone = home.loaded.settings.project.zone
     if local_date(mark, zone) > local_date(shown, zone):
         return f"{local_date(shown, zone)} is complete."
     return None
+
+
+def _watermark(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    mark: datetime | None = connection.execute("select watermark from ledger.product_watermark").fetchall()[0][0]
+    return None if mark is None else mark.astimezone(UTC)
 
 
 def _published(home: Home) -> Manifest | None:

@@ -52,15 +52,21 @@ def test_finished_runs_go_by_number_and_age_and_leave_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "REFRESHES_KEPT", 3)
+    monkeypatch.setattr(housekeeping, "SMALL_KEPT", 1)
     home = home_at(tmp_path, "http://127.0.0.1:9", now=FixedClock(datetime.now(UTC)))
     with in_process.instance_of(home.loaded.home) as instance:
         refreshes = [job("refresh", nothing).execute_in_process(instance=instance).run_id for _ in range(7)]
+        small = [
+            job(name, nothing).execute_in_process(instance=instance).run_id
+            for name in ("deliver", "evaluate_alerts") * 3
+        ]
         nightly = job("nightly", nothing).execute_in_process(instance=instance).run_id
         failed = job("refresh", broken).execute_in_process(instance=instance, raise_on_error=False).run_id
         going_on = instance.create_run_for_job(job("refresh", nothing)).run_id
         done = housekeeping.housekeeping(instance, home)
-        assert done.runs == 4
-        assert {run.run_id for run in instance.get_runs()} == {*refreshes[4:], nightly, failed, going_on}
+        assert done.runs == 4 + 4
+        left = {run.run_id for run in instance.get_runs()}
+        assert left == {*refreshes[4:], *small[-2:], nightly, failed, going_on}
         folder = Path(instance.root_directory)
         for run_id in refreshes[:4]:
             assert list(folder.rglob(f"*{run_id}*")) == []

@@ -87,7 +87,7 @@ def test_every_table_is_an_asset_with_description_columns_lineage_and_checks() -
 def test_every_asset_says_what_it_is_and_raw_snapshot_and_page_how_fresh_they_must_be() -> None:
     graph = defs.resolve_asset_graph()
     for node in graph.asset_nodes:
-        assert node.group_name in ("extract", "staging", "marts", "serving", "reports")
+        assert node.group_name in ("extract", "staging", "marts", "serving", "alerts", "reports")
         assert node.kinds
         assert len(node.description or "") > 40
     for key in (MATOMO_EVENTS, PIWIK_PRO_EVENTS, SNAPSHOT, WEEKLY):
@@ -96,7 +96,7 @@ def test_every_asset_says_what_it_is_and_raw_snapshot_and_page_how_fresh_they_mu
 
 def test_what_writes_to_the_warehouse_shares_a_pool_but_not_in_process(tmp_path: Path) -> None:
     home = GivenHome(home_at(tmp_path, "http://127.0.0.1:9", now=NOW))
-    steps = {"matomo_events", "piwik_pro_events", "tables", "serving__snapshot"}
+    steps = {"matomo_events", "piwik_pro_events", "tables", "alerts", "serving__snapshot"}
     for pool in (WAREHOUSE, None):
         job = build_definitions(home, pool=pool).resolve_job_def("nightly")
         assert {node.name: node.definition.pool for node in job.nodes} == dict.fromkeys(steps, pool)  # type: ignore[attr-defined]

@@ -1,0 +1,132 @@
+"""`matokit up` with a refresh every minute: an incident sent with `matokit track` arrives as a message on Slack.
+
+Some four minutes: the incident is sent back-dated, so that the data of most of it are complete at once. With
+MATOKIT_CHAOS=long it is sent as it happens, and its quarter of an hour is waited for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from matokit_pipelines.clock import SystemClock
+from matokit_pipelines.orchestration.assets.alerts import ALERTS
+from matokit_pipelines.simulator import MatomoSimulator, generate
+from matokit_pipelines.simulator.slack import SlackSimulator
+from matokit_pipelines.simulator.slack_store import Posted
+from matokit_pipelines.warehouse.refresh import Home
+from tests.chaos.test_up import ended, instance, ready, refreshed
+from tests.chaos.watching_up import Up, clean_environment, eventually, runs
+from tests.replay import home_at
+from tests.simulated import PATIENCE
+
+__all__ = ["instance"]
+LOG = logging.getLogger("up")
+IS_LONG = os.environ.get("MATOKIT_CHAOS") == "long"
+SECONDS = 120.0  # from the refresh that first covers an incident to its message
+COMMIT = "abcdef1"
+SETTINGS = """{patience}
+
+[orchestration]
+refresh_minutes = 1
+
+[slack]
+api_url = "{slack.api_url}"
+
+[recipients]
+on_call = ["slack:#alerts"]
+development = ["slack:#alerts"]
+"""
+
+
+@contextmanager
+def watched_home(folder: Path, slack: SlackSimulator) -> Iterator[tuple[Home, dict[str, str]]]:
+    """A home that reads a Matomo in which events go on arriving, and tells a Slack."""
+    end = datetime.now(UTC) + timedelta(hours=3)
+    truth = generate(days=9, events_per_day=1_500, seed=8, end=end, eras=False, incidents=False)
+    with MatomoSimulator(truth, now=lambda: datetime.now(UTC)) as server:
+        given = {
+            "MATOKIT_HOME": str(folder / "home"),
+            "MATOKIT_INSTALLERS_TOKEN": server.token,
+            "MATOKIT_SLACK_TOKEN": slack.token,
+        }
+        settings = SETTINGS.format(patience=PATIENCE, slack=slack)
+        first = (truth.start - timedelta(days=1)).date()
+        yield (
+            home_at(
+                folder, server.url, now=SystemClock(), start=first, settings=settings, environ=given, wait_seconds=60
+            ),
+            clean_environment(**given),
+        )
+
+
+def track(folder: Path, environ: dict[str, str], *words: str) -> str:
+    """What `matokit track` says."""
+    command = [sys.executable, "-m", "matokit_pipelines.cli.main", "track", *words]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def complete_to(found: dg.DagsterInstance) -> datetime | None:
+    """Up to where the newest evaluation went."""
+    event = found.get_latest_materialization_event(ALERTS)
+    done = event.asset_materialization if event else None
+    mark = done.metadata.get("complete_to") if done else None
+    return datetime.fromtimestamp(float(str(mark.value)), UTC) if mark else None
+
+
+def told(slack: SlackSimulator) -> list[Posted]:
+    """Messages that an alert on many failures began with."""
+    return [one for one in slack.messages if (one.message_key or "").startswith("high_volume_failures|*|production|")]
+
+
+@pytest.mark.slow
+def test_an_incident_sent_at_one_end_is_told_at_the_other(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    with SlackSimulator() as slack, watched_home(tmp_path, slack) as (home, environ):
+        up = Up(tmp_path, environ)
+        try:
+            ready(up)
+            begun = datetime.now(UTC)
+            eventually(lambda: refreshed(instance, begun - timedelta(minutes=5)), 240, "a first refresh")
+            eventually(lambda: complete_to(instance), 60, "a first evaluation")
+            assert told(slack) == []
+            sent = datetime.now(UTC)
+            over = ("--over", "1" if IS_LONG else "55")
+            words = ("--name", "python_install", "--outcome", "failure", "--commit", COMMIT, "--os", "macOS 15.1")
+            said = track(tmp_path, environ, *words, "--count", "90", "--machines", "30", *over)
+            LOG.info("%s", said.strip())
+            covers = sent if IS_LONG else sent - timedelta(minutes=15)
+            eventually(lambda: (complete_to(instance) or begun) > covers, 1_500, "an evaluation that covers it")
+            evaluated = datetime.now(UTC)
+            [message, *_] = eventually(lambda: told(slack), SECONDS, "its message")
+            LOG.info(
+                "told %.0f s after the evaluation that covers it was seen",
+                (datetime.now(UTC) - evaluated).total_seconds(),
+            )
+            assert "failed" in message.body["text"]
+            eventually(lambda: not runs_of(instance, "deliver", dg.DagsterRunStatus.STARTED), 60, "deliveries are over")
+            keys = Counter(one.message_key for one in slack.messages)
+            assert set(keys.values()) == {1}, keys
+            tags = [run.tags for run in instance.get_runs(dg.RunsFilter(job_name="deliver"))]
+            assert any("high_volume_failures" in tag["rule"] and "slack:#alerts" in tag["destination"] for tag in tags)
+            assert ended(up, signal.SIGTERM) == 0
+        finally:
+            up.close()
+        assert runs(instance, dg.DagsterRunStatus.FAILURE) == []
+        assert home.loaded.settings.orchestration.refresh_minutes == 1
+
+
+def runs_of(found: dg.DagsterInstance, job: str, *statuses: dg.DagsterRunStatus) -> list[dg.DagsterRun]:
+    return list(found.get_runs(dg.RunsFilter(job_name=job, statuses=list(statuses))))
