@@ -46,7 +46,8 @@ class Compared:
 @dataclass(frozen=True)
 class Backtest:
     """A period evaluated again. ticks: evaluations made; events: counted in the period; changed: settings that were
-    other than the home's, as they were given."""
+    other than the home's, as they were given; incomplete: windows whose data did not add up; notes: what else to know,
+    in sentences."""
 
     period: Window
     ticks: int
@@ -54,6 +55,7 @@ class Backtest:
     rules: tuple[Compared, ...]
     changed: tuple[str, ...] = ()
     incomplete: tuple[Window, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def weeks(self) -> float:
@@ -74,6 +76,7 @@ def backtest(
     events: int = 0,
     changed: tuple[str, ...] = (),
     incomplete: tuple[Window, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Backtest:
     """Evaluate every 5 minutes of `period` and lead each alert through its life, once by the triggers alone and once
     with the guard.
@@ -94,7 +97,7 @@ def backtest(
         for name, rule in settings.rules.named()
         if rule.enabled and name in EVALUATED and (only is None or name in only)
     )
-    return Backtest(period, sum(tick > period.start for tick in ticks), events, rules, changed, incomplete)
+    return Backtest(period, sum(tick > period.start for tick in ticks), events, rules, changed, incomplete, notes)
 
 
 def figures(episodes: Iterable[Episode], period: Window) -> Figures:

@@ -19,6 +19,7 @@ from matokit_pipelines.alerts.book import Matter
 from matokit_pipelines.alerts.store import Evaluation
 from matokit_pipelines.alerts.tracing import RuleTicks
 from matokit_pipelines.alerts.verdicts import Verdict
+from matokit_pipelines.alerts.why_words import day_and_clock
 from matokit_pipelines.delivery import outbox
 from matokit_pipelines.delivery.outbox import Row
 
@@ -78,18 +79,19 @@ def how_known(kept: Kept, zone: ZoneInfo) -> str:
     if run is None:
         return "Nothing is stored of this time, so it was evaluated now, on the data as they are known today."
     if run.ticks == 1:
-        return f"Evaluated {wording.day_and_clock(run.evaluated_at, zone)}, by the rules of version {run.rule_version}."
+        return f"Evaluated {day_and_clock(run.evaluated_at, zone)}, by the rules of version {run.rule_version}."
     same = (
-        f"The same from {wording.day_and_clock(run.first_tick, zone)} to {wording.day_and_clock(run.last_tick, zone)}, "
+        f"The same from {day_and_clock(run.first_tick, zone)} to {day_and_clock(run.last_tick, zone)}, "
         f"{wording.many(run.ticks, 'evaluation')}"
     )
     return f"{same}." if kept.exact else f"{same}; the numbers are those of the last."
 
 
 def aftermath(
-    connection: sqlite3.Connection, verdict: Verdict, settings: AlertSettings, zone: ZoneInfo, now: datetime
+    connection: sqlite3.Connection, kept: Kept, settings: AlertSettings, zone: ZoneInfo, now: datetime
 ) -> list[str]:
     """What became of it by `now`: the episode, whether it was told, and what held it back. In sentences."""
+    verdict = kept.verdict
     known = [
         matter
         for matter in store.history(connection, since=_LONG_AGO, rule=verdict.rule, subject=verdict.subject)
@@ -98,7 +100,9 @@ def aftermath(
     found = list(_silences(connection, verdict, known[-1] if known else None, zone))
     if known and _holds_on(known[-1], verdict.at):
         return [*found, *_episode(connection, known[-1], verdict, settings, zone, now)]
-    if verdict.guarded:
+    if verdict.guarded and kept.run is None:
+        found.append("No pass evaluated this time, so nothing came of it.")
+    elif verdict.guarded:
         least = getattr(settings.rules, verdict.rule).for_minutes
         pending = f"It has to hold for {wording.many(least, 'minute')} before it fires (`for`)."
         found.append(pending if least else "No pass has followed it up yet.")
@@ -120,7 +124,7 @@ def _silences(connection: sqlite3.Connection, verdict: Verdict, matter: Matter |
     for silence in silences.every(connection):
         fits = silence.fits(verdict.rule, verdict.subject)
         if silence.id in withheld or (fits and silence.is_active(verdict.at)):
-            until = wording.day_and_clock(silence.until, zone)
+            until = day_and_clock(silence.until, zone)
             what = "withheld messages of it" if silence.id in withheld else "was in force"
             yield f"Silence {silence.id} by {silence.author} ({silence.reason}) {what}, until {until}."
 

@@ -7,7 +7,8 @@ From the counts of a verdict and the settings; compared exactly, as the rules do
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -30,19 +31,27 @@ class Part:
     met: bool | None = None
 
 
-def parts(verdict: Verdict, settings: AlertSettings) -> list[Part]:
+def parts(verdict: Verdict, settings: AlertSettings, zone: ZoneInfo) -> list[Part]:
     """The trigger's conditions, then the guard's; only what is known where the state is not `ok`."""
     if verdict.state != "ok":
         return [Part("trigger", _unknown(verdict))]
     rule: Any = getattr(settings.rules, verdict.rule)
-    found = list(_TRIGGERS[verdict.rule](verdict.inputs, rule))
-    return found + (list(_guard(verdict, rule)) if verdict.raw else [])
+    times = {
+        name: day_and_clock(datetime.fromisoformat(told), zone)
+        for name in ("began_at", "since")
+        if isinstance(told := verdict.inputs.get(name), str)
+    }
+    said = replace(verdict, inputs={**verdict.inputs, **times})
+    found = list(_TRIGGERS[verdict.rule](said.inputs, rule))
+    if verdict.rule == "slow_regression":  # whether it has crossed since it last was 0 is not in the numbers
+        found[-1] = replace(found[-1], met=verdict.raw)
+    return found + (list(_guard(said, rule)) if verdict.raw else [])
 
 
 def outcome(verdict: Verdict, zone: ZoneInfo) -> str:
     """The first sentence: what the rule said, of what, when."""
     about = f"{verdict.rule} of {verdict.subject}" if verdict.subject != ALL else verdict.rule
-    when = wording.day_and_clock(verdict.at, zone)
+    when = day_and_clock(verdict.at, zone)
     if verdict.state == "no_data":
         return f"{about} could not be judged at {when}: there was nothing to count."
     if verdict.state == "not_evaluable":
@@ -52,6 +61,12 @@ def outcome(verdict: Verdict, zone: ZoneInfo) -> str:
     if verdict.raw:
         return f"{about} started no alert at {when}: the trigger was met, the guard was not."
     return f"{about} did not hold at {when}: the trigger was not met."
+
+
+def day_and_clock(at: datetime, zone: ZoneInfo) -> str:
+    """`Sun 22 Nov 2026 02:40 CET`."""
+    local = at.astimezone(zone)
+    return f"{wording.day(at, zone)} {local:%Y %H:%M %Z}"
 
 
 def percent(successes: int, events: int, against: float | None = None) -> str:
@@ -229,11 +244,12 @@ def _slow(inputs: Inputs, rule: Any) -> Iterator[Part]:
         days = wording.many(rule.baseline_days, "day")
         yield Part("trigger", f"Usual are {100 * usual:.1f} %: {before} in {days} that ended two days before.")
     evidence, threshold = _number(inputs, "evidence"), _number(inputs, "threshold")
-    if evidence is not None and threshold is not None:
-        sentence = (
-            f"The evidence is {evidence:.2f}. It has to rise above {threshold:.2f}, and holds then until it is 0."
+    if evidence is None or threshold is None:
+        yield Part("trigger", "There is no evidence.")
+    else:
+        yield Part(
+            "trigger", f"The evidence is {evidence:.2f}. It has to rise above {threshold:.2f}, and holds until it is 0."
         )
-        yield Part("trigger", sentence)
 
 
 def _silence(inputs: Inputs, rule: Any) -> Iterator[Part]:
@@ -311,9 +327,14 @@ def _guard(verdict: Verdict, rule: Any) -> Iterator[Part]:
 def _units(inputs: Inputs, guard: Any) -> Iterator[Part]:
     units, failures = _whole(inputs, "units"), _whole(inputs, "unit_failures")
     share = f" ({percent(failures, units)})" if units else ""
-    enough = f"; at least {guard.min_units:,} are wanted" if inputs.get("why_not") == "units" else ""
-    met = False if enough else None
-    yield Part("guard", f"{failures:,} of {tries(units)} failed{share}{enough}; further tries are not counted.", met)
+    if inputs.get("shared_key"):
+        what = f"{failures:,} of {wording.many(units, 'event')} failed{share}, counted by half"
+    else:
+        what = f"{failures:,} of {tries(units)} failed{share}; further tries are not counted"
+    if inputs.get("why_not") == "units":
+        yield Part("guard", f"{what}. At least {guard.min_units:,} are wanted.", False)
+    else:
+        yield Part("guard", f"{what}.")
 
 
 def _baseline(rule: str, inputs: Inputs, guard: Any) -> Iterator[Part]:
@@ -331,8 +352,8 @@ def _baseline(rule: str, inputs: Inputs, guard: Any) -> Iterator[Part]:
 def _own(inputs: Inputs, rule: Any) -> Iterator[Part]:
     """What single rules add."""
     if (sure := _number(inputs, "sure_below")) is not None:
-        wanted = f"more than {100 * rule.sure:g} % does without the comparison"
-        yield Part("guard", f"The share is below {rule.below_percent:g} % with {100 * sure:.1f} % certainty; {wanted}.")
+        sentence = f"The share of successes is below {rule.below_percent:g} % with {100 * sure:.1f} % certainty"
+        yield Part("guard", f"{sentence}; more than {100 * rule.sure:g} % would do by itself.", sure > rule.sure)
     if inputs.get("why_not") == "times_expected":
         yield Part("guard", f"That is less than {rule.times_expected:g} times what is to be expected.", False)
     if inputs.get("why_not") == "points":

@@ -13,6 +13,7 @@ import typer
 from matokit_pipelines.cli.frame import AsJson, Frame, frame_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     import duckdb
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from matokit_pipelines.alerts.backtest import Backtest
     from matokit_pipelines.warehouse.refresh import Home
     from matokit_pipelines.windows import Window
+
+BASELINE_DAYS = 28  # that the longest look of a rule goes back
 
 
 def backtest(
@@ -74,7 +77,8 @@ def run(
     zone = home.loaded.settings.project.zone
     asked = period_given(first, last, zone, home.clock.now())
     with home.warehouse.reader() as connection:
-        period = _known_period(connection, asked)
+        known = _known(connection)
+        period = _within(asked, known)
         return evaluated(
             WarehouseLog(connection),
             period,
@@ -84,13 +88,12 @@ def run(
             events=_events(connection, period, settings),
             changed=changes,
             incomplete=_incomplete(connection, period, home.clock.now()),
+            notes=tuple(_notes(asked, period, known)),
         )
 
 
-def _known_period(connection: duckdb.DuckDBPyConnection, asked: Window) -> Window:
-    """As much of the period as there are complete data for; SettingsError when there is nothing of it."""
-    from datetime import UTC
-
+def _known(connection: duckdb.DuckDBPyConnection) -> Window:
+    """From the first event to where data are complete; SettingsError before there is any."""
     from matokit_pipelines.errors import SettingsError
     from matokit_pipelines.windows import Window
 
@@ -98,15 +101,40 @@ def _known_period(connection: duckdb.DuckDBPyConnection, asked: Window) -> Windo
         "select (select min(event_ts) from staging.installer_events where counted), "
         "(select watermark from ledger.product_watermark)"
     ).fetchall()
-    if begins is None or mark is None:
+    if begins is None or mark is None or mark <= begins:
         raise SettingsError("There are no events to evaluate yet; run `matokit run` first.")
-    start, end = max(asked.start, begins.astimezone(UTC)), min(asked.end, mark.astimezone(UTC))
+    return Window(begins, mark)
+
+
+def _within(asked: Window, known: Window) -> Window:
+    """As much of the period as there are complete data for; SettingsError when there is nothing of it."""
+    from matokit_pipelines.errors import SettingsError
+    from matokit_pipelines.windows import Window
+
+    start, end = max(asked.start, known.start), min(asked.end, known.end)
     if end <= start:
         raise SettingsError(
-            f"Nothing is known of this period: there are complete data from {begins:%Y-%m-%d %H:%M} to "
-            f"{mark:%Y-%m-%d %H:%M} UTC; choose days in between."
+            f"Nothing is known of this period: there are complete data from {known.start:%Y-%m-%d %H:%M} to "
+            f"{known.end:%Y-%m-%d %H:%M} UTC; choose days in between."
         )
     return Window(start, end)
+
+
+def _notes(asked: Window, period: Window, known: Window) -> Iterator[str]:
+    """What is not as it seems."""
+    from datetime import timedelta
+
+    if period != asked:
+        yield (
+            f"Of the period only {period.start:%Y-%m-%d %H:%M} to {period.end:%Y-%m-%d %H:%M} UTC is known and "
+            "was evaluated."
+        )
+    before = (period.start - known.start) / timedelta(days=1)
+    if before < BASELINE_DAYS:
+        yield (
+            f"There are {before:.0f} days of data before it, and rules compare with up to {BASELINE_DAYS}: at its "
+            "beginning they knew less than they do today."
+        )
 
 
 def _events(connection: duckdb.DuckDBPyConnection, period: Window, settings: AlertSettings) -> int:
@@ -142,6 +170,8 @@ def _show(frame: Frame, home: Home, found: Backtest) -> None:
     frame.say(f"{shown.period_in_words(found.period, zone)}: {found.events:,} events, {found.ticks:,} evaluations.")
     if found.changed:
         frame.say(f"Tried with {', '.join(found.changed)}.")
+    for note in found.notes:
+        frame.say(note)
     for hole in found.incomplete:
         frame.say(
             f"Warning: data of {shown.window_in_words(hole, zone)} did not add up; an alert there may be the gap's."
@@ -152,10 +182,14 @@ def _show(frame: Frame, home: Home, found: Backtest) -> None:
         table.append(
             {
                 "rule": rule.rule,
-                "raw starts": raw.starts, "a week": found.per_week(raw.starts), "hours": round(raw.hours, 1),
-                "guarded starts": guarded.starts, "a week ": found.per_week(guarded.starts),
+                "raw starts": raw.starts, "a week": _rounded(found.per_week(raw.starts)), "hours": round(raw.hours, 1),
+                "guarded starts": guarded.starts, "a week ": _rounded(found.per_week(guarded.starts)),
                 "hours ": round(guarded.hours, 1),
             }
         )  # fmt: skip
     frame.rows(table, as_json=False)
     frame.say(shown.headline(found))
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 2)

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from matokit_pipelines import resources
 from matokit_pipelines.alerts.announcements import Episode
 from matokit_pipelines.alerts.backtest import Backtest, Compared, Figures, figures, span
-from matokit_pipelines.alerts.wording import chance as chance_in_words
+from matokit_pipelines.alerts.why_words import odds
 from matokit_pipelines.alerts.wording import failed
 from matokit_pipelines.delivery.escaping import cut, one_line
 from matokit_pipelines.reports import formats
@@ -130,6 +130,7 @@ def _facts(found: Backtest, zone: ZoneInfo) -> list[str]:
     said = [f"{formats.count(found.ticks)} evaluations of {formats.count(found.events)} events, one every 5 minutes."]
     if found.changed:
         said.append(f"Tried with {', '.join(found.changed)}.")
+    said += found.notes
     still = [episode for rule in found.rules for episode in rule.guarded if episode.ended_at is None]
     if still:
         said.append(f"{len(still)} still fired when the period ended.")
@@ -262,7 +263,7 @@ def _numbers(episode: Episode) -> str:
     if isinstance(n, int) and isinstance(failures, int):
         said.append(failed(failures, n))
     if isinstance(chance, int | float) and episode.rule != "no_events":
-        said.append(chance_in_words(float(chance), episode.rule))
+        said.append(f"by chance {odds(float(chance))}")
     return "; ".join(said)
 
 

@@ -136,8 +136,10 @@ def _row(home: Home, connection: Any, kept: Kept) -> dict[str, Any]:
         "raw": verdict.raw,
         "guarded": verdict.guarded,
         "outcome": outcome(verdict, zone),
-        "conditions": [{"of": p.of, "met": p.met, "sentence": p.sentence} for p in parts(verdict, settings.alerts)],
-        "aftermath": reasons.aftermath(connection, verdict, settings.alerts, zone, now),
+        "conditions": [
+            {"of": p.of, "met": p.met, "sentence": p.sentence} for p in parts(verdict, settings.alerts, zone)
+        ],
+        "aftermath": reasons.aftermath(connection, kept, settings.alerts, zone, now),
         "known": reasons.how_known(kept, zone),
         "inputs": dict(verdict.inputs),
     }
@@ -160,7 +162,7 @@ def _show(frame: Frame, row: dict[str, Any]) -> None:
 
 
 def _nothing(home: Home, rule: str, subject: str | None, when: datetime) -> str:
-    from matokit_pipelines.alerts.wording import day_and_clock
+    from matokit_pipelines.alerts.why_words import day_and_clock
 
     at = day_and_clock(when, home.loaded.settings.project.zone)
     about = f" of {subject}" if subject else ""
