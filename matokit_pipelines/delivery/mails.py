@@ -36,7 +36,7 @@ def mail_of(parcel: Parcel, sender: str, recipients: tuple[str, ...]) -> EmailMe
     mail["From"] = Address(NAME, addr_spec=sender)
     mail["To"] = ", ".join(recipients)
     mail["Subject"] = header(parcel.message.subject) or NAME
-    mail["Date"] = format_datetime(parcel.created_at.astimezone(UTC))
+    mail["Date"] = format_datetime(parcel.since.astimezone(UTC))  # a digest is put in days before it is due
     mail["Message-ID"] = message_id(parcel.message_key, sender)
     if parcel.root is not None:
         first = message_id(parcel.root.message_key, sender)

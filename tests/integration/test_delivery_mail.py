@@ -59,6 +59,17 @@ def test_a_mail_has_text_page_and_pictures_and_answers_the_first(office: Office)
     assert resolved["In-Reply-To"] == resolved["References"] == firing["Message-ID"]
 
 
+def test_a_mail_is_dated_when_it_leaves(office: Office) -> None:
+    """A digest that waited over a weekend belongs to its morning; sent again it keeps its date."""
+    due = office.clock.now() + timedelta(days=3)
+    office.put("digest", BY_MAIL, severity="warning", due=due)
+    assert office.drain().sent == 0
+    office.clock.advance(timedelta(days=3))
+    mail_of(office).faults.drop_after = 1
+    office.drain_until_empty()
+    assert [kept.mail["Date"].datetime for kept in mail_of(office).kept] == [due, due]
+
+
 def test_dark_colours_survive_the_inlining() -> None:
     page = "<style>p{color:#111}@media (prefers-color-scheme:dark){p{color:#eee}}</style><p>x</p>"
     assert "prefers-color-scheme" in inlined(page)

@@ -123,7 +123,7 @@ class Senders(RuleBasedStateMachine):
             assert due > self.now
 
 
-Senders.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Senders.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestSenders = Senders.TestCase
 
 
