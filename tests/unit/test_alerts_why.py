@@ -120,7 +120,7 @@ def test_the_extra_rules_are_told_in_local_time() -> None:
     )  # fmt: skip
     assert told[0] == "+ No event for 6 h, since Thu 19 Nov 2026 21:00 CET."
     assert told[2].startswith("+ No event by chance: less than once in a billion")
-    assert told[3].startswith("- 2.5 machines were to be expected; none of them by chance: 8 times in 100")
+    assert told[3].startswith("- 2.5 machines were to be expected; none of them by chance: once in 12")
     assert told_of("data_stale", age_hours=7.5, guard="off")[0] == (
         "+ Data were complete to 7.5 hours before; more than 6 hours is wanted."
     )
