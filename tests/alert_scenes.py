@@ -18,6 +18,7 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import duckdb
+import polars as pl
 
 from matokit_pipelines import resources
 from matokit_pipelines.alert_settings import AlertSettings, AllRules
@@ -50,6 +51,13 @@ HOSTILE = (
 )  # fmt: skip
 
 
+_COLUMNS: dict[str, Any] = {
+    "event_ts": pl.Datetime("us", "UTC"), "environment": pl.String, "component": pl.String, "outcome": pl.String,
+    "error_type": pl.String, "os_release": pl.String, "architecture": pl.String, "commit_sha": pl.String,
+    "machine_key": pl.String,
+}  # fmt: skip
+
+
 def links(**more: Any) -> Links:
     """Settings with every address."""
     known = {
@@ -60,30 +68,26 @@ def links(**more: Any) -> Links:
 
 
 def warehouse(rows: list[tuple[Any, ...]] | None = None) -> duckdb.DuckDBPyConnection:
-    """A warehouse in memory that holds `rows` (the columns of EVENT) or the made-up site."""
+    """A warehouse in memory that holds `rows` (see `site`) or the made-up site."""
     con = in_memory(NOW)
     con.execute((resources.path("sql") / "macros.sql").read_text(encoding="utf-8"))
     con.execute("create schema if not exists staging")
+    con.register("given", pl.DataFrame(site() if rows is None else rows, schema=_COLUMNS, orient="row").to_arrow())
     con.execute(
-        "create table staging.installer_events (event_ts timestamptz, event_date date, environment varchar, "
-        "component varchar, outcome varchar, error_type varchar, os_family varchar, os_release varchar, "
-        "architecture varchar, commit_sha varchar, machine_key varchar, counted boolean, left_out_reason varchar, "
-        "source varchar, site_id varchar, event_id varchar, confidence varchar)"
+        """
+        create table staging.installer_events as
+        select given.*, cast(timezone('Europe/Copenhagen', event_ts) as date) as event_date, 'macOS' as os_family,
+               true as counted, cast(null as varchar) as left_out_reason, 'installers' as source, '1' as site_id,
+               cast(row_number() over () as varchar) as event_id, 'certain' as confidence, false as is_run_start
+        from given
+        """
     )
-    given = site() if rows is None else rows
-    con.executemany(
-        "insert into staging.installer_events "
-        "select ts, cast(timezone('Europe/Copenhagen', ts) as date), environment, component, outcome, error_type, "
-        "'macOS', os_release, architecture, commit_sha, machine, true, null, 'installers', '1', event_id, 'certain' "
-        "from (select ?::timestamptz as ts, ? as environment, ? as component, ? as outcome, ? as error_type, "
-        "? as os_release, ? as architecture, ? as commit_sha, ? as machine, ? as event_id)",
-        [[*row, f"{place:06d}"] for place, row in enumerate(given)],
-    )
-    cube = (resources.path("sql") / "staging" / "events_daily" / "query.sql").read_text(encoding="utf-8")
-    con.execute(
-        f"create table staging.events_daily as {cube}",
-        {"first_day": date(2020, 1, 1), "last_day": date(2030, 1, 1)},
-    )
+    con.unregister("given")
+    for table in ("events_daily", "machine_days"):
+        query = (resources.path("sql") / "staging" / table / "query.sql").read_text(encoding="utf-8")
+        con.execute(
+            f"create table staging.{table} as {query}", {"first_day": date(2020, 1, 1), "last_day": date(2030, 1, 1)}
+        )
     con.execute(
         "insert into ledger.sources (source, kind, site_id, zone, url, watermark, last_error) values "
         "('installers', 'matomo', '1', 'Europe/Copenhagen', 'https://matomo.example.org', ?, null)",
