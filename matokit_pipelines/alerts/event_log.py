@@ -44,6 +44,9 @@ class History(Protocol):
     def between(self, start: int, end: int, component: str | None = None) -> Events:
         """At least all events of `[start, end)`, of `component` where one is named; may hold others as well."""
 
+    def counts(self, start: int, end: int) -> dict[str, Counted]:
+        """Events of `[start, end)` and those that failed, by component."""
+
     def units(
         self, start: int, end: int, component: str | None = None, *, is_shared: bool = False
     ) -> dict[str, Counted]:
@@ -112,6 +115,9 @@ class LoadedHistory:
             return self.events
         names = self.events.components
         return self.events.of_component(names.index(component)) if component in names else Events.none()
+
+    def counts(self, start: int, end: int) -> dict[str, Counted]:
+        return self.events.units(start, end, is_shared=True)
 
     def units(
         self, start: int, end: int, component: str | None = None, *, is_shared: bool = False

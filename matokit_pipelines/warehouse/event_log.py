@@ -66,6 +66,7 @@ class WarehouseHistory:
         self._knows_first = False
         self._seen: list[Seen] | None = None
         self._asked: dict[str | None, int] = {}
+        self._counts: dict[tuple[int, int], dict[str, Counted]] = {}
 
     def first(self) -> int | None:
         if not self._knows_first:
@@ -107,6 +108,14 @@ class WarehouseHistory:
             first, last = (min(start, part.start), max(end, part.end)) if part else (start, max(end, whole.end))
             part = self._parts[component] = _Stretch(first, last, self._read(first, last, component))
         return part.events
+
+    def counts(self, start: int, end: int) -> dict[str, Counted]:
+        if self._whole.holds(start, end):
+            return self._whole.events.units(start, end, is_shared=True)
+        if (start, end) not in self._counts:
+            rows = self._rows("counts", start_ts=instant_of(start), end_ts=instant_of(end))
+            self._counts[start, end] = {name: Counted(failures, events) for name, events, failures in rows}
+        return self._counts[start, end]
 
     def units(
         self, start: int, end: int, component: str | None = None, *, is_shared: bool = False

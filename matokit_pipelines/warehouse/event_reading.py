@@ -21,7 +21,7 @@ from matokit_pipelines.windows import local_date, zone_named
 
 WANTED = "staging.installer_events"
 _ANY_TIME = datetime(2026, 1, 15, 12, tzinfo=UTC)
-LANDED = {
+LANDED: dict[str, pl.DataType | type[pl.DataType]] = {
     "event_ts": pl.Datetime("us", "UTC"), "category": pl.String, "name": pl.String, "value": pl.Float64,
     "os_raw": pl.String, "architecture_raw": pl.String, "commit_raw": pl.String,
 }  # fmt: skip

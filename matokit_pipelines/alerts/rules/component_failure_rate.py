@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from matokit_pipelines.alert_settings import ComponentFailureRate
 from matokit_pipelines.alerts import guard
-from matokit_pipelines.alerts.findings import NO_DATA, OK, Asked, Findings, Raw, guarded
+from matokit_pipelines.alerts.findings import Asked, Findings, Raw, guarded
 from matokit_pipelines.alerts.guard import Context
+from matokit_pipelines.alerts.rules.daily import WEEK, daily
 from matokit_pipelines.alerts.rules.exact import is_above
-from matokit_pipelines.alerts.rules.watching import WEEK_AND_DAY, rows_by_component
 from matokit_pipelines.statistics import wilson_low
 from matokit_pipelines.warehouse.event_columns import DAY
 
@@ -18,18 +16,14 @@ RULE = "component_failure_rate"
 
 def findings(context: Context, rule: ComponentFailureRate) -> Findings:
     """Rows of every component seen within eight days."""
-    ticks = context.ticks
-    events = context.history.between(context.span[0] - WEEK_AND_DAY, context.span[1])
-    rows = rows_by_component(events, ticks, WEEK_AND_DAY, (0, DAY, DAY + rule.baseline_days * DAY))
-    at = ticks[rows.first]
-    n, failures = events.counts_by_component(rows.subject, at - DAY, at)
-    state = np.where(n > 0, OK, NO_DATA).astype(np.int8)
-    found = Raw(rows, state, is_above(failures, n, rule.above_percent), {"n": n, "failures": failures})
+    seen = daily(context, WEEK)
+    raw = is_above(seen.failures, seen.n, rule.above_percent)
+    found = Raw(seen.rows, seen.state, raw, {"n": seen.n, "failures": seen.failures})
 
     def ask(row: int, asked: Asked) -> None:
-        _ask(context, rule, events.components[rows.subject[row]], int(at[row]), asked)
+        _ask(context, rule, str(seen.components[row]), int(seen.at[row]), asked)
 
-    return guarded(RULE, context.environment, ticks, found, rule.guard, ask, is_thorough=context.is_thorough)
+    return guarded(RULE, context.environment, context.ticks, found, rule.guard, ask, is_thorough=context.is_thorough)
 
 
 def _ask(context: Context, rule: ComponentFailureRate, component: str, tick: int, asked: Asked) -> None:

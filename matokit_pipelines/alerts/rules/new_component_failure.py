@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from matokit_pipelines.alert_settings import NewComponentFailure
 from matokit_pipelines.alerts import guard
-from matokit_pipelines.alerts.findings import NO_DATA, OK, Asked, Findings, Raw, guarded
+from matokit_pipelines.alerts.findings import Asked, Findings, Raw, guarded
 from matokit_pipelines.alerts.guard import Context
-from matokit_pipelines.alerts.rules.watching import WEEK_AND_DAY, rows_by_component
+from matokit_pipelines.alerts.rules.daily import daily
 from matokit_pipelines.statistics import wilson_low
 from matokit_pipelines.warehouse.event_columns import DAY
 
@@ -17,20 +15,16 @@ RULE = "new_component_failure"
 
 def findings(context: Context, rule: NewComponentFailure) -> Findings:
     """Rows of every component seen within eight days."""
-    ticks, quiet = context.ticks, rule.quiet_days * DAY
-    events = context.history.between(context.span[0] - max(WEEK_AND_DAY, DAY + quiet), context.span[1])
-    rows = rows_by_component(events, ticks, WEEK_AND_DAY, (0, DAY, DAY + quiet, DAY + rule.baseline_days * DAY))
-    at = ticks[rows.first]
-    n, failures = events.counts_by_component(rows.subject, at - DAY, at)
-    before_n, before_failures = events.counts_by_component(rows.subject, at - DAY - quiet, at - DAY)
-    state = np.where(n > 0, OK, NO_DATA).astype(np.int8)
-    counts = {"n": n, "failures": failures, "before_n": before_n, "before_failures": before_failures}
-    found = Raw(rows, state, (failures >= 1) & (before_failures == 0), counts)
+    seen = daily(context, rule.quiet_days * DAY)
+    counts = {
+        "n": seen.n, "failures": seen.failures, "before_n": seen.before_n, "before_failures": seen.before_failures,
+    }  # fmt: skip
+    found = Raw(seen.rows, seen.state, (seen.failures >= 1) & (seen.before_failures == 0), counts)
 
     def ask(row: int, asked: Asked) -> None:
-        _ask(context, rule, events.components[rows.subject[row]], int(at[row]), asked)
+        _ask(context, rule, str(seen.components[row]), int(seen.at[row]), asked)
 
-    return guarded(RULE, context.environment, ticks, found, rule.guard, ask, is_thorough=context.is_thorough)
+    return guarded(RULE, context.environment, context.ticks, found, rule.guard, ask, is_thorough=context.is_thorough)
 
 
 def _ask(context: Context, rule: NewComponentFailure, component: str, tick: int, asked: Asked) -> None:

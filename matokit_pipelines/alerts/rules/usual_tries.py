@@ -85,7 +85,7 @@ def usual_of(context: Context, rule: SlowRegression, days: tuple[int, int], *, i
     lengths = np.clip(np.arange(first, last + 1) - ENDS_DAYS_AGO - _beginning(context) + 1, 1, length)
     a_week = units.sum(axis=1) * 7 / lengths / (2 if is_shared else 1)
     threshold = np.maximum(rule.least_threshold, np.log(np.maximum(a_week, 1.0)))
-    is_seen = counts.units[first - FIRST_SEEN - counts.first_day :].any(axis=0)
+    is_seen = counts.units[first - FIRST_SEEN - counts.first_day :].sum(axis=0) > 0
     return Usual(first, counts.components, units, failures, share, threshold, is_seen)
 
 
@@ -109,9 +109,9 @@ def walks(
     Those of usual components with tries are exact from the first tick on. The others, of which too little is known,
     hold tries of the last days only, and none where there is none within a week.
     """
-    beginning, judged = _beginning(context), (~np.isnan(usual.share)).any(axis=0)
-    exact = {name for name, is_judged in zip(usual.components, judged.tolist(), strict=True) if is_judged}
-    seen = [name for name, is_seen in zip(usual.components, usual.is_seen.tolist(), strict=True) if is_seen]
+    beginning, names = _beginning(context), np.array(usual.components, dtype=object)
+    exact: set[str] = set(names[(~np.isnan(usual.share)).any(axis=0)])
+    seen: list[str] = names[usual.is_seen].tolist()
     found = {name: _no_tries(name) for name in exact}
     pending = sorted(seen)
     for length in LOOKS:

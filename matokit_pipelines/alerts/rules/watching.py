@@ -8,9 +8,8 @@ import numpy as np
 
 from matokit_pipelines.alerts.findings import Rows
 from matokit_pipelines.alerts.verdicts import ALL
-from matokit_pipelines.warehouse.event_columns import DAY, Events, Ints
+from matokit_pipelines.warehouse.event_columns import Events, Ints
 
-WEEK_AND_DAY = 8 * DAY  # the daily rules speak of what was seen within it, be it to say that nothing comes any more
 ROWS_AT_EASE = 200_000  # so many rows cost less than finding out which of them could be left out
 
 
