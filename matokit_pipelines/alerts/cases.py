@@ -38,6 +38,7 @@ _LIFECYCLE = {"id", "ticks", "config", "expect", "why"}
 _BUSINESS_DAY = {"id", "raised_at", "tz", "opening", "holidays", "expect", "why"}
 _LATE = {"id", "rule", "series", "runs", "why", "expect", "tz", "settings"}
 _OF_VERDICT = ("subject", "raw", "guarded", "state")
+_INSTANTS = ("began_at", "since", "watermark")
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def _differences(expect: Mapping[str, Any], state: str, verdicts: list[Verdict])
 def _of_subject(verdict: Verdict, result: Mapping[str, Any]) -> Iterator[str]:
     for name, value in result.items():
         found = getattr(verdict, name) if name in _OF_VERDICT else verdict.inputs.get(name)
-        if isinstance(found, str) and name.endswith(("_at", "since")):
+        if isinstance(found, str) and name in _INSTANTS:
             value, found = instant(value), instant(found)
         is_near = isinstance(found, float) and isinstance(value, int | float) and abs(found - value) <= 1e-6
         if found != value and not is_near:
