@@ -77,7 +77,7 @@ def _spec(facts: Facts, started_at: datetime, zone: ZoneInfo) -> dict[str, objec
     y = {
         "field": "number", "type": "quantitative", "title": None, "stack": True,
         "scale": {"domainMax": 1.18 * max(slot.events for slot in facts.slots), "nice": False},
-        "axis": {"tickCount": 3, "tickMinStep": 1, "domain": False, "ticks": False, "format": ",d"},
+        "axis": {"tickCount": 4, "tickMinStep": 1, "domain": False, "ticks": False, "format": ",d"},
     }  # fmt: skip
     color = {
         "field": "kind", "type": "nominal", "title": None,

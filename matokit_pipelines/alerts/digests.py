@@ -116,7 +116,7 @@ def _notes(facts: Facts, announcement: Announcement, links: Links) -> tuple[Line
         return ()
     if not facts.total.now.failures:
         return surroundings.changes(facts, links, now)[:2]
-    hints = tuple(Line(text) for text in surroundings.look_first(facts, links, now)[:2])
+    hints = tuple(Line(text) for text in surroundings.look_first(facts, links, now, with_commit=False)[:2])
     ci = tuple(Line(text) for text in surroundings.in_ci(facts)[:1])
     return hints + surroundings.changes(facts, links, now)[:3] + ci
 

@@ -232,7 +232,7 @@ def _facts(announcement: Announcement, facts: Facts | None, links: Links) -> tup
         since = f"about {since}, told apart from chance at {clock(first.started_at, announcement, links)}"
     if first.is_late:
         since += f"; found {clock(first.detected_at, announcement, links)}, data arrived late"
-    shown = [Fact("Since", since)]
+    shown = [] if first.rule == "no_events" else [Fact("Since", since)]  # that one says it in its first sentence
     if first.rule == "arch_gap":
         last = wording.day(verdict.at - timedelta(hours=12), links.zone)
         shown = [Fact("Day", f"{last}, the whole of it")]
@@ -241,7 +241,7 @@ def _facts(announcement: Announcement, facts: Facts | None, links: Links) -> tup
         shown.append(Fact("Machines", machines))
     if announcement.kind != "reminder" and (odds := _odds(_judged(first, verdict), links)):
         shown.append(Fact("How unlikely", f"the worst {odds}" if several else odds))
-    if first.rule != "data_stale":  # that one says it in its first sentence
+    if first.rule != "data_stale":  # as above
         shown.append(Fact("Data complete to", clock(announcement.complete_to, announcement, links)))
     return tuple(shown)
 

@@ -72,9 +72,9 @@ def in_ci(facts: Facts) -> tuple[str, ...]:
     return tuple(_in_ci(one, facts) for one in facts.ci[:3])
 
 
-def look_first(facts: Facts, links: Links, now: datetime) -> tuple[str, ...]:
-    """What stands out, as hints where to begin; nothing when nothing does."""
-    return tuple(_hints(facts, links, now))[:LOOK_AT_MOST]
+def look_first(facts: Facts, links: Links, now: datetime, *, with_commit: bool = True) -> tuple[str, ...]:
+    """What stands out, as hints where to begin; nothing when nothing does. Not `with_commit` where `changes` follow."""
+    return tuple(_hints(facts, links, now, with_commit=with_commit))[:LOOK_AT_MOST]
 
 
 def error(text: str) -> str:
@@ -82,21 +82,21 @@ def error(text: str) -> str:
     return name(text) if text and text != "not_reported" else "not reported"
 
 
-def _hints(facts: Facts, links: Links, now: datetime) -> Iterator[str]:
+def _hints(facts: Facts, links: Links, now: datetime, *, with_commit: bool) -> Iterator[str]:
     failures = facts.total.now.failures if facts.total else 0
     if not facts.scope.components and (part := _dominant(facts.components, failures)):
         rest = f"; {many(facts.components.failing - 1, 'other')} failed too" if facts.components.failing > 1 else ""
-        yield f"{_of(part.now.failures, failures)} in {name(part.name)}{rest}."
+        yield f"{_of(part.now.failures, failures)} {_be(failures)} in {name(part.name)}{rest}."
     suspect = _suspect(facts, links, now)
-    if suspect is not None:
+    if suspect is not None and with_commit:
         yield suspect
     if not facts.scope.architectures and (part := _dominant(facts.systems, failures)):
         share = part.now.events / facts.total.now.events if facts.total and facts.total.now.events else 1.0
         if part.now.failures / failures > 1.25 * share:
             ran = f"which ran {count(part.now.events)} of {many(facts.total.now.events if facts.total else 0, 'event')}"
-            yield f"{_of(part.now.failures, failures)} on {_named(part)}, {ran}."
+            yield f"{_of(part.now.failures, failures)} {_be(failures)} on {_named(part)}, {ran}."
     if (part := _dominant(facts.errors, failures)) and part.name not in ("", "not_reported"):
-        yield f"{_of(part.now.failures, failures)} with the error {error(part.name)}."
+        yield f"{_of(part.now.failures, failures)} {'reports' if failures == 1 else 'report'} {error(part.name)}."
     if facts.ci and (hint := _ci_hint(facts.ci[0], facts, is_commit_suspect=suspect is not None)) is not None:
         yield hint
 
@@ -136,10 +136,14 @@ def _ci_hint(ci: Ci, facts: Facts, *, is_commit_suspect: bool) -> str | None:
 
 
 def _of(some: int, all_of: int) -> str:
-    """`All 12 failures are`, `11 of 12 failures are`, to be gone on with."""
+    """`All 12 failures`, `11 of 12 failures`."""
     if some == all_of:
-        return f"All {many(all_of, 'failure')} are" if all_of > 1 else "The failure is"
-    return f"{count(some)} of {many(all_of, 'failure')} are"
+        return f"All {many(all_of, 'failure')}" if all_of > 1 else "The failure"
+    return f"{count(some)} of {many(all_of, 'failure')}"
+
+
+def _be(failures: int) -> str:
+    return "is" if failures == 1 else "are"
 
 
 def _in_ci(ci: Ci, facts: Facts) -> str:
