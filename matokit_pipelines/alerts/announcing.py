@@ -134,6 +134,8 @@ class _Round:
     def run(self) -> list[Dispatch]:
         due = _Due()
         for key in sorted(self._book.matters):
+            self._confirm(self._book.matters[key])
+        for key in sorted(self._book.matters):
             self._sort(self._book.matters[key], due)
         self._digests()
         rules = [OVERALL, *(name for name, _ in self._told.settings.rules.named() if name != OVERALL)]
@@ -242,6 +244,16 @@ class _Round:
                 )  # fmt: skip
             self._dispatch(group, "joined" if thread else "firing", destination, conversation)
         self._mark(group, "firing", conversations)
+
+    def _confirm(self, matter: Matter) -> None:
+        """Complete data bear out a provisional alert: a reply in its thread, unless it is over already."""
+        if not matter.is_confirmed:
+            return
+        holding = silencing(self._silences, matter.episode, now=self._now, complete_to=self._complete_to)
+        if matter.episode.ended_at is None and not holding:
+            for destination, conversation in matter.conversations.items():
+                self._dispatch((matter,), "confirmed", destination, conversation)
+        self._book.keep(replace(matter, is_confirmed=False))
 
     def _past(self, group: Group) -> None:
         self._room_taken(group[0].episode.rule)

@@ -25,6 +25,7 @@ class Matter:
 
     conversations: destination -> the conversation in which it was told. digest, due: what it waits for, if for
     anything. silenced_by: silences that held a message back, by number. is_done: nothing more will be told.
+    is_confirmed: complete data bear out what was told, which is to be told.
     """
 
     episode: Episode
@@ -34,6 +35,7 @@ class Matter:
     due: datetime | None = None
     silenced_by: tuple[int, ...] = ()
     is_done: bool = False
+    is_confirmed: bool = False
 
     @property
     def key(self) -> Key:
@@ -88,9 +90,11 @@ class Book:
         self.changed_instances.add(instance.fingerprint)
 
     def where(self, matter: Matter) -> Instance | None:
-        """Where the alert stands that a matter is of; None when its episode is no longer the open one."""
-        of = self.provisional if matter.episode.is_provisional else self.instances
-        return of.get(matter.episode.fingerprint)
+        """Where the alert stands that a matter is of."""
+        fingerprint = matter.episode.fingerprint
+        if matter.episode.is_provisional and fingerprint in self.provisional:
+            return self.provisional[fingerprint]
+        return self.instances.get(fingerprint)
 
     def keep(self, matter: Matter) -> None:
         """Take over what is to be told of an episode; one that is done is kept no longer than to be written."""

@@ -15,6 +15,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alert_settings import AlertSettings
+from matokit_pipelines.alerts import provisional
 from matokit_pipelines.alerts.announcements import Episode
 from matokit_pipelines.alerts.announcing import Announcer
 from matokit_pipelines.alerts.book import Book, Dispatch, Matter
@@ -49,14 +50,19 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. ticks: new evaluations; again: earlier ones made again; runs: verdicts by fingerprint, in order;
-    started, ended: episodes; next_timer: when there is something to tell though no event comes."""
+    """What a run did.
+
+    ticks: new evaluations; again: earlier ones made again; runs: verdicts by fingerprint, in order; incomplete:
+    verdicts on events beyond the watermark; started, ended: episodes; next_timer: when there is something to tell
+    though no event comes.
+    """
 
     now: datetime
     evaluated_to: datetime | None
     ticks: tuple[datetime, ...] = ()
     again: tuple[datetime, ...] = ()
     runs: dict[str, list[Run]] = field(default_factory=dict)
+    incomplete: tuple[Verdict, ...] = ()
     started: tuple[Episode, ...] = ()
     ended: tuple[Episode, ...] = ()
     dispatches: tuple[Dispatch, ...] = ()
@@ -98,11 +104,13 @@ class Evaluator:
         late_from: datetime | None = None,
         silences: Sequence[Silence] = (),
         stale: Verdict | None = None,
+        incomplete: Sequence[Verdict] = (),
     ) -> Outcome:
         """Everything that is due at `now`, with data complete to `watermark`.
 
-        `late_from`: time of the earliest event that came, changed or went since the last run; `stale`: what
-        data_stale says. The first run ever evaluates the newest tick only.
+        `late_from`: time of the earliest event that came, changed or went since the last run; `stale`: what data_stale
+        says; `incomplete`: what rules say of events beyond the watermark. The first run ever evaluates the newest tick
+        only.
         """
         self._started, self._ended = [], []
         newest = newest_tick(watermark, self.settings)
@@ -120,11 +128,15 @@ class Evaluator:
         if stale is not None:
             self._take_stale(stale, now)
             runs[stale.fingerprint] = [Run(stale, stale.at, stale.at)]
+        severities = {rule: self.announcer.rule(rule).severity for rule in provisional.RULES}
+        began, taken_back = provisional.take_in(self.book, incomplete, self.settings, severities, now)
+        self._started += began
+        self._ended += taken_back
         self.evaluated_to = max(newest, before or newest)
         dispatches = self.announcer.tell(self.book, now=now, complete_to=watermark, silences=silences)
         return Outcome(
-            now, self.evaluated_to, tuple(ticks), tuple(again), runs, tuple(self._started), tuple(self._ended),
-            tuple(dispatches), self.next_timer(now, silences),
+            now, self.evaluated_to, tuple(ticks), tuple(again), runs, tuple(incomplete), tuple(self._started),
+            tuple(self._ended), tuple(dispatches), self.next_timer(now, silences),
         )  # fmt: skip
 
     def newest_tick(self, watermark: datetime) -> datetime:
@@ -137,6 +149,8 @@ class Evaluator:
         for instance in self.book.instances.values():
             if instance.rule == STALE and instance.verdict is not None:
                 found.append(deadline(instance, instance.verdict, self.announcer.timing(STALE)))
+        waiting = [instance.episode for instance in self.book.provisional.values() if instance.episode]
+        found += [provisional.unconfirmed_at(episode, self.settings) for episode in waiting]
         known = [at for at in found if at is not None]
         return max(min(known), now + GRID / 5) if known else None
 
@@ -155,9 +169,14 @@ class Evaluator:
         instance = self.book.instances.get(fingerprint) or _new(runs[0].verdict)
         late = [run for run in runs if run.first <= after]
         new = [run for run in runs if run.first > after]
+        waits = self.book.provisional.get(fingerprint)
+        if waits is not None:  # an episode of complete data takes over the number of the provisional one
+            instance = replace(instance, episodes=instance.episodes - 1)
         if again and late:
             instance = self._again(self._corrected(instance, late), late, again[0], after, now)
         traced = self._trace(instance, new, after, until, now)
+        if waits is not None and traced.instance.episodes < waits.episodes:
+            traced = traced._replace(instance=replace(traced.instance, episodes=waits.episodes))
         self._adopt(traced)
 
     def _trace(
@@ -300,7 +319,9 @@ class Evaluator:
         for change in changes:
             if started := change.step.started:
                 self._started.append(started)
-                self.book.keep(Matter(started))
+                known = self.book.matters.get((started.fingerprint, started.number))
+                waits = known if known is not None and known.episode.is_provisional else None
+                self.book.keep(provisional.confirmed(self.book, waits, started) if waits else Matter(started))
             if ended := change.step.ended:
                 self._ended.append(ended)
                 self.book.over(ended)

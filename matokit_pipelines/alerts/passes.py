@@ -13,25 +13,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matokit_pipelines import state
-from matokit_pipelines.alerts import store
+from matokit_pipelines.alerts import provisional, store
 from matokit_pipelines.alerts.announcements import Announcement
 from matokit_pipelines.alerts.book import Dispatch
-from matokit_pipelines.alerts.evaluation import RULE_VERSION, stale_verdict
+from matokit_pipelines.alerts.evaluation import RULE_VERSION, evaluate, stale_verdict
 from matokit_pipelines.alerts.evaluator import Evaluator, Outcome, newest_tick
+from matokit_pipelines.alerts.event_log import LoadedLog
+from matokit_pipelines.alerts.lifecycle import GRID, on_grid
 from matokit_pipelines.alerts.silences import every
-from matokit_pipelines.alerts.tracing import RuleTicks
+from matokit_pipelines.alerts.tracing import RuleTicks, runs_of
+from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.delivery import outbox
 from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.errors import StateError
 from matokit_pipelines.settings import Settings
+from matokit_pipelines.warehouse.alert_evidence import Connection
 from matokit_pipelines.warehouse.arrivals import arrivals
-from matokit_pipelines.warehouse.refresh import Home
-
-if TYPE_CHECKING:
-    import duckdb
+from matokit_pipelines.warehouse.event_columns import Events, microseconds
+from matokit_pipelines.warehouse.event_log import WarehouseLog
+from matokit_pipelines.warehouse.provisional import events_beyond, merged
+from matokit_pipelines.warehouse.refresh import Home, build_options
 
 Compose = Callable[[Announcement, str], Message]
 Progress = Callable[[str, int, int], None]
@@ -144,19 +147,38 @@ class _Pass:
         )  # fmt: skip
 
     def _evaluated(
-        self, evaluator: Evaluator, warehouse: duckdb.DuckDBPyConnection, connection: sqlite3.Connection,
+        self, evaluator: Evaluator, warehouse: Connection, connection: sqlite3.Connection,
         complete_to: datetime, late_from: datetime | None, watermark: datetime | None,
     ) -> Outcome:  # fmt: skip
-        from matokit_pipelines.warehouse.event_log import WarehouseLog
-
         alerts = self._settings.alerts
+        log = WarehouseLog(warehouse)
+        incomplete = self._incomplete(warehouse, log, complete_to) if alerts.provisional.enabled else []
         stale = stale_verdict(watermark, self._now, alerts) if alerts.rules.data_stale.enabled else None
         return evaluator.run(
-            WarehouseLog(warehouse), now=self._now, watermark=complete_to, late_from=late_from,
-            silences=every(connection, over_since=complete_to - _REMEMBERED), stale=stale,
+            log, now=self._now, watermark=complete_to, late_from=late_from,
+            silences=every(connection, over_since=complete_to - _REMEMBERED), stale=stale, incomplete=incomplete,
         )  # fmt: skip
 
-    def _composed(self, outcome: Outcome, warehouse: duckdb.DuckDBPyConnection) -> list[tuple[Dispatch, Message]]:
+    def _incomplete(self, warehouse: Connection, log: WarehouseLog, complete_to: datetime) -> list[Verdict]:
+        """What is said of events beyond the watermark, at the newest tick of the clock on the wall."""
+        alerts, tick = self._settings.alerts, on_grid(self._now - GRID + datetime.resolution)
+        if tick <= complete_to:
+            return []
+        days = max(alerts.rules.overall_success_rate.baseline_days, alerts.rules.high_volume_failures.baseline_days, 7)
+        since = microseconds(tick - timedelta(days=days + 1))
+        edge = microseconds(complete_to)
+        environments: dict[str, Events] = {}
+        for name in alerts.environments:
+            known = log.of(name).between(since, edge)
+            beyond = events_beyond(
+                warehouse, build_options(self._home.loaded), name, complete_to=complete_to, until=tick
+            )  # fmt: skip
+            environments[name] = merged(known.taken(known.window(since, edge)), beyond)
+        return evaluate(
+            LoadedLog(environments), [tick], alerts, zone=self._settings.project.zone, only=provisional.RULES
+        )
+
+    def _composed(self, outcome: Outcome, warehouse: Connection) -> list[tuple[Dispatch, Message]]:
         """Each message, composed once for all destinations that get the same."""
         compose = self._compose or usual_composer(self._home, warehouse)
         made: dict[tuple[object, ...], Message] = {}
@@ -180,6 +202,10 @@ class _Pass:
             if store.progress(connection).revision != known.revision:
                 return None
             store.add_runs(connection, outcome.runs, rule_version=RULE_VERSION, now=self._now, follows=follows)
+            store.add_runs(
+                connection, runs_of(outcome.incomplete), rule_version=RULE_VERSION, now=self._now, follows=follows,
+                is_provisional=True,
+            )  # fmt: skip
             store.save(connection, evaluator.book, done, self._now)
             if known.evaluated_to and done.evaluated_to and done.evaluated_to.date() > known.evaluated_to.date():
                 store.tidy(connection, self._now)
@@ -210,7 +236,7 @@ class _Pass:
         )  # fmt: skip
 
 
-def usual_composer(home: Home, warehouse: duckdb.DuckDBPyConnection) -> Compose:
+def usual_composer(home: Home, warehouse: Connection) -> Compose:
     """Words with the evidence that the warehouse holds."""
     from matokit_pipelines.alerts.composing import compose
     from matokit_pipelines.alerts.evidence import gather

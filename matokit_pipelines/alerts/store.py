@@ -200,7 +200,15 @@ def _add(
     before = _newest(connection, f"{_ONE} and last_tick < ?", [*one, at])
     first_inputs, inputs = _text(dict(verdict.inputs)), _text(dict((run.newest or verdict).inputs))
     last = instant(before["last_tick"]) if before is not None else None
-    if before is not None and last is not None and _said(before) == said and ticks.follows(last, run.first):
+    # a run that is older than what was known of this evaluation would be hidden by it
+    is_hidden = known is not None and before is not None and before["id"] < known["id"]
+    if (
+        before is not None
+        and last is not None
+        and _said(before) == said
+        and not is_hidden
+        and ticks.follows(last, run.first)
+    ):
         connection.execute(
             "update evaluations set last_tick = ?, ticks = ticks + ?, evaluated_at = ?, inputs = ? where id = ?",
             [moment(run.last), _count(run, ticks), moment(now), inputs, before["id"]],
