@@ -93,6 +93,8 @@ def _part(part: Part) -> Iterator[Block]:
         yield _table(table)
     if part.notes:
         yield from _changes(part.notes, "")
+    if part.runbook:
+        yield {"type": "context", "elements": [_markdown(_link(part.runbook))]}
 
 
 def _lines(lines: Sequence[Line], more: str) -> Iterator[Block]:

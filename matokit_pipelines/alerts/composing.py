@@ -63,7 +63,10 @@ def _picture(announcement: Announcement, evidence: Evidence, links: Links) -> Im
         return None
     first = announcement.episodes[0]
     facts = evidence.facts.get(scope_key(announcement, first))
-    return charts.timeline(facts, first.began_at or first.started_at, links.zone) if facts and facts.slots else None
+    if not facts or not facts.slots:
+        return None
+    begin = facts.last_event if first.rule == "no_events" else first.began_at
+    return charts.timeline(facts, begin or first.started_at, links.zone)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,8 @@ Entries that are over stay in their digest and are marked. Not here: single aler
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from matokit_pipelines.alerts import surroundings, wording
 from matokit_pipelines.alerts.announcements import Announcement, Episode
 from matokit_pipelines.alerts.evidence import Evidence, Facts
@@ -12,9 +14,9 @@ from matokit_pipelines.alerts.framing import gaps
 from matokit_pipelines.alerts.headlines import headline
 from matokit_pipelines.alerts.links import Links, is_web
 from matokit_pipelines.alerts.scopes import scope_key
-from matokit_pipelines.alerts.stories import LINES, REASONS, TABLES
+from matokit_pipelines.alerts.stories import LINES, TABLES, reason_of
 from matokit_pipelines.alerts.story_shapes import Line, Part, Story, Table, To
-from matokit_pipelines.alerts.verdicts import ALL
+from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.alerts.wording import RULE_NAMES, many, name
 
 PARTS = 10
@@ -50,7 +52,7 @@ def _sentence(announcement: Announcement, links: Links) -> str:
     if not announcement.episodes:
         return "nothing to report"
     total, still = len(announcement.episodes), _open(announcement)
-    first = headline(announcement.episodes[0].worst, links, announcement.at)
+    first = headline(_verdict(announcement.episodes[0]), links, announcement.at)
     if announcement.digest == "health":
         subjects = [episode.subject for episode in announcement.episodes if episode.subject != ALL]
         components = len(dict.fromkeys(subjects))
@@ -76,17 +78,22 @@ def _part(key: str, episodes: list[Episode], announcement: Announcement, evidenc
         lines=lines,
         tables=_tables(facts, health),
         notes=_notes(facts, announcement, links) if facts else (),
-        runbook=links.runbook(rule) if is_web(links.runbook(rule)) else "",
+        runbook=To("Runbook", links.runbook(rule), is_web(links.runbook(rule))),
         more=f"and {wording.count(left)} more" if left > 0 else "",
     )
 
 
+def _verdict(episode: Episode) -> Verdict:
+    """What is told of an episode: how it is while it lasts, how bad it was when it is over."""
+    return episode.last if episode.end_reason is None and episode.last.raw else episode.worst
+
+
 def _entry(episode: Episode, announcement: Announcement, links: Links, health: bool) -> Line:
     """One alert: its sentence, how unlikely, since when, and whether it is over."""
-    verdict = episode.worst if episode.end_reason else episode.last if episode.last.raw else episode.worst
-    now = announcement.at
-    since = wording.clock(episode.began_at or episode.started_at, links.zone, now)
-    details = [f"Since {since}"]
+    verdict, now = _verdict(episode), announcement.at
+    begin = episode.began_at or episode.started_at
+    is_new = health and now - begin < timedelta(hours=12)  # a daily rule starts at its run, not when failures did
+    details = ["New today" if is_new else f"Since {wording.clock(begin, links.zone, now)}"]
     if (odds := wording.number(verdict.inputs, "chance")) is not None:
         details.append(wording.chance(odds, verdict.rule))
     if (bad := wording.whole(verdict.inputs, "machines_failing")) is not None and not verdict.inputs.get("shared_key"):
@@ -95,7 +102,7 @@ def _entry(episode: Episode, announcement: Announcement, links: Links, health: b
     if episode.end_reason:
         end = wording.clock(episode.ended_at or announcement.complete_to, links.zone, now)
         word = "Recovered" if episode.end_reason == "recovered" else "Closed"
-        lines.insert(0, f"{word} {end}: {REASONS[episode.end_reason]}")
+        lines.insert(0, f"{word} {end}: {reason_of(episode, links)}")
     if verdict.inputs.get("guard") == "off" and verdict.rule != "data_stale":
         lines.append("Raw rule only: the guard is switched off, so this may be chance")
     text = headline(verdict, links, now, is_named=not health)

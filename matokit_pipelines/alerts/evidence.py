@@ -163,7 +163,8 @@ def _facts(connection: Connection, scope: Scope, announcement: Announcement) -> 
             "environments": list(scope.environments),
         }
         return replace(facts, last_event=rows(connection, "last_event", asked)[0]["event_ts"])
-    commits = _commits(connection, scope)
+    began = _began(connection, scope)
+    commits = _commits(connection, scope, began)
     scope = _with_commit(scope, commits)
     if announcement.kind in ("resolved", "past"):
         return replace(facts, scope=scope, commits=commits)
@@ -172,7 +173,7 @@ def _facts(connection: Connection, scope: Scope, announcement: Announcement) -> 
     return replace(
         facts,
         commits=_counted(connection, scope, commits),
-        began=_began(connection, scope),
+        began=began,
         ci=_ci(connection, scope, named, [commit.sha for commit in commits]),
     )
 
@@ -255,11 +256,13 @@ def _with_timeline(connection: Connection, facts: Facts) -> Facts:
     return replace(facts, slots=tuple(slots), slot_length=length)
 
 
-def _commits(connection: Connection, scope: Scope) -> tuple[Commit, ...]:
-    """Those first seen in the 48 hours before the start or since, newest first; of a commit's own alert that one."""
+def _commits(connection: Connection, scope: Scope, began: Began | None) -> tuple[Commit, ...]:
+    """Those first seen in the 48 hours before the start, or before failures began, and since, newest first; of a
+    commit's own alert that one."""
+    start = min(scope.started_at, began.at) if began else scope.started_at
     asked = {
         "environments": list(scope.environments),
-        "start_ts": scope.started_at - COMMITS_BEFORE,
+        "start_ts": start - COMMITS_BEFORE,
         "end_ts": scope.until,
         "commits": _list(scope.commits),
     }

@@ -6,6 +6,7 @@ follows the sentence (stories.py).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from matokit_pipelines.alerts import wording
@@ -21,6 +22,14 @@ def headline(verdict: Verdict, links: Links, now: datetime, *, is_named: bool = 
     """The sentence, without a full stop; not `is_named` where the subject stands above it already."""
     sentence = _headline(verdict, links, now)
     return sentence if is_named else sentence.removeprefix(_who(verdict))
+
+
+def with_usual_of(verdict: Verdict, judged: Verdict) -> Verdict:
+    """The verdict with what is usual as `judged` found it: nobody asks that where the condition does not hold."""
+    if usual_share(verdict) is not None:
+        return verdict
+    known = ("expected_share", "baseline_units", "baseline_failures")
+    return replace(verdict, inputs={**verdict.inputs, **{key: judged.inputs.get(key) for key in known}})
 
 
 def _headline(verdict: Verdict, links: Links, now: datetime) -> str:

@@ -64,6 +64,8 @@ def telling(announcement: Announcement, episode: Episode) -> Verdict:
     """The verdict that an announcement tells of: the newest with data while it lasts, the worst when it is over."""
     if announcement.kind in ("resolved", "past"):
         return episode.worst
+    if announcement.kind == "reminder" and episode.last.state == "ok":
+        return episode.last
     holds = episode.last.raw and episode.last.state == "ok"
     return episode.last if holds else episode.worst
 

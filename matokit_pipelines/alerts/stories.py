@@ -15,9 +15,9 @@ from matokit_pipelines.alerts import surroundings, wording
 from matokit_pipelines.alerts.announcements import Announcement, Episode
 from matokit_pipelines.alerts.evidence import Evidence, Facts
 from matokit_pipelines.alerts.framing import about, addresses, clock, footer, notices, over_line, subject_line, tone
-from matokit_pipelines.alerts.headlines import headline, points_apart
+from matokit_pipelines.alerts.headlines import headline, points_apart, with_usual_of
 from matokit_pipelines.alerts.links import Links
-from matokit_pipelines.alerts.scopes import scope_key, telling
+from matokit_pipelines.alerts.scopes import HEALTH, scope_key, telling
 from matokit_pipelines.alerts.story_shapes import Fact, Line, Story
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.alerts.wording import RULE_NAMES, many, name, number, whole
@@ -36,11 +36,6 @@ TABLES = {
     "slow_regression": ("systems", "errors"),
 }
 _OF_REMINDERS = ("components", "systems")
-REASONS = {
-    "recovered": "the condition no longer holds",
-    "no_longer_measurable": "no longer measurable: no events for a day, so nobody knows whether it is over",
-    "not_confirmed": "not confirmed by complete data",
-}
 
 
 def firing(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
@@ -62,7 +57,8 @@ def reminder(announcement: Announcement, evidence: Evidence, links: Links) -> St
     span = wording.lasting(announcement.complete_to - first.started_at)
     sentence = _grouped(announcement, links) if len(announcement.episodes) > 1 else _of(first, announcement, links)
     lead = tuple(f"At worst: {headline(one.worst, links, announcement.at)}." for one in _worse(announcement))
-    return _told(announcement, evidence, links, f"Still failing after {span}: {sentence}", lead)
+    state = "Still failing" if any(one.last.raw for one in announcement.episodes) else "Not over yet"
+    return _told(announcement, evidence, links, f"{state} after {span}: {sentence}", lead)
 
 
 def joined(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
@@ -90,7 +86,7 @@ def resolved(announcement: Announcement, evidence: Evidence, links: Links) -> St
         Fact("Lasted", _lasted(announcement, links)),
         Fact("Worst", headline(first.worst, links, announcement.at)),
         Fact("At present", _present(first, announcement, links)),
-        Fact("Reason", "; ".join(REASONS[reason] for reason in reasons)),
+        Fact("Reason", "; ".join(dict.fromkeys(reason_of(one, links) for one in announcement.episodes))),
     ]
     return _over_story(announcement, evidence, links, sentence, facts)
 
@@ -107,7 +103,7 @@ def past(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
         Fact("Lasted", _lasted(announcement, links)),
         Fact("Found", f"{found}: {why}"),
         Fact("At present", _present(first, announcement, links)),
-        Fact("Reason", REASONS[first.end_reason or "recovered"]),
+        Fact("Reason", reason_of(first, links)),
     ]
     return _over_story(announcement, evidence, links, sentence, facts)
 
@@ -124,6 +120,24 @@ def _lasted(announcement: Announcement, links: Links) -> str:
     begin, end = _begin(announcement), _end(announcement)
     begun, ended = (clock(at, announcement, links) for at in (begin, end))
     return f"{wording.lasting(end - begin)}, from {begun} to {ended}"
+
+
+def reason_of(episode: Episode, links: Links) -> str:
+    """Why an episode counts as over, or was closed."""
+    rule = getattr(links.alerts.rules, episode.rule, None)
+    match episode.end_reason:
+        case "not_confirmed":
+            return "not confirmed by complete data"
+        case "no_longer_measurable" if episode.rule == "commit_regression":
+            hours = links.alerts.rules.commit_regression.hours_after
+            return f"no longer measurable: a commit is watched for {hours} hours; nobody knows whether it is better"
+        case "no_longer_measurable":
+            return "no longer measurable: no events for a day, so nobody knows whether it is over"
+    if episode.rule in HEALTH:
+        return "the condition did not hold at the daily run"
+    if episode.rule == "data_stale" or rule is None:
+        return "the condition no longer holds"
+    return f"the condition has not held for {wording.lasting(timedelta(minutes=rule.keep_firing))}"
 
 
 _END = {
@@ -179,7 +193,8 @@ def _over_story(
 
 
 def _of(episode: Episode, announcement: Announcement, links: Links) -> str:
-    return headline(telling(announcement, episode), links, announcement.at)
+    verdict = with_usual_of(telling(announcement, episode), episode.first)
+    return headline(verdict, links, announcement.at)
 
 
 def _grouped(announcement: Announcement, links: Links) -> str:
@@ -217,7 +232,8 @@ def _worse(announcement: Announcement) -> list[Episode]:
     """Episodes that were clearly worse than they are told to be now."""
     found = []
     for episode in announcement.episodes[:3]:
-        told, worst = points_apart(telling(announcement, episode)), points_apart(episode.worst)
+        told = points_apart(with_usual_of(telling(announcement, episode), episode.first))
+        worst = points_apart(with_usual_of(episode.worst, episode.first))
         if told is not None and worst is not None and worst - told >= 1 and announcement.kind != "past":
             found.append(episode)
     return found
@@ -305,6 +321,12 @@ def _look_without(episode: Episode, evidence: Evidence) -> tuple[str, ...]:
 
 
 def _present(episode: Episode, announcement: Announcement, links: Links, *, is_named: bool = True) -> str:
+    """How it is now; of silence and old data, that they are over."""
     if episode.end_reason == "no_longer_measurable" or episode.last.state != "ok":
-        return "not known, no events"
-    return headline(episode.last, links, announcement.at, is_named=is_named)
+        return "not known, nothing to count"
+    if episode.rule == "no_events":
+        return "events arrive again"
+    if episode.rule == "data_stale":
+        return f"data are complete to {clock(announcement.complete_to, announcement, links)}"
+    verdict = with_usual_of(episode.last, episode.first)
+    return headline(verdict, links, announcement.at, is_named=is_named)

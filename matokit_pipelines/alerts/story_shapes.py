@@ -39,6 +39,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class To:
+    """A link from the settings; `is_web`: a browser can open it."""
+
+    label: str
+    address: str
+    is_web: bool
+
+
+@dataclass(frozen=True)
 class Part:
     """A stretch of a digest: a heading, its lines, then what surrounds them."""
 
@@ -46,17 +55,8 @@ class Part:
     lines: tuple[Line, ...]
     tables: tuple[Table, ...] = ()
     notes: tuple[Line, ...] = ()
-    runbook: str = ""
+    runbook: To | None = None
     more: str = ""
-
-
-@dataclass(frozen=True)
-class To:
-    """A link from the settings; `is_web`: a browser can open it."""
-
-    label: str
-    address: str
-    is_web: bool
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ from datetime import datetime
 from matokit_pipelines.alerts import wording
 from matokit_pipelines.alerts.evidence import CI_DAYS, COMMITS_BEFORE, Ci, Commit, Facts, Part, Parts
 from matokit_pipelines.alerts.links import Links
+from matokit_pipelines.alerts.scopes import HEALTH
 from matokit_pipelines.alerts.story_shapes import Line, Table
 from matokit_pipelines.alerts.wording import count, failed, many, name, part_failed
 
 ROWS = {"components": 6, "systems": 6, "os_releases": 5, "architectures": 4, "errors": 4}
 MOST = 0.6  # the share of failures from which one part is named as where to look
-ENOUGH_CI = 5
+ENOUGH_CI, FEW = 5, 3
+ALIKE = 4  # components that fail, from which on they are said to fail alike
 LOOK_AT_MOST = 4
 _OTHER = {
     "overall_success_rate": "week before",
@@ -97,7 +99,9 @@ def _hints(facts: Facts, links: Links, now: datetime, *, with_commit: bool) -> I
             yield f"{_of(part.now.failures, failures)} {_be(failures)} on {_named(part)}, {ran}."
     if (part := _dominant(facts.errors, failures)) and part.name not in ("", "not_reported"):
         yield f"{_of(part.now.failures, failures)} {'reports' if failures == 1 else 'report'} {error(part.name)}."
-    if facts.ci and (hint := _ci_hint(facts.ci[0], facts, is_commit_suspect=suspect is not None)) is not None:
+    if (spread := _spread(facts)) is not None:
+        yield spread
+    elif (ci := _ci_of_the_worst(facts)) and (hint := _ci_hint(ci, facts, is_suspect=suspect is not None)) is not None:
         yield hint
 
 
@@ -119,20 +123,57 @@ def _suspect(facts: Facts, links: Links, now: datetime) -> str | None:
     return None
 
 
-def _ci_hint(ci: Ci, facts: Facts, *, is_commit_suspect: bool) -> str | None:
-    """What CI makes one think of; a commit that CI has not run yet may still be the cause."""
-    shown = name(ci.component)
+def _excess(part: Part) -> float:
+    """Failures beyond what the other side lets one expect."""
+    usual = part.other.failures / part.other.events if part.other.events else 0.0
+    return part.now.failures - usual * part.now.events
+
+
+def _spread(facts: Facts) -> str | None:
+    """Many components fail and none stands out: they share the cause."""
+    parts = [part for part in facts.components.rows if _excess(part) >= 1]
+    total = sum(map(_excess, parts))
+    if facts.scope.components or len(parts) < ALIKE or max(map(_excess, parts)) > 0.4 * total:
+        return None
+    return (
+        f"{many(facts.components.failing, 'component')} fail, none of them most: look at what all share, such as a "
+        "server, the network or the commit."
+    )
+
+
+def _ci_of_the_worst(facts: Facts) -> Ci | None:
+    """CI's result for the component that fails most beyond what is usual."""
+    ranked = sorted(facts.components.rows, key=_excess, reverse=True)
+    places = {part.name: place for place, part in enumerate(ranked)}
+    return min(facts.ci, key=lambda ci: places.get(ci.component, len(places)), default=None)
+
+
+def _ci_hint(ci: Ci, facts: Facts, *, is_suspect: bool) -> str | None:
+    """What CI makes one think of; a commit that CI has hardly run may still be the cause."""
+    shown, new = name(ci.component), ci.commits
+    if new.events >= FEW and 4 * new.failures > new.events:
+        return f"CI fails at {shown} with the new commit as well: {part_failed(new.failures, new.events)}."
     if ci.now.events < ENOUGH_CI:
         return None
     if 5 * ci.now.failures > ci.now.events:
         return f"CI fails at {shown} as well: look at the script or at what it downloads."
-    if 20 * ci.now.failures >= ci.now.events:
+    if not _is_green(ci):
         return None
-    if ci.commits.events:
+    if new.events >= ENOUGH_CI:
         return f"CI is green for {shown} with the new commit too: look at machines, networks and downloads."
-    if is_commit_suspect or facts.scope.commits:
-        return f"CI is green for {shown}, but has not run the new commit."
+    if is_suspect or facts.scope.commits or facts.commits:
+        ran = f"ran the new commit only {'once' if new.events == 1 else f'{new.events} times'}"
+        return f"CI is green for {shown}, but {ran if new.events else 'has not run the new commit'}."
     return f"CI is green for {shown}: look at machines, networks and downloads."
+
+
+def _is_green(ci: Ci) -> bool:
+    """Under 5 % of enough events failed, and of those of the commits in question not a quarter."""
+    return (
+        ci.now.events >= ENOUGH_CI
+        and 20 * ci.now.failures < ci.now.events
+        and 4 * ci.commits.failures <= ci.commits.events
+    )
 
 
 def _of(some: int, all_of: int) -> str:
@@ -154,8 +195,7 @@ def _in_ci(ci: Ci, facts: Facts) -> str:
     if facts.commits and ci.commits.events:
         said += f", {part_failed(ci.commits.failures, ci.commits.events)} of the commits above"
     fails_here = any(part.name == ci.component and 5 * part.now.failures > part.now.events for part in _all(facts))
-    green = ci.now.events >= ENOUGH_CI and 20 * ci.now.failures < ci.now.events
-    return said + (": CI green, production failing." if green and fails_here else ".")
+    return said + (": CI green, production failing." if _is_green(ci) and fails_here else ".")
 
 
 def _all(facts: Facts) -> tuple[Part, ...]:
@@ -175,11 +215,15 @@ def _began(facts: Facts, links: Links, now: datetime) -> Iterator[Line]:
 
 
 def _commit(commit: Commit, facts: Facts, links: Links, now: datetime) -> Line:
-    start = facts.scope.started_at
+    start, what = (facts.began.at, "failures began") if facts.began else (facts.scope.started_at, "the start")
     seen = wording.clock(commit.first_seen, links.zone, now)
     before = commit.first_seen <= start
     apart = wording.lasting(start - commit.first_seen if before else commit.first_seen - start)
-    when = "" if facts.scope.commits else f", {apart} {'before' if before else 'after'} the start"
+    when = f", {apart} {'before' if before else 'after'} {what}"
+    if facts.scope.commits or (facts.scope.rule in HEALTH and not facts.began):  # a daily rule starts at its run
+        when = ""
+    elif facts.began and facts.began.commit == commit.sha and apart == "0 min":
+        when = ", with the first failure"
     details: tuple[str, ...] = ()
     if commit.now is not None:
         details = (f"{failed(commit.now.failures, commit.now.events)} with it",) if commit.now.events else ()

@@ -17,10 +17,12 @@ _GAP = 2
 def wrapped(text: str, first: str = "", rest: str | None = None) -> str:
     """A paragraph; `first` stands before its first line, `rest` (as many blanks by default) before the others."""
     later = " " * len(first) if rest is None else rest
-    return textwrap.fill(
-        text, WIDTH, initial_indent=first, subsequent_indent=later, break_long_words="://" not in text,
+    kept = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    filled = textwrap.fill(
+        kept, WIDTH, initial_indent=first, subsequent_indent=later, break_long_words="://" not in text,
         break_on_hyphens=False,
     )  # fmt: skip
+    return filled.replace("\N{NO-BREAK SPACE}%", " %")
 
 
 def facts_text(facts: Sequence[Fact]) -> str:

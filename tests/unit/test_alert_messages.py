@@ -246,7 +246,7 @@ def test_resolved_says_how_long_how_bad_how_it_is_now_and_why() -> None:
     message = told("resolved-overall")
     assert message.subject == "Resolved after 1 h 30 min: overall success rate"
     for line in ("Lasted      1 h 30 min, from 01:30 CET to 03:00 CET", "Worst       38 of 64 events failed (59 %)",
-                 "At present  1 of 40 events failed", "Reason      the condition no longer holds"):  # fmt: skip
+                 "At present  1 of 40 events failed", "Reason      the condition has not held for 1 h"):  # fmt: skip
         assert line in message.text
 
 
@@ -254,7 +254,7 @@ def test_no_longer_measurable_is_never_called_over() -> None:
     message = told("resolved-unmeasurable")
     everything = f"{message.subject}\n{message.text}\n{message.blocks}"
     assert message.subject.startswith("No longer measurable after 1 h 30 min")
-    assert "not known, no events" in message.text
+    assert "not known, nothing to count" in message.text
     for word in ("ecovered", "esolved", "WHITE HEAVY", "\N{WHITE HEAVY CHECK MARK}"):
         assert word not in everything
 
@@ -270,7 +270,7 @@ def test_several_that_end_together_each_say_how_they_are() -> None:
     message = alone("resolved", "new_failure_pattern", episodes=ended)
     assert message.subject.startswith("Over after 1 h 30 min: python_install, latex_install")
     assert "Now: 1 of 40 events failed" in message.text
-    assert "Now: not known, no events" in message.text
+    assert "Now: not known, nothing to count" in message.text
 
 
 def test_later_data_late_data_and_provisional_data_are_named() -> None:
@@ -351,7 +351,7 @@ def test_commit_names_the_daily_rules_that_it_explains() -> None:
 def test_digests_keep_what_is_over_and_mark_it() -> None:
     warnings = told("digest-warnings")
     assert warnings.subject.startswith("5 warnings, 2 over already; first: arm64: 48 of 212")
-    assert "Recovered 03:00 CET: the condition no longer holds" in warnings.text
+    assert "Recovered 03:00 CET: the condition has not held for 1 h" in warnings.text
     assert "Closed 03:00 CET: no longer measurable" in warnings.text
     assert len(re.findall(r"^== ", warnings.text, re.MULTILINE)) == 3
     health = told("digest-health")
@@ -359,6 +359,42 @@ def test_digests_keep_what_is_over_and_mark_it() -> None:
     for needed in ("Affected systems", "Failures began", f"Commit {NEW} first seen", "CI green, production failing",
                    "Success fell within a week", "Recovered 03:00 CET"):  # fmt: skip
         assert needed in " ".join(health.text.split())
+
+
+def test_what_is_over_says_so_in_the_words_of_its_rule() -> None:
+    silence = " ".join(alone("resolved", "no_events").text.split())
+    assert "At present events arrive again" in silence
+    stale = " ".join(alone("resolved", "data_stale").text.split())
+    assert "At present data are complete to 03:00 CET" in stale
+    commit = alone("resolved", "commit_regression", episodes=(over("commit_regression", "no_longer_measurable"),))
+    assert "a commit is watched for 24 hours; nobody knows whether it is better" in " ".join(commit.text.split())
+    daily = alone("resolved", "component_failure_rate")
+    assert "the condition did not hold at the daily run" in daily.text
+
+
+def test_what_is_usual_is_that_of_the_start_where_nobody_asks_later() -> None:
+    fine = verdict("overall_success_rate", raw=False, n=88, failures=22)
+    bare = replace(fine, inputs={"n": 88, "failures": 22, "guard": "not_asked"})
+    one = over("overall_success_rate", last=bare)
+    assert (
+        "At present  22 of 88 events failed (25 %), usually 2 %"
+        in alone("resolved", "overall_success_rate", episodes=(one,)).text
+    )
+    recovering = replace(episode("overall_success_rate"), last=bare)
+    reminder = alone("reminder", "overall_success_rate", episodes=(recovering,))
+    assert reminder.subject == ("Critical: Not over yet after 1 h 30 min: 22 of 88 events failed (25 %), usually 2 %")
+    assert "At worst: 38 of 64 events failed (59 %)" in " ".join(reminder.text.split())
+
+
+@pytest.mark.parametrize("name", ["firing-overall_success_rate", "digest-health", "resolved-overall"])
+def test_without_addresses_the_runbook_is_named_and_nothing_is_empty(name: str) -> None:
+    nowhere = links(public_url="", runbook_url="", repository_url="")
+    message = compose(NIGHT[name], evidence_of_night()[name], nowhere)
+    assert "docs/runbook.md#" in message.text
+    assert "docs/runbook.md#" in (message.html or "")
+    assert "docs/runbook.md#" in str(message.blocks)
+    assert "\n\n\n" not in message.text
+    assert "href" not in (message.html or "")
 
 
 def test_a_digest_looks_into_ten_and_counts_the_others() -> None:
