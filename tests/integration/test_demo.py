@@ -1,4 +1,4 @@
-"""The demo, small: everything that was sent is found, and a folder that is not its own is left alone."""
+"""The demo, small: everything that was sent is found, each planted incident is told of, and one on demand."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ import pytest
 from matokit_pipelines.cli import main
 
 
-@pytest.mark.slow
-def test_the_demo_finds_everything_and_can_be_asked_afterwards(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but those of the demo."""
     for name in [name for name in os.environ if name.startswith(("MATOKIT_", "MATOMO_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.slow
+def test_the_demo_finds_everything_and_can_be_asked_afterwards(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone(tmp_path, monkeypatch)
     code = main.run(["demo", "--days", "40", "--no-open"])
     out, err = capfd.readouterr()
     assert (code, err) == (0, ""), out
@@ -34,6 +39,7 @@ def test_the_demo_finds_everything_and_can_be_asked_afterwards(
     assert days == compared
     assert int(days) >= 39
     assert "8 of 8 planted incidents" in out
+    alerts_are_told_in_time(out)
     pages = list((tmp_path / ".matokit-demo" / "reports" / "weekly").glob("*.html"))
     assert len(pages) == 1
     assert main.run(["--config", ".matokit-demo/matokit.toml", "status"]) == 0
@@ -42,3 +48,46 @@ def test_the_demo_finds_everything_and_can_be_asked_afterwards(
     assert "lab_copy: a mirror of lab" in out
     assert main.run(["demo", "--days", "3", "--events-per-day", "20", "--no-open"]) == 0
     assert "could be chance" in capfd.readouterr().out  # a change in a few events is not claimed as found
+
+
+def alerts_are_told_in_time(out: str) -> None:
+    """Each planted incident has its alert and is told as over; of those that break nothing one may meet a false alarm,
+    as come about every other week."""
+    begin = next(number for number, line in enumerate(out.splitlines()) if line.startswith("Alerts "))
+    head, _, *lines = out.splitlines()[begin:]
+    raw, guarded = (int(count) for count in re.findall(r"(\d+) times", head))
+    assert raw > 5 * guarded > 0
+    found = [line for line in lines if re.match(r" +[✓–] ", line)]
+    assert len(found) == 8
+    assert sum("no alert, as it should be" in line for line in found) >= 2, "\n".join(found)
+    for kind, rule in {
+        "Four hours": "overall_success_rate|high_volume_failures",
+        "A commit": "commit_regression",
+        "A day on which": "arch_gap",
+        "Eighteen hours": "no_events",
+        "The packages step": "slow_regression|new_failure_pattern|component_failure_rate|success_drop_7d",
+    }.items():
+        [line] = [line for line in found if f"  {kind}" in line]
+        assert re.search(rf"✓ .*: ({rule}) told ", line), line
+        assert ("; over " in line) == (kind != "The packages step"), "what is mended is told as over"
+    [told] = [line for line in lines if line.startswith("Told ")]
+    assert "each once" in told
+    messages = list((Path.cwd() / ".matokit-demo" / "messages").glob("*.txt"))
+    assert len(messages) == int(re.findall(r"(\d+) messages", told)[0])
+
+
+@pytest.mark.slow
+def test_a_component_that_is_broken_on_demand_is_told_of_and_then_told_as_over(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone(tmp_path, monkeypatch)
+    assert main.run(["demo", "--break", "no_such_step"]) == 2
+    assert "break one of homebrew_check" in capfd.readouterr().err
+    assert not (tmp_path / ".matokit-demo").exists()
+    words = ["demo", "--days", "12", "--events-per-day", "300", "--no-open", "--break", "python_install"]
+    code = main.run(words)
+    out, err = capfd.readouterr()
+    assert (code, err) == (0, ""), out
+    scene = out.partition("Breaking    python_install")[2]
+    assert re.search(r"Slack #(installers|on-call): Critical: .*\d+ of \d+ events failed", scene), scene
+    assert "in the same thread: Resolved after" in scene
