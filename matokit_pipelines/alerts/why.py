@@ -23,7 +23,7 @@ from matokit_pipelines.alerts.why_words import day_and_clock
 from matokit_pipelines.delivery import outbox
 from matokit_pipelines.delivery.outbox import Row
 
-MOST_SUBJECTS = 100_000  # of one rule; more could only be invented
+MOST_RUNS = 5_000  # looked through, the newest first; more subjects than that could only be invented
 ENDED = {
     "recovered": "it recovered",
     "no_longer_measurable": "it could no longer be measured",
@@ -51,7 +51,7 @@ def kept_at(
     `ticks`: when the rule is evaluated. A subject of which that evaluation said nothing is left out.
     """
     newest: dict[str, Evaluation] = {}
-    for run in store.evaluations(connection, rule, subject, until=at, most=MOST_SUBJECTS):
+    for run in store.evaluations(connection, rule, subject, until=at, most=MOST_RUNS):
         if run.is_provisional or run.newest.fingerprint in newest:
             continue
         if run.last_tick >= at or ticks.next(run.last_tick) > at:
@@ -159,7 +159,7 @@ def _told(connection: sqlite3.Connection, matter: Matter, zone: ZoneInfo, now: d
     told = matter.telling.told_at
     if told is None:
         if not matter.digest:
-            yield "Nobody was told: a silence held all through it." if matter.silenced_by else "Nobody was told yet."
+            yield "Nobody was told: a silence withheld it." if matter.silenced_by else "Nobody was told yet."
         return
     yield f"It was told {wording.clock(told, zone, now)}."
     rows = outbox.listed(connection)[::-1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from matokit_pipelines import settings
 from matokit_pipelines.alert_settings import AlertSettings, AllRules, RuleSettings
-from matokit_pipelines.cli import alerts_document
+from matokit_pipelines.cli import alerts_document, main
 
 TEXT = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
 RULES = [name for name, _ in AllRules().named()]
@@ -87,6 +89,20 @@ def test_the_example_is_a_settings_file_that_is_taken(tmp_path: Path) -> None:
         assert f"{variable}={value}" in TEXT.replace("'", "")
     changed = settings.load(environ=given, cwd=tmp_path.parent).settings.alerts
     assert (changed.daily_at, changed.rules.arch_gap.gap_points) == ("06:30", 20)
+
+
+def test_every_command_and_every_option_that_is_named_is_there() -> None:
+    commands = re.findall(r"matokit ((?:alerts|outbox) [a-z]+|send-test|doctor)([^`\n#]*)", TEXT)
+    named = {words for words, _ in commands}
+    root = typer.main.get_command(main.app)
+    for words, rest in commands:
+        found: Any = root
+        for word in words.split():
+            found = found.commands[word]
+        known = {option for parameter in found.params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z]+", rest)) <= known, (words, rest)
+    groups = {group: root.commands[group].commands for group in ("alerts", "outbox")}  # type: ignore[attr-defined]
+    assert {f"{group} {name}" for group, own in groups.items() for name in own} <= named
 
 
 def section_of(rule: str) -> str:
