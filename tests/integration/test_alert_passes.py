@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -263,16 +263,35 @@ def test_switched_off_nothing_is_evaluated(tmp_path: Path, clock: FixedClock) ->
 # -- killed passes ----------------------------------------------------------------------------------------------------
 
 _CHILD = """
-import sys
+import os, signal, sys
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from matokit_pipelines import state
 from matokit_pipelines.alerts.passes import run_pass
 from matokit_pipelines.clock import FixedClock
 from tests.landed import home_at
+
+left = int(sys.argv[3])
+opened = state.opened
+
+def count(statement):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@contextmanager
+def watched(home):
+    with opened(home) as connection:
+        connection.set_trace_callback(count)
+        yield connection
+
+state.opened = watched
 home = home_at(Path(sys.argv[1]), FixedClock(datetime.fromisoformat(sys.argv[2])))
 print("begins", flush=True)
 run_pass(home)
-print("done", flush=True)
+print("done", -left, flush=True)
 """
 
 
@@ -293,42 +312,63 @@ def everything(home: Home) -> dict[str, list[tuple[Any, ...]]]:
         connection.close()
 
 
-def killed(folder: Path, now: datetime, after: float) -> bool:
-    """A pass in a child that is killed so many seconds after it began; whether it had ended before."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(folder), now.isoformat()],
+def child(folder: Path, now: datetime, *, statement: int = 0, seconds: float | None = None) -> int | None:
+    """A pass in a child that is killed before its n-th statement to the store, or after so many seconds.
+
+    None when it was killed, else how many statements it made.
+    """
+    ran = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(folder), now.isoformat(), str(statement)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
-    assert child.stdout is not None
-    assert child.stdout.readline().strip() == "begins"
-    time.sleep(after)
-    child.kill()
-    said = child.stdout.read()
-    child.wait()
-    return "done" in said
+    assert ran.stdout is not None
+    assert ran.stdout.readline().strip() == "begins"
+    if seconds is not None:
+        time.sleep(seconds)
+        ran.kill()
+    said = ran.stdout.read().split()
+    ran.wait()
+    return int(said[1]) if said else None
 
 
-def _kill_and_compare(
-    begun: Path, tmp_path: Path, clock: FixedClock, kills: int, dice: random.Random, longest: Callable[[int], float]
-) -> int:
+@pytest.fixture
+def homes(begun: Path, tmp_path: Path, clock: FixedClock) -> tuple[Home, Home, int]:
+    """Two homes with the same to do, in the second of which it is done, and how many statements that took."""
     first = copied(begun, tmp_path / "killed", clock)
     clock.advance(HOUR)
     land(first, [*outage(NOON + 20 * MINUTE), *outage(NOON - HOUR, 3)], complete_to=clock.now())
-    homes = {"killed": first, "whole": copied(tmp_path / "killed", tmp_path / "whole", clock)}
-    run_pass(homes["whole"])
-    before_end = 0
-    for number in range(kills):
-        before_end += not killed(tmp_path / "killed", clock.now(), dice.uniform(0, longest(number)))
-    run_pass(homes["killed"])
-    assert everything(homes["killed"]) == everything(homes["whole"])
-    assert queued(homes["killed"])
-    return before_end
+    second = copied(tmp_path / "killed", tmp_path / "whole", clock)
+    statements = child(tmp_path / "whole", clock.now())
+    assert statements is not None
+    return first, second, statements
 
 
-def test_a_killed_pass_made_again_comes_to_the_same(begun: Path, tmp_path: Path, clock: FixedClock) -> None:
-    assert _kill_and_compare(begun, tmp_path, clock, 3, random.Random(5), lambda _: 0.4) > 0
+def struck(homes: tuple[Home, Home, int], clock: FixedClock, statements: Iterable[int]) -> None:
+    """The same comes of it, however often a pass was killed before the given statements."""
+    first, second, _ = homes
+    folder = first.loaded.home.parent
+    was = everything(first)
+    for statement in statements:
+        assert child(folder, clock.now(), statement=statement) is None
+        assert everything(first) == was  # wholly, or not at all
+    run_pass(first)
+    assert everything(first) == everything(second)
+    assert queued(first)
+
+
+def test_a_pass_that_is_killed_at_any_statement_was_not_made_and_made_again_comes_to_the_same(
+    homes: tuple[Home, Home, int], clock: FixedClock
+) -> None:
+    last = homes[2]
+    struck(homes, clock, [random.Random(3).randrange(2, last), last])
 
 
 @pytest.mark.slow
-def test_passes_killed_over_and_over_come_to_the_same(begun: Path, tmp_path: Path, clock: FixedClock) -> None:
-    assert _kill_and_compare(begun, tmp_path, clock, 40, random.Random(), lambda number: 0.03 * (number + 1)) > 5
+def test_passes_that_are_killed_over_and_over_come_to_the_same(
+    homes: tuple[Home, Home, int], clock: FixedClock
+) -> None:
+    first, _, last = homes
+    struck(homes, clock, [*random.Random().sample(range(2, last), 30), *range(last - 4, last + 1)])
+    for number in range(20):  # what was done meanwhile stays as it is
+        child(first.loaded.home.parent, clock.now(), seconds=0.05 * number)
+    assert everything(first) == everything(homes[1])
