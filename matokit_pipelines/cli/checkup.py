@@ -26,7 +26,7 @@ def check_up(home: Home) -> Iterator[Finding]:
     zones: dict[str, str] = {}  # of the sites that answered
     for source in home.loaded.settings.sources:
         yield from guarded(f"source {source.name}", check_source(home, source, zones))
-    yield from guarded("delivery", check_delivery(home.loaded))
+    yield from guarded("delivery", check_delivery(home.loaded, home.clock.now()))
     yield _disk(home)
     yield from _dagster(home)
     if home.warehouse.path.exists():

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import datetime
 
-from matokit_pipelines.cli.findings import Finding
+from matokit_pipelines.cli.findings import Finding, guarded
 from matokit_pipelines.cli.frame import shortened
 from matokit_pipelines.delivery_settings import RecipientSettings, SmtpSettings
 from matokit_pipelines.errors import FINE, REFUSED, USAGE
@@ -24,8 +25,9 @@ SCOPES = {
 NEEDED = "chat:write"
 
 
-def check_delivery(loaded: Loaded) -> Iterator[Finding]:
-    """Everything about delivery, in the order: recipients, Slack, mail, webhooks."""
+def check_delivery(loaded: Loaded, now: datetime) -> Iterator[Finding]:
+    """Everything about delivery, in the order: calendar, recipients, Slack, mail, webhooks."""
+    yield from guarded("alerts", _calendar(loaded, now))
     used = destinations_in_use(loaded)
     yield from _recipients(loaded)
     slack, mail, hooks = (sorted(d for d in used if d.startswith(kind)) for kind in ("slack:", "email:", "webhook:"))
@@ -47,6 +49,24 @@ def destinations_in_use(loaded: Loaded) -> dict[str, list[str]]:
             if chosen.enabled and name not in RecipientSettings.model_fields:
                 found.setdefault(name, []).append(rule)
     return found
+
+
+def _calendar(loaded: Loaded, now: datetime) -> Iterator[Finding]:
+    """When the next digests leave; raises what the calendar cannot be made of, such as an unknown country."""
+    from matokit_pipelines.alerts.business_days import Calendar
+    from matokit_pipelines.alerts.why_words import day_and_clock
+
+    alerts = loaded.settings.alerts
+    if not alerts.enabled:
+        yield Finding("note", "alerts", "switched off by alerts.enabled: nothing is evaluated and nothing is told")
+        return
+    calendar = Calendar.of(alerts, loaded.settings.project.zone)
+    warnings, health = (
+        day_and_clock(at, calendar.zone) for at in (calendar.next_opening(now), calendar.next_daily(now))
+    )
+    off = [name for name, rule in alerts.rules.named() if not rule.enabled]
+    without = f"; switched off: {', '.join(off)}" if off else ""
+    yield Finding("good", "alerts", f"next digest of warnings {warnings}, next daily health {health}{without}")
 
 
 def _recipients(loaded: Loaded) -> Iterator[Finding]:
