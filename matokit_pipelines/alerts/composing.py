@@ -17,7 +17,7 @@ from matokit_pipelines.alerts.blocks import blocks_of
 from matokit_pipelines.alerts.digests import digest
 from matokit_pipelines.alerts.evidence import NOTHING, Evidence
 from matokit_pipelines.alerts.links import Links
-from matokit_pipelines.alerts.scopes import scope_key
+from matokit_pipelines.alerts.scopes import moment_of, scope_key
 from matokit_pipelines.alerts.story_shapes import Story
 from matokit_pipelines.delivery.escaping import cut, one_line
 from matokit_pipelines.delivery.messages import Image, Message
@@ -65,7 +65,7 @@ def _picture(announcement: Announcement, evidence: Evidence, links: Links) -> Im
     facts = evidence.facts.get(scope_key(announcement, first))
     if not facts or not facts.slots:
         return None
-    begin = facts.last_event if first.rule == "no_events" else first.began_at
+    begin = moment_of(first.worst, "since") if first.rule == "no_events" else first.began_at
     return charts.timeline(facts, begin or first.started_at, links.zone)
 
 

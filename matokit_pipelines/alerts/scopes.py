@@ -5,7 +5,7 @@ Not here: reading them (evidence.py), words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -70,6 +70,12 @@ def telling(announcement: Announcement, episode: Episode) -> Verdict:
     return episode.last if holds else episode.worst
 
 
+def is_stale(announcement: Announcement, verdict: Verdict) -> bool:
+    """Whether a reminder's verdict is older than the data: equal evaluations are one, told apart by its first."""
+    older = announcement.complete_to - verdict.at
+    return announcement.kind == "reminder" and verdict.rule in IMMEDIATE and older > timedelta(minutes=10)
+
+
 def moment_of(verdict: Verdict, name: str) -> datetime | None:
     """An instant among a verdict's inputs, written in ISO or as seconds since 1970; None when there is none."""
     value = verdict.inputs.get(name)
@@ -89,6 +95,8 @@ def _scope(
 ) -> Scope:
     first, started = episodes[0], min(episode.began_at or episode.started_at for episode in episodes)
     verdict = telling(announcement, first)
+    if is_stale(announcement, verdict):
+        verdict = replace(verdict, at=_on_grid(announcement.complete_to))
     now, other = _windows(first, verdict, settings, zone)
     subjects = tuple(dict.fromkeys(episode.subject for episode in episodes if episode.subject != ALL))
     until = max(announcement.complete_to, verdict.at)
@@ -147,6 +155,11 @@ def _windows(
             return None, None
         case _:
             return _back(at, hours=24, days=rules.success_drop_7d.before_days)
+
+
+def _on_grid(at: datetime) -> datetime:
+    """The evaluation time at or before an instant."""
+    return at - timedelta(seconds=at.timestamp() % 300)
 
 
 def _back(at: datetime, *, hours: int, days: int) -> tuple[Window, Window]:

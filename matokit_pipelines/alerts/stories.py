@@ -8,6 +8,7 @@ blocks.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from matokit_pipelines.alerts.evidence import Evidence, Facts
 from matokit_pipelines.alerts.framing import about, addresses, clock, footer, notices, over_line, subject_line, tone
 from matokit_pipelines.alerts.headlines import headline, points_apart, with_usual_of
 from matokit_pipelines.alerts.links import Links
-from matokit_pipelines.alerts.scopes import HEALTH, scope_key, telling
+from matokit_pipelines.alerts.scopes import HEALTH, is_stale, scope_key, telling
 from matokit_pipelines.alerts.story_shapes import Fact, Line, Story
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.alerts.wording import RULE_NAMES, many, name, number, whole
@@ -55,10 +56,24 @@ def reminder(announcement: Announcement, evidence: Evidence, links: Links) -> St
     """It still fires: how it is now, beside the worst."""
     first = announcement.episodes[0]
     span = wording.lasting(announcement.complete_to - first.started_at)
+    announcement = _up_to_date(announcement, evidence)
+    first = announcement.episodes[0]
     sentence = _grouped(announcement, links) if len(announcement.episodes) > 1 else _of(first, announcement, links)
     lead = tuple(f"At worst: {headline(one.worst, links, announcement.at)}." for one in _worse(announcement))
     state = "Still failing" if any(one.last.raw for one in announcement.episodes) else "Not over yet"
     return _told(announcement, evidence, links, f"{state} after {span}: {sentence}", lead)
+
+
+def _up_to_date(announcement: Announcement, evidence: Evidence) -> Announcement:
+    """A reminder with the counts of now, where its verdict is older than the data."""
+    [first, *others] = announcement.episodes
+    facts = evidence.facts.get(scope_key(announcement, first))
+    if others or facts is None or facts.total is None or not is_stale(announcement, first.last):
+        return announcement
+    now = facts.total.now
+    counts = {"n": now.events, "failures": now.failures, "machines_failing": facts.machines_failing}
+    fresh = replace(first.last, inputs={**first.last.inputs, **counts})
+    return replace(announcement, episodes=(replace(first, last=fresh),))
 
 
 def joined(announcement: Announcement, evidence: Evidence, links: Links) -> Story:

@@ -17,7 +17,7 @@ from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts import wording
 from matokit_pipelines.alerts.announcements import Announcement
 from matokit_pipelines.alerts.composing import compose, story_of
-from matokit_pipelines.alerts.evidence import NOTHING, Evidence, Source
+from matokit_pipelines.alerts.evidence import NOTHING, Evidence, Source, gather
 from matokit_pipelines.alerts.headlines import headline
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.delivery.messages import Message
@@ -37,7 +37,9 @@ from tests.alert_scenes import (
     links,
     night,
     over,
+    site,
     verdict,
+    warehouse,
 )
 
 NIGHT = dict(night())
@@ -384,6 +386,22 @@ def test_what_is_usual_is_that_of_the_start_where_nobody_asks_later() -> None:
     reminder = alone("reminder", "overall_success_rate", episodes=(recovering,))
     assert reminder.subject == ("Critical: Not over yet after 1 h 30 min: 22 of 88 events failed (25 %), usually 2 %")
     assert "At worst: 38 of 64 events failed (59 %)" in " ".join(reminder.text.split())
+
+
+def test_a_reminder_has_the_counts_of_now_although_its_verdict_is_of_the_start() -> None:
+    old = verdict("overall_success_rate", at=COMPLETE - timedelta(hours=4), n=25, failures=20)
+    told_of = announcement("reminder", "overall_success_rate", episodes=(replace(episode(old.rule), last=old),))
+    con = warehouse()
+    try:
+        evidence = gather(con, told_of, links())
+    finally:
+        con.close()
+    start = COMPLETE - timedelta(hours=2)
+    mine = [row for row in site() if row[1] == "production" and start <= row[0] < COMPLETE]
+    failures = sum(row[3] == "failure" for row in mine)
+    assert compose(told_of, evidence, links()).subject.startswith(
+        f"Critical: Still failing after 1 h 30 min: {failures} of {len(mine)} events failed"
+    )
 
 
 @pytest.mark.parametrize("name", ["firing-overall_success_rate", "digest-health", "resolved-overall"])
