@@ -50,7 +50,7 @@ def parts(verdict: Verdict, settings: AlertSettings, zone: ZoneInfo) -> list[Par
 
 def outcome(verdict: Verdict, zone: ZoneInfo) -> str:
     """The first sentence: what the rule said, of what, when."""
-    about = f"{verdict.rule} of {verdict.subject}" if verdict.subject != ALL else verdict.rule
+    about = f"{verdict.rule} of {wording.name(verdict.subject)}" if verdict.subject != ALL else verdict.rule
     when = day_and_clock(verdict.at, zone)
     if verdict.state == "no_data":
         return f"{about} could not be judged at {when}: there was nothing to count."

@@ -93,6 +93,14 @@ def test_the_guard_is_told_part_by_part() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["a\x1b[2Jb\r\nc", "\u202egnp.exe", "x" * 10_000, " ", "<!channel>"])
+def test_a_hostile_name_is_one_line_of_plain_text(name: str) -> None:
+    said = outcome(Verdict("new_failure_pattern", name, "production", AT, "ok", raw=True, guarded=True), ZONE)
+    assert said.startswith("new_failure_pattern of ")
+    assert len(said) < 200
+    assert said.isprintable()
+
+
 def test_shared_keys_and_a_guard_that_is_off_are_told() -> None:
     told = told_of("overall_success_rate", n=20, failures=9, guard="off", shared_key=True, units=10, unit_failures=4)
     assert told[3] == "  The guard is switched off, so the trigger alone starts an alert."
