@@ -25,8 +25,8 @@ from matokit_pipelines.warehouse.event_columns import DAY, HOUR, Bools, Ints, in
 RULE = "no_events"
 WEEK = 7 * DAY
 SILENT_FROM = HOUR
-# A silence may begin after any event, so that its chance is asked for many times a week: the guard wants it rarer by
-# this factor. Without it, invented weeks of 500 events a day without a fault had an alarm in every fourth.
+# A silence may begin after any event, so that its chance is asked for many times a week and counts so many times over.
+# Without it, invented weeks of 500 events a day without a fault had an alarm in every fourth.
 ASKED_OFTEN = 20
 QUARTER = HOUR // 4  # offsets change at quarters of an hour only
 
@@ -134,9 +134,9 @@ def _ask(context: Context, rule: NoEvents, silences: _Silences, row: int, asked:
         machines += (len(keys) + 1) // 2 if is_shared else len(np.unique(keys))
     if not weeks:
         return
-    chance = chance_of_none_after(machines, weeks)
+    chance = min(1.0, ASKED_OFTEN * chance_of_none_after(machines, weeks))
     asked.inputs.update(expected_machines=machines / weeks, chance_by_machines=chance)
-    asked.need(chance * ASKED_OFTEN < rule.guard.alpha, "chance")
+    asked.need(chance < rule.guard.alpha, "chance")
 
 
 def weeks_before(instants: Ints, weeks: Ints, zone: ZoneInfo) -> Ints:
