@@ -308,7 +308,7 @@ def _odds(verdict: Verdict, links: Links) -> str:
     if verdict.rule == "data_stale":
         return ""
     rule: Any = getattr(links.alerts.rules, verdict.rule, None)
-    value = number(verdict.inputs, "chance")
+    value = number(verdict.inputs, "chance_by_machines" if "chance_by_machines" in verdict.inputs else "chance")
     if value is not None and (rule is None or value < rule.guard.alpha or verdict.rule in ("slow_regression",)):
         return wording.chance(value, verdict.rule)
     if verdict.inputs.get("guard") == "off":
