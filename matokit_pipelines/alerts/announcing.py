@@ -14,16 +14,22 @@ from typing import Literal
 
 from matokit_pipelines.alert_settings import AlertSettings, RuleSettings
 from matokit_pipelines.alerts.announcements import Announcement, Episode, Kind
-from matokit_pipelines.alerts.book import AN_HOUR, Book, Digest, Dispatch, Matter, Thread
+from matokit_pipelines.alerts.book import A_DAY, AN_HOUR, TOLD_STALE, Book, Digest, Dispatch, Matter, Thread
 from matokit_pipelines.alerts.business_days import Calendar
+from matokit_pipelines.alerts.conversations import (
+    OVERALL,
+    STALE,
+    crowded,
+    is_inhibited,
+    name_of,
+    thread_of_overall,
+    told_today,
+)
 from matokit_pipelines.alerts.lifecycle import Instance, Occasion, Timing, badness, noted, occasion, on_grid
 from matokit_pipelines.alerts.silences import Silence, silencing
 from matokit_pipelines.delivery_settings import RecipientSettings
 
 DAILY = ("component_failure_rate", "new_component_failure", "success_drop_7d")
-OVERALL = "overall_success_rate"
-INHIBITED = ("high_volume_failures", "new_failure_pattern")
-MOST_AN_HOUR = 12  # messages on one rule that begin, join, end or are past; more wait and share one
 EXPLAINED_BEFORE = timedelta(hours=48)  # a daily rule looks back 24 hours and runs once a day
 _RANKS = {"critical": 0, "warning": 1, "daily": 2}
 Group = tuple[Matter, ...]
@@ -80,6 +86,8 @@ class Announcer:
         episode, telling = matter.episode, matter.telling
         if (telling.told_at is None or episode.ended_at) and (recent := crowded(book, episode.rule, now)):
             return [min(recent) + AN_HOUR]
+        if telling.told_at is None and episode.rule == STALE and (today := told_today(book, now)):
+            return [max(today) + A_DAY]
         instance = book.where(matter)
         if instance is None or instance.phase != "firing" or not instance.is_measured:
             return []
@@ -93,28 +101,6 @@ class Announcer:
         if ends or telling.last_told_at is None or not repeat or is_inhibited(book, matter):
             return ends
         return [max(telling.last_told_at + repeat, now)]
-
-
-def crowded(book: Book, rule: str, now: datetime) -> list[datetime]:
-    """When the messages on a rule of the last hour were made, if there may be no more; else nothing."""
-    recent = [at for name, at in book.sent if name == rule and now - at < AN_HOUR]
-    return recent if len(recent) >= MOST_AN_HOUR else []
-
-
-def thread_of_overall(book: Book, episode: Episode, destination: str) -> str | None:
-    """The conversation of the overall alert that explains this one, for a destination that got it."""
-    if episode.rule not in INHIBITED:
-        return None
-    for matter in book.of_rule(OVERALL, episode.environment):
-        if matter.episode.ended_at is None and destination in matter.conversations:
-            return matter.conversations[destination]
-    return None
-
-
-def is_inhibited(book: Book, matter: Matter) -> bool:
-    """Whether everybody who was told of it has the overall alert to look at."""
-    told = matter.conversations
-    return bool(told) and all(thread_of_overall(book, matter.episode, destination) for destination in told)
 
 
 class _Round:
@@ -152,7 +138,7 @@ class _Round:
 
         for matters, tell in ((due.firing, self._fire), (due.past, self._past)):
             group = mine(matters)
-            if group and self._has_room(rule):
+            if group and self._has_room(rule) and not (rule == STALE and told_today(self._book, self._now)):
                 tell(group)
         self._remind(mine(due.reminders))
         self._resolve(mine(due.resolved), rule)
@@ -171,6 +157,8 @@ class _Round:
             instance, matter.episode, matter.telling, self._told.timing(matter.episode.rule), now=self._now,
             is_silenced=bool(holding),
         )  # fmt: skip
+        if kind == "past" and matter.episode.rule == STALE and told_today(self._book, self._now):
+            kind = None  # it came and went, and they were told today
         if kind is None:
             self._hold_back(matter, instance, holding)
         elif kind in ("firing", "past") and (waits := self._waits(matter.episode)):
@@ -228,6 +216,8 @@ class _Round:
         """One message for the subjects that start together; in another message's thread where that explains them, or
         where the rule has told of others shortly before."""
         self._room_taken(group[0].episode.rule)
+        if group[0].episode.rule == STALE:
+            self._room_taken(TOLD_STALE)
         destinations = self._told.recipients.of(self._told.rule(group[0].episode.rule).destinations)
         conversations = {}
         for destination in destinations:
@@ -328,7 +318,7 @@ class _Round:
         return None
 
     def _root(self, matter: Matter, destination: str) -> str:
-        return f"{matter.episode.fingerprint}|{matter.episode.number}|{destination}"
+        return f"{name_of(matter.episode)}|{destination}"
 
     def _has_room(self, rule: str) -> bool:
         return not crowded(self._book, rule, self._now)
@@ -345,7 +335,7 @@ class _Round:
         announcement = Announcement(
             kind, episodes, self._now, self._complete_to, k=k, digest=digest, explains=self._explained(episodes)
         )
-        key = f"{first.fingerprint}|{first.number}|{kind}{f':{k}' if k else ''}|{destination}"
+        key = f"{name_of(first)}|{kind}{f':{k}' if k else ''}|{destination}"
         is_held = kind in ("resolved", "confirmed") and severity != "critical" and self._quiet_until
         due = self._quiet_until if is_held and self._quiet_until else self._now
         self._found.append(Dispatch(announcement, destination, key, conversation, severity, due))

@@ -16,7 +16,8 @@ from matokit_pipelines.alerts.lifecycle import Instance, Telling
 
 Digest = Literal["warnings", "health"]
 Key = tuple[str, int]  # fingerprint and number of an episode
-AN_HOUR = timedelta(hours=1)
+AN_HOUR, A_DAY = timedelta(hours=1), timedelta(days=1)
+TOLD_STALE = "data_stale:told"  # in `sent`, for a day
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Book:
     instances: by fingerprint, those that are not inactive or once fired. provisional: the same of alerts on incomplete
     data, while they wait to be confirmed. matters: those that are not done. ended:
     fingerprint -> (started_at, ended_at) of episodes of the last days. sent: when messages of a rule were made in the
-    last hour. changed: matters and instances to be kept anew.
+    last hour, and TOLD_STALE in the last day. changed: matters and instances to be kept anew.
     """
 
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -128,7 +129,7 @@ class Book:
     def forget(self, now: datetime, *, grouping: timedelta, ended_before: datetime) -> None:
         """Drop what no longer matters at `now`."""
         self.threads = [thread for thread in self.threads if now - thread.opened_at < grouping]
-        self.sent = [(rule, at) for rule, at in self.sent if now - at < AN_HOUR]
+        self.sent = [(name, at) for name, at in self.sent if now - at < (A_DAY if name == TOLD_STALE else AN_HOUR)]
         for fingerprint in list(self.ended):
             kept = [span for span in self.ended[fingerprint] if span[1] > ended_before]
             if kept:

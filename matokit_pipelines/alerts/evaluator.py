@@ -159,7 +159,7 @@ class Evaluator:
         if late_from is None or self.evaluated_to is None:
             return []
         horizon = newest - timedelta(hours=self.settings.catch_up)
-        return grid_between(late_from, self.evaluated_to) if late_from >= horizon else []
+        return grid_between(late_from, min(self.evaluated_to, newest)) if late_from >= horizon else []
 
     def _carry_on(
         self, fingerprint: str, runs: list[Run], again: Sequence[datetime], after: datetime, until: datetime,

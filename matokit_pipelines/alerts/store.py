@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -181,8 +181,25 @@ def add_runs(
     else when it is made again is kept beside what was known then, as a run with a greater id.
     """
     for fingerprint in sorted(runs):
-        for run in runs[fingerprint]:
+        for run in _together(runs[fingerprint], follows):
             _add(connection, run, follows[run.verdict.rule], rule_version, now, int(is_provisional))
+
+
+def _together(runs: Iterable[Run], follows: Mapping[str, RuleTicks]) -> list[Run]:
+    """Neighbours that say the same as one run."""
+    found: list[Run] = []
+    for run in runs:
+        verdict, before = run.verdict, found[-1] if found else None
+        if (
+            before is not None
+            and (verdict.state, verdict.raw, verdict.guarded)
+            == (before.verdict.state, before.verdict.raw, before.verdict.guarded)
+            and follows[verdict.rule].follows(before.last, run.first)
+        ):
+            found[-1] = before._replace(last=run.last, newest=run.newest or verdict)
+        else:
+            found.append(run)
+    return found
 
 
 def _add(

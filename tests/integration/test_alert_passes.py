@@ -210,6 +210,23 @@ def test_old_data_are_told_to_the_operators_once_a_day_and_when_they_are_new_aga
     assert queued(home)[-1] == "data_stale|*|production|1|resolved|files"
 
 
+def test_data_that_grow_old_again_on_the_same_day_are_not_told_again_before_the_next(
+    home: Home, clock: FixedClock
+) -> None:
+    def stale_at(hours: float) -> list[str]:
+        clock.advance(NOON + hours * HOUR - clock.now())
+        run_pass(home)
+        return [key.split("|")[3] + key.split("|")[4] for key in queued(home) if key.startswith("data_stale")]
+
+    assert stale_at(7) == ["1firing"]
+    at(home, clock, NOON + 8 * HOUR)
+    at(home, clock, NOON + 9.5 * HOUR)
+    assert stale_at(16) == ["1firing", "1resolved"]
+    with state.opened(home.loaded.home) as connection:
+        assert [matter.episode.number for matter in store.open_matters(connection)] == [2]
+    assert stale_at(31) == ["1firing", "1resolved", "2firing"]
+
+
 def test_a_silence_that_ends_is_a_timer(home: Home, clock: FixedClock) -> None:
     with state.opened(home.loaded.home) as connection:
         silences.add(

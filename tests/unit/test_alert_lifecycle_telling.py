@@ -8,8 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alert_settings import AlertSettings
-from matokit_pipelines.alerts.announcing import MOST_AN_HOUR
 from matokit_pipelines.alerts.book import Dispatch
+from matokit_pipelines.alerts.conversations import MOST_AN_HOUR
 from matokit_pipelines.alerts.evaluator import replay
 from matokit_pipelines.alerts.lifecycle import GRID
 from matokit_pipelines.alerts.silences import Silence
