@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.alerting.cells import Piece, result_of
 from benchmarks.alerting.expected import VOLUMES
-from benchmarks.alerting.model import CHANGES
+from benchmarks.alerting.model import CHANGES, in_words
 from benchmarks.alerting.tables import as_json, detections, false_alarms, show
 
 VERY_LARGE = 100_000
@@ -87,6 +87,7 @@ def main() -> int:
     volumes = sorted({result["volume"] for result in results})
     figures = false_alarms([r for r in results if r["change"] is None], volumes)
     figures += detections([r for r in results if r["change"] is not None], volumes)
+    print(in_words(chosen.seed))
     show(figures)
     if chosen.json:
         chosen.json.write_text(json.dumps(as_json(figures), indent=1), encoding="utf-8")

@@ -8,7 +8,7 @@ is repeated.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,3 +152,22 @@ def _effect(planted: Planted | None, touched: NDArray[np.bool_]) -> machines.Eff
         return np.where(hit, chance * factor, chance)
 
     return worse
+
+
+def design_effect(events: Events) -> float:
+    """The variance of the pooled share of failures over that of independent events, machines being the clusters."""
+    counts = np.bincount(events.machine)
+    failures = np.bincount(events.machine, weights=events.failed)
+    share = failures.sum() / counts.sum()
+    return float(np.sum((failures - share * counts) ** 2) / (share * (1 - share) * counts.sum()))
+
+
+def in_words(seed: int) -> str:
+    """What the model is like, measured over half a million events without a change."""
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    events = simulated(25_000, start, start + timedelta(days=21), [seed, 0], None)
+    a_machine, success = len(events) / len(np.unique(events.machine)), 100 * (1 - events.failed.mean())
+    return (
+        f"The model: {a_machine:.2f} events a machine, {success:.1f} % succeed, design effect by machine "
+        f"{design_effect(events):.2f}"
+    )

@@ -111,7 +111,7 @@ def _detection(asked: Detection, volume: int, results: Sequence[Mapping[str, Any
     guarded = [delay for result in results for delay in result["found"][asked.key]["guarded"]]
     known_raw, known = asked.found.get(volume, (None, None))
     has_raw = asked.rule != "slow_regression"
-    limit = known.share - POINTS_BELOW if known else None
+    limit = known.share - POINTS_BELOW if known and known.share > POINTS_BELOW else None
     bound = 100 * highest_share(len(guarded), tried)
     expected = " → ".join(_told(c.share, c.delay) for c in (known_raw, known) if c is not None)
     return Figure(
@@ -135,28 +135,29 @@ def _told(share: float, delay: float | None) -> str:
 
 
 def show(figures: Sequence[Figure]) -> None:
-    """Print both tables."""
+    """Print the tables that there are figures for."""
     alarms = [figure for figure in figures if figure.table == "false alarms a week"]
-    print("\nFalse alarms a week, raw → guarded; nothing changed")
-    print("| rule | events a day | weeks | found | expected | limit | lower bound | verdict |")
-    print("|---|---|---|---|---|---|---|---|")
+    caught = [figure for figure in figures if figure.table == "changes caught"]
+    if alarms:
+        print("\nFalse alarms a week, raw → guarded; nothing changed")
+        print("| rule | events a day | weeks | found | expected | limit | lower bound | verdict |")
+        print("|---|---|---|---|---|---|---|---|")
     for f in alarms:
         found = f"{f.guarded:.2f}" if f.row == "slow_regression" else f"{f.raw:.2f} → {f.guarded:.2f}"
-        limit = f"{f.limit:g}" if f.limit is not None else ""
-        print(
-            f"| {f.row} | {f.volume:,} | {f.size} | {found} | {f.expected} | {limit} | {f.bound:.2f} | {verdict(f)} |"
-        )
-    print("\nChanges caught, share and median delay, raw → guarded")
-    print("| change and rule | events a day | repetitions | found | expected | limit | upper bound | verdict |")
-    print("|---|---|---|---|---|---|---|---|")
-    for f in (figure for figure in figures if figure.table == "changes caught"):
+        _print(f, found, f"{f.limit:g}" if f.limit is not None else "", f"{f.bound:.2f}")
+    if caught:
+        print("\nChanges caught, share and median delay, raw → guarded")
+        print("| change and rule | events a day | repetitions | found | expected | limit | upper bound | verdict |")
+        print("|---|---|---|---|---|---|---|---|")
+    for f in caught:
         found = _told(f.guarded, f.guarded_delay)
         if f.raw is not None:
             found = f"{_told(f.raw, f.raw_delay)} → {found}"
-        limit = f"{f.limit:.0f} %" if f.limit is not None and f.limit > 0 else ""
-        print(
-            f"| {f.row} | {f.volume:,} | {f.size} | {found} | {f.expected} | {limit} | {f.bound:.0f} % | {verdict(f)} |"
-        )
+        _print(f, found, f"{f.limit:.0f} %" if f.limit is not None else "", f"{f.bound:.0f} %")
+
+
+def _print(f: Figure, found: str, limit: str, bound: str) -> None:
+    print(f"| {f.row} | {f.volume:,} | {f.size} | {found} | {f.expected} | {limit} | {bound} | {verdict(f)} |")
 
 
 def verdict(figure: Figure) -> str:

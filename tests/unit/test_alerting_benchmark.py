@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from benchmarks.alerting import cells, model, starts, tables
 from benchmarks.alerting.model import CHANGES, COMPONENTS, Events, Planted, simulated
+from matokit_pipelines.alerts.evaluation import RULE_VERSION
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 CHANGE = MONDAY + timedelta(days=14, hours=10)
@@ -39,12 +43,7 @@ def test_the_model_has_the_stated_volume_and_success(unchanged: Events) -> None:
 
 
 def test_failures_of_a_machine_come_together_as_stated(unchanged: Events) -> None:
-    """The variance of the pooled rate over that of independent events, machines being the clusters."""
-    counts = np.bincount(unchanged.machine)
-    failures = np.bincount(unchanged.machine, weights=unchanged.failed)
-    rate = failures.sum() / counts.sum()
-    effect = float(np.sum((failures - rate * counts) ** 2)) / (rate * (1 - rate) * counts.sum())
-    assert effect == pytest.approx(1.45, abs=0.1)
+    assert model.design_effect(unchanged) == pytest.approx(1.45, abs=0.1)
 
 
 def test_first_tries_succeed_as_often_as_the_model_says(unchanged: Events) -> None:
@@ -191,3 +190,17 @@ def test_a_piece_is_simulated_once_and_then_read(tmp_path: Path) -> None:
         kept.read_text(encoding="utf-8").replace('"rule_version": "', '"rule_version": "x'), encoding="utf-8"
     )
     assert cells.result_of(piece, tmp_path) == first
+
+
+def test_the_benchmark_ends_with_5_when_a_figure_fails(tmp_path: Path) -> None:
+    kept = weeks(1, 9) | {"change": None, "rule_version": RULE_VERSION}
+    (tmp_path / "null-500-1-0-3.json").write_text(json.dumps(kept), encoding="utf-8")
+    asked = ["--volumes", "500", "--only", "null", "--weeks", "1", "--seed", "3", "--keep", str(tmp_path)]
+    told = tmp_path / "told.json"
+    script = Path(__file__).parents[2] / "benchmarks" / "alerts.py"
+    done = subprocess.run(
+        [sys.executable, str(script), *asked, "--json", str(told)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 5, done.stderr
+    assert "| all | 500 | 1 | 18.00 → 9.00 | 24.9 → 0.42 | 0.5 | 4.70 | FAILS |" in done.stdout
+    assert [figure["row"] for figure in json.loads(told.read_text()) if figure["passes"] is False] == ["all"]
