@@ -134,6 +134,7 @@ def test_the_state_stands_still_while_no_evaluation_runs() -> None:
     assert instance.phase == "recovering"
 
 
+@settings(deadline=None)
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(lambda when: when.replace(tzinfo=UTC)))  # noqa: DTZ001
 def test_the_grid(when: datetime) -> None:
     point = on_grid(when)
@@ -146,7 +147,7 @@ LETTERS = st.lists(st.tuples(st.sampled_from("TRFN"), st.integers(1, 60)), max_s
 SILENCES = st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 600)), max_size=4)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(LETTERS, SILENCES, st.sampled_from([0, 5, 15]), st.sampled_from([0, 20, 60]), st.sampled_from([0, 30, 240]))
 def test_every_course_tells_each_episode_once(
     letters: list[tuple[str, int]], silences: list[tuple[int, int]], hold: int, keep: int, repeat: int
@@ -180,7 +181,7 @@ def test_every_course_tells_each_episode_once(
         assert not is_open
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(LETTERS, st.sampled_from([0, 5, 15]), st.sampled_from([0, 20, 60]))
 def test_from_deadline_to_deadline_is_the_same_as_tick_by_tick(
     letters: list[tuple[str, int]], hold: int, keep: int

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matokit_pipelines.alert_settings import AlertSettings
@@ -114,6 +114,7 @@ def test_daily_runs_are_23_24_or_25_hours_apart() -> None:
     assert runs[2] - runs[1] == timedelta(hours=23)
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1)),  # noqa: DTZ001 - made aware below
     st.times().map(lambda clock: clock.replace(microsecond=0)),

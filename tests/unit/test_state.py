@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matokit_pipelines import state
@@ -104,6 +104,7 @@ INSTANTS = st.datetimes(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(INSTANTS, INSTANTS)
 def test_instants_come_back_and_sort_as_text(one: datetime, other: datetime) -> None:
     first, second = state.moment(one), state.moment(other)
