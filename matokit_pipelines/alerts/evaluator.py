@@ -22,7 +22,7 @@ from matokit_pipelines.alerts.book import Book, Dispatch, Matter
 from matokit_pipelines.alerts.business_days import Calendar
 from matokit_pipelines.alerts.evaluation import evaluate, evaluate_runs
 from matokit_pipelines.alerts.event_log import EventLog
-from matokit_pipelines.alerts.lifecycle import GRID, Instance, deadline, on_grid, step
+from matokit_pipelines.alerts.lifecycle import GRID, Instance, deadline, grid_between, on_grid, step
 from matokit_pipelines.alerts.silences import Silence
 from matokit_pipelines.alerts.tracing import (
     Change,
@@ -385,12 +385,6 @@ def replay(
 def newest_tick(watermark: datetime, settings: AlertSettings) -> datetime:
     """The newest point of the grid that may be evaluated with data complete to `watermark`."""
     return on_grid(watermark - timedelta(minutes=settings.watermark_lag) - GRID + datetime.resolution)
-
-
-def grid_between(after: datetime, until: datetime) -> list[datetime]:
-    """The points of the 5-minute grid in `(after, until]`."""
-    first = on_grid(after + datetime.resolution)
-    return [first + number * GRID for number in range(max(0, (until - first) // GRID + 1))]
 
 
 def _unguarded(run: Run) -> Run:

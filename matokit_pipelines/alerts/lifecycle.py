@@ -199,6 +199,12 @@ def on_grid(instant: datetime) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + steps * GRID
 
 
+def grid_between(after: datetime, until: datetime) -> list[datetime]:
+    """The points of the 5-minute grid in `(after, until]`."""
+    first = on_grid(after + datetime.resolution)
+    return [first + number * GRID for number in range(max(0, (until - first) // GRID + 1))]
+
+
 def badness(verdict: Verdict) -> float:
     """How bad a verdict is among those of the same rule and subject: the share that failed, failures where n is
     missing, and evidence where the rule counts neither."""

@@ -207,7 +207,8 @@ def test_the_back_test_starts_what_the_passes_of_those_days_would_have(
     here: Path, truth: Truth, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """One evaluator: episodes of a back-test are those that passes found, evaluation by evaluation."""
-    from matokit_pipelines.alerts.evaluator import Evaluator, grid_between
+    from matokit_pipelines.alerts.evaluator import Evaluator
+    from matokit_pipelines.alerts.lifecycle import grid_between
     from matokit_pipelines.warehouse.event_log import WarehouseLog
 
     loaded = load(environ={}, cwd=here)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.announcements import Episode
-from matokit_pipelines.alerts.evaluator import Evaluator, Outcome, grid_between
+from matokit_pipelines.alerts.evaluator import Evaluator, Outcome
 from matokit_pipelines.alerts.event_log import EventLog, LoadedLog
-from matokit_pipelines.alerts.lifecycle import GRID
+from matokit_pipelines.alerts.lifecycle import GRID, grid_between
 from matokit_pipelines.alerts.tracing import Run, runs_of
 from matokit_pipelines.alerts.verdicts import Verdict
 
