@@ -19,8 +19,10 @@ class Verdict:
     `at`: the evaluation time T (UTC). `subject`: `*`, a component, an architecture or a commit. `inputs`: the numbers
     it rests on, always with `n` and `failures` of the rule's own window where it has one; then, where the rule has
     them: before_n, before_failures, machines_failing, units, unit_failures, baseline_units, baseline_failures,
-    expected_share, chance, previous, began_at, guard (`met`, `not_met`, `off`, `not_asked`) and why_not (the first
-    part of the guard that is not met).
+    expected_share, chance, sure_below, share_at_least, shared_key (keys are not machines), previous, began_at; evidence
+    and threshold (slow_regression); since, hours, expected, weeks, expected_machines, chance_by_machines (no_events);
+    age_hours, watermark (data_stale); guard (`met`, `not_met`, `off`, `not_asked`) and why_not (the first part of the
+    guard that is not met: machines, units, baseline, chance, seldom_seen, times_expected, points).
     """
 
     rule: str
