@@ -29,7 +29,7 @@ def list_(context: typer.Context, as_json: bool = AsJson) -> None:
     with state.opened(home.loaded.home) as connection:
         progress = store.progress(connection)
         alerts = open_alerts(connection, now)
-        blind = _not_evaluable(connection, progress.evaluated_to)
+        blind = not_evaluable(connection, progress.evaluated_to)
         silent = silences.every(connection, over_since=now)
     if as_json:
         frame.rows([*alerts, *blind, *(silencing.row(one, now) for one in silent)], as_json=True)
@@ -114,17 +114,17 @@ def _episode(matter: Matter) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _not_evaluable(connection: sqlite3.Connection, at: datetime | None) -> list[dict[str, Any]]:
+def not_evaluable(connection: sqlite3.Connection, at: datetime | None) -> list[dict[str, Any]]:
     """Rules and subjects of which the newest evaluation could not be made."""
     from matokit_pipelines.state import moment
 
     if at is None:
         return []
     rows = connection.execute(
-        "select rule, subject, environment, max(last_tick) as last_tick from evaluations "
-        "where state = 'not_evaluable' and is_provisional = 0 and last_tick > ? group by rule, subject, environment "
-        "having last_tick = (select max(e.last_tick) from evaluations e where e.rule = evaluations.rule) "
-        "order by rule, subject",
+        "select rule, subject, environment from evaluations as e "
+        "where state = 'not_evaluable' and is_provisional = 0 and last_tick > ? "
+        "and last_tick = (select max(last_tick) from evaluations where rule = e.rule and is_provisional = 0) "
+        "group by rule, subject, environment order by rule, subject, environment",
         [moment(at - timedelta(days=2))],
     ).fetchall()
     return [

@@ -185,6 +185,31 @@ def test_the_stored_run_that_a_time_lies_in_is_found(connection: sqlite3.Connect
     assert kept_at(connection, RULE, SUBJECT, START - MINUTE, ticks) == []
 
 
+def test_what_cannot_be_evaluated_now_is_listed(connection: sqlite3.Connection) -> None:
+    from matokit_pipelines.cli.alerts_listing import not_evaluable
+
+    follows = {name: RuleTicks.of(name, AlertSettings(), ZONE) for name in ("commit_regression", "arch_gap")}
+
+    def kept(rule: str, subject: str, at: datetime, found: Any) -> None:
+        verdict = Verdict(rule, subject, "production", at, found)
+        with state.transaction(connection):
+            store.add_runs(
+                connection, {verdict.fingerprint: [Run(verdict, at, at)]}, rule_version="1", now=NOW, follows=follows
+            )
+
+    kept("commit_regression", "aaaaaaa", START, "not_evaluable")
+    kept("commit_regression", "bbbbbbb", START, "ok")
+    kept("arch_gap", "*", START - timedelta(hours=9), "not_evaluable")
+    store_at = START + 2 * MINUTE
+    assert [(row["rule"], row["subject"]) for row in not_evaluable(connection, store_at)] == [
+        ("arch_gap", "*"), ("commit_regression", "aaaaaaa"),
+    ]  # fmt: skip
+    kept("commit_regression", "ccccccc", START + 5 * MINUTE, "ok")  # by now the first is not watched any more
+    assert [row["rule"] for row in not_evaluable(connection, store_at)] == ["arch_gap"]
+    assert not_evaluable(connection, START + timedelta(days=3)) == []
+    assert not_evaluable(connection, None) == []
+
+
 def test_a_rule_that_runs_once_a_day_answers_until_its_next_run() -> None:
     daily = RuleTicks.of("component_failure_rate", AlertSettings(), ZONE)
     assert in_force(datetime(2026, 10, 25, 5, 59, tzinfo=UTC), daily) == datetime(2026, 10, 24, 5, tzinfo=UTC)
