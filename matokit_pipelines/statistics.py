@@ -189,7 +189,7 @@ def chance_of_none_after(counted: int, stretches: int) -> float:
     Poisson with a mean that is known from those stretches only (Gamma posterior from Jeffreys' prior), so that a
     mean from few stretches is not taken as exact.
     """
-    return (stretches / (stretches + 1)) ** (counted + 0.5)
+    return exp((counted + 0.5) * log(stretches / (stretches + 1)))
 
 
 def cusum_steps(

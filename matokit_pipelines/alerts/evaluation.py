@@ -33,7 +33,7 @@ from matokit_pipelines.alerts.rules import (
 )
 from matokit_pipelines.alerts.rules.data_stale import stale_verdict
 from matokit_pipelines.alerts.verdicts import Verdict
-from matokit_pipelines.warehouse.event_columns import EPOCH, Ints, instant_of, microseconds
+from matokit_pipelines.warehouse.event_columns import EPOCH, Ints, microseconds
 from matokit_pipelines.windows import ONE_DAY, each_day, local_date, start_of_day, zone_named
 
 __all__ = [
@@ -175,8 +175,3 @@ def _columns(instants: Sequence[datetime]) -> Ints:
 
 def _is_wanted(rule: str, settings: AlertSettings, only: Collection[str] | None) -> bool:
     return bool(getattr(settings.rules, rule).enabled) and (only is None or rule in only)
-
-
-def tick_at(instant: datetime) -> datetime:
-    """The newest tick not after `instant`."""
-    return instant_of(microseconds(EPOCH + (instant - EPOCH) // TICK * TICK))

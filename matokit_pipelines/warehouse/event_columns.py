@@ -24,8 +24,7 @@ Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SECOND = 1_000_000
-MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
+HOUR, DAY = 3600 * 10**6, 86_400 * 10**6
 NEVER = np.iinfo(np.int64).min  # the time of an event before, where there is none
 NONE = -1  # the code of a commit that is not known
 _SPREAD, _SPREAD_OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
@@ -64,22 +63,18 @@ class Events:
         commits: Sequence[str],
     ) -> Events:
         """Events in any order; of the same instant, successes stand first. ValueError when lengths differ."""
-        times = np.asarray(ts, dtype=np.int64)
-        columns = (
-            np.asarray(failed, dtype=np.bool_), np.asarray(component, dtype=np.int32),
-            np.asarray(architecture, dtype=np.int32), np.asarray(commit, dtype=np.int32),
-            np.asarray(machine, dtype=np.uint64),
+        names = (tuple(components), tuple(architectures), tuple(commits))
+        given = cls(
+            np.asarray(ts, dtype=np.int64), np.asarray(failed, dtype=np.bool_),
+            np.asarray(component, dtype=np.int32), np.asarray(architecture, dtype=np.int32),
+            np.asarray(commit, dtype=np.int32), np.asarray(machine, dtype=np.uint64), *names,
         )  # fmt: skip
-        if any(column.shape != times.shape or column.ndim != 1 for column in columns):
+        columns = (given.failed, given.component, given.architecture, given.commit, given.machine)
+        if any(column.shape != given.ts.shape for column in columns):
             raise ValueError("columns of events differ in length")
-        is_before = (times[1:] > times[:-1]) | ((times[1:] == times[:-1]) & (columns[0][1:] >= columns[0][:-1]))
-        if is_before.all():  # in order already
-            return cls(times, *columns, tuple(components), tuple(architectures), tuple(commits))
-        order = np.lexsort((columns[0], times))
-        return cls(
-            times[order], *(column[order] for column in columns), tuple(components), tuple(architectures),
-            tuple(commits),
-        )  # fmt: skip
+        times, is_failed = given.ts, given.failed
+        is_after = (times[1:] > times[:-1]) | ((times[1:] == times[:-1]) & (is_failed[1:] >= is_failed[:-1]))
+        return given if is_after.all() else given.taken(np.lexsort((is_failed, times)))
 
     @classmethod
     def none(cls) -> Events:
@@ -123,7 +118,8 @@ class Events:
 
     def _is_as_before(self, order: Ints) -> Bools:
         same_machine = self.machine[order[1:]] == self.machine[order[:-1]]
-        return same_machine & (self.component[order[1:]] == self.component[order[:-1]])
+        same_component = self.component[order[1:]] == self.component[order[:-1]]
+        return np.asarray(same_machine & same_component, dtype=np.bool_)
 
     @cached_property
     def failures_up_to(self) -> Ints:
