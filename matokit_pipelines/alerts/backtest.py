@@ -105,7 +105,7 @@ def figures(episodes: Iterable[Episode], period: Window) -> Figures:
     found = list(episodes)
     spans = joined(span(episode, period) for episode in found)
     lasting = sum((window.end - window.start for window in spans), timedelta())
-    starts = len({(episode.rule, episode.started_at) for episode in found})
+    starts = len({(episode.rule, episode.environment, episode.started_at) for episode in found})
     return Figures(starts, len(found), lasting / timedelta(hours=1))
 
 

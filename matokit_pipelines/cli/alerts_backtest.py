@@ -47,6 +47,7 @@ def backtest(
         check_rule(name)
     home = frame.home()
     settings = changed(home.loaded.settings.alerts, changes)
+    _check_testable(rule, settings)
     with frame.progress("Evaluating"):
         found = run(home, first, last, settings, only=rule or None, changes=tuple(changes))
     if out is not None:
@@ -58,6 +59,19 @@ def backtest(
     _show(frame, home, found)
     if out is not None:
         frame.say(f"Page: {out}")
+
+
+def _check_testable(rules: list[str], settings: AlertSettings) -> None:
+    """SettingsError when one of the rules has no past, or is switched off."""
+    from matokit_pipelines.errors import SettingsError
+
+    if "data_stale" in rules:
+        raise SettingsError("data_stale goes by the clock on the wall, so there is no past to test it on.")
+    for name in rules:
+        if not getattr(settings.rules, name).enabled:
+            raise SettingsError(f"{name} is switched off; add --set rules.{name}.enabled=true to try it.")
+    if not settings.enabled:
+        raise SettingsError("Alerts are switched off; add --set enabled=true to try them.")
 
 
 def run(

@@ -129,6 +129,28 @@ def test_why_evaluates_what_no_pass_did(here: Path, truth: Truth, capfd: pytest.
         (["backtest", "--from", "2026-11-20", "--to", "2026-11-01"], "--from 2026-11-20 is not before --to 2026-11-01"),
         (["backtest", "--from", "2001-01-01", "--to", "2001-02-01"], "Nothing is known of this period"),
         (["backtest", "--from", "x", "--to", "2001-02-01"], '"x" is not a day'),
+        (
+            ["backtest", "--from", "2025-11-01", "--to", "2025-11-02", "--rule", "data_stale"],
+            "data_stale goes by the clock",
+        ),
+        (
+            ["backtest", "--from", "2025-11-01", "--to", "2025-11-02", "--rule", "arch_gap", "--set", "enabled=false"],
+            "Alerts are switched off; add --set enabled=true to try them.",
+        ),
+        (
+            [
+                "backtest",
+                "--from",
+                "2025-11-01",
+                "--to",
+                "2025-11-02",
+                "--rule",
+                "arch_gap",
+                "--set",
+                "rules.arch_gap.enabled=false",
+            ],
+            "arch_gap is switched off; add --set rules.arch_gap.enabled=true to try it.",
+        ),
         (["test", "nowhere.json"], "The cases nowhere.json cannot be read"),
     ],
 )
