@@ -15,13 +15,16 @@ from matokit_pipelines.warehouse.refresh import Home
 _RUN = re.compile(r"\(run [0-9a-f]{8}( of [^)]*)?\)")
 
 
-def tell(home: Home, key: str, subject: str, text: str) -> bool:
-    """Tell once for each key; False when it was told before. What cannot be queued is a notice all the same."""
-    folder, now = home.loaded.home, home.clock.now()
-    is_new = write_notice(folder, key, subject, text, now)
-    with suppress(StateError), state.opened(folder) as store, state.transaction(store):
-        tell_operators(store, key, subject, text, now, home.loaded.settings.recipients)
-    return is_new
+def tell(home: Home, key: str, subject: str, text: str) -> None:
+    """Tell once for each key. What cannot be queued is a notice all the same."""
+    note(home, key, subject, text)
+    with suppress(StateError), state.opened(home.loaded.home) as store, state.transaction(store):
+        tell_operators(store, key, subject, text, home.clock.now(), home.loaded.settings.recipients)
+
+
+def note(home: Home, key: str, subject: str, text: str) -> None:
+    """A notice alone, once for each key: for what the operators are told in another way."""
+    write_notice(home.loaded.home, key, subject, text, home.clock.now())
 
 
 def is_told(home: Home, prefix: str, text: str) -> bool:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from matokit_pipelines import errors
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged
-from matokit_pipelines.orchestration import operators
+from matokit_pipelines.orchestration import alerting, operators
 from matokit_pipelines.orchestration.resources import HomeFinder
 from matokit_pipelines.warehouse.facts import STALE_AFTER
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -93,8 +93,8 @@ def run_recovery_sensor(context: dg.RunStatusSensorContext, home: dg.ResourcePar
     name="staleness_sensor",
     default_status=_ON,
     minimum_interval_seconds=600,
-    description="One notice a day while the snapshot in service is complete to more than six hours ago only: what no "
-    "run can report, since none may be running.",
+    description="One notice a day while the snapshot in service is complete to more than six hours ago only; the "
+    "operators are told too unless the alert data_stale did: what no run can report, since none may be running.",
 )
 def staleness_sensor(context: dg.SensorEvaluationContext, home: dg.ResourceParam[HomeFinder]) -> dg.SkipReason:
     """Never asks for a run."""
@@ -119,7 +119,9 @@ def staleness_sensor(context: dg.SensorEvaluationContext, home: dg.ResourceParam
         f"Nothing after {mark:%Y-%m-%d %H:%M} UTC, {hours} hours ago, is known to be complete in {used.loaded.home}; "
         "see `matokit status` for the source that holds it up, and whether `matokit up` is running."
     )
-    operators.tell(used, f"{STALE}{today}", "The data are old", text)
+    # the alert on old data tells them, where evaluations are made at all
+    tell = operators.note if alerting.tells_of_old_data(used, mark) else operators.tell
+    tell(used, f"{STALE}{today}", "The data are old", text)
     return dg.SkipReason(text)
 
 

@@ -6,14 +6,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from matokit_pipelines import state
+from matokit_pipelines.alerts import passes
 from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.delivery import outbox
 from matokit_pipelines.delivery.files import open_notices
 from matokit_pipelines.errors import CheckFailed
 from matokit_pipelines.orchestration import sensors
 from matokit_pipelines.orchestration.resources import GivenHome
 from matokit_pipelines.orchestration.sensors import run_failure_sensor, run_recovery_sensor, staleness_sensor
 from matokit_pipelines.warehouse.connection import Warehouse
-from matokit_pipelines.warehouse.refresh import Home
+from matokit_pipelines.warehouse.refresh import Home, derive
 from matokit_pipelines.warehouse.snapshots import publish
 from tests.replay import home_at
 
@@ -143,6 +146,52 @@ def test_old_data_are_told_of_once_a_day_until_they_are_fresh(instance: dg.Dagst
     complete_to(home, NOW + timedelta(hours=11))
     watched(home, NOW + timedelta(hours=12), instance)
     assert open_notices(home.loaded.home) == []
+
+
+def queued(home: Home) -> list[str]:
+    """Keys of what is to be told."""
+    with state.opened(home.loaded.home) as store:
+        return [row.message_key for row in outbox.listed(store)]
+
+
+def test_a_failure_is_told_to_the_operators_by_a_message_once(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    named = home_at(
+        tmp_path,
+        "http://127.0.0.1:9",
+        now=NOW,
+        settings='[recipients]\noperators = ["email:ops@example.org", "console"]',
+    )
+    failed = broken(instance, "The check keys failed for 3 rows; nothing was changed.")
+    for _ in range(2):
+        after(failed, instance, named)
+    after(broken(instance, "The check keys failed for 3 rows; nothing was changed."), instance, named)
+    told = {f"operators|failed-refresh-{failed.run_id}|{to}" for to in ("email:ops@example.org", "console")}
+    assert set(queued(named)) == told
+    assert len(queued(named)) == 2
+
+
+def test_a_store_that_cannot_be_used_still_leaves_the_notice(instance: dg.DagsterInstance, home: Home) -> None:
+    home.loaded.home.mkdir(parents=True, exist_ok=True)
+    state.file_of(home.loaded.home).write_text("this is no database, and long enough to be taken for one" * 40)
+    after(broken(instance, "once"), instance, home)
+    assert len(open_notices(home.loaded.home)) == 1
+
+
+def test_old_data_are_told_by_the_sensor_only_where_no_evaluation_does(
+    instance: dg.DagsterInstance, home: Home
+) -> None:
+    complete_to(home, NOW)
+    watched(home, NOW + timedelta(hours=6, minutes=20), instance)  # an evaluation may be on its way
+    assert len(open_notices(home.loaded.home)) == 1
+    assert queued(home) == []
+    watched(home, NOW + timedelta(hours=7), instance)
+    assert queued(home) == ["operators|stale-2026-11-18|files"]
+    derive(home)
+    passes.run_pass(Home.of(home.loaded, FixedClock(NOW + timedelta(hours=7)), wait_seconds=5))
+    assert [key for key in queued(home) if key.startswith("data_stale|")] != []
+    before = queued(home)
+    watched(home, NOW + timedelta(hours=12), instance)  # the next day: the alert goes on, and reminds by itself
+    assert queued(home) == before
 
 
 def test_the_staleness_sensor_reads_no_warehouse(instance: dg.DagsterInstance, home: Home) -> None:
