@@ -37,6 +37,7 @@ FIRST_LOOK = 30 * HOUR  # read so much more than asked for at first: most rules 
 FURTHER = 12 * HOUR  # and so much more when more is needed, as neighbouring rules ask for a little more again
 APART = 2 * DAY  # what lies further from all that was read is a piece of its own
 PIECES = 16  # pieces that are kept
+ONE_BY_ONE = 2  # so many components of a stretch are counted one by one; then all are counted together
 COUNTED_TIMES = 3  # so often something is counted by SQL; from then on the events are read, and counted here
 
 
@@ -66,6 +67,7 @@ class WarehouseHistory:
         self._knows_first = False
         self._seen: list[Seen] | None = None
         self._asked: dict[str | None, int] = {}
+        self._units: dict[tuple[int, int], dict[str | None, dict[str, Counted]]] = {}
         self._counts: dict[tuple[int, int], dict[str, Counted]] = {}
 
     def first(self) -> int | None:
@@ -122,10 +124,17 @@ class WarehouseHistory:
     ) -> dict[str, Counted]:
         part = self._parts.get(component) if component else None
         is_read = self._whole.holds(start, end) or (part is not None and part.holds(start, end))
-        if is_read or is_shared or self._is_asked_often(component):
+        if is_read or is_shared:
             return self.between(start, end, component).units(start, end, is_shared=is_shared)
-        rows = self._rows("units", start_ts=instant_of(start), end_ts=instant_of(end), component=component)
-        return {name: Counted(failures, units) for name, units, failures in rows}
+        known = self._units.setdefault((start, end), {})
+        if component not in known and None not in known:
+            if self._is_asked_often(component):
+                return self.between(start, end, component).units(start, end)
+            wanted = component if len(known) < ONE_BY_ONE else None
+            rows = self._rows("units", start_ts=instant_of(start), end_ts=instant_of(end), component=wanted)
+            known[wanted] = {name: Counted(failures, units) for name, units, failures in rows}
+        found = known.get(component, known.get(None, {}))
+        return {name: units for name, units in found.items() if component in (None, name)}
 
     def of_commits(self, commits: Collection[str], start: int, end: int) -> Events:
         if self._whole.holds(start, end):
