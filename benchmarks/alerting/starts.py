@@ -30,9 +30,8 @@ class Stretch:
 def starts(stretches: Sequence[Stretch], hold: timedelta, *, guard: bool) -> list[datetime]:
     """The evaluations at which an alert on one subject starts; `stretches` in order of time.
 
-    hold: how long the raw condition is not met until it is over, in whole evaluations. Between
-    stretches there were no data: the recovery stands still, and after 24 hours it is closed. guard: whether a start
-    needs the guard.
+    hold: how long the raw condition is not met until it is over. Between stretches there were no data: the recovery
+    stands still, and after 24 hours it is closed. guard: whether a start needs the guard.
     """
     found: list[datetime] = []
     fires, quiet, before = False, timedelta(), None
