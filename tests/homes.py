@@ -1,8 +1,9 @@
 """Makes the home folders under tests/fixtures/homes, one for each released state of the tables.
 
 Run `python -m tests.homes VERSION`: a small simulated history of a Piwik PRO, a Matomo and a mirror of the latter
-(every era of events, rebuilt sessions, a window whose count never settles), read, derived, published and rendered,
-packed as VERSION.tar.gz with what it must still say later in VERSION.json. Not for tests of today's behaviour.
+(every era of events, rebuilt sessions, a window whose count never settles), read, derived, published, rendered and
+alerted about, packed as VERSION.tar.gz with what it must still say later in VERSION.json. Not for tests of
+today's behaviour.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import json
 import sys
 import tarfile
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from matokit_pipelines import settings
+from matokit_pipelines import settings, state
+from matokit_pipelines.alerts import silences
+from matokit_pipelines.alerts.passes import run_pass
 from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.delivery.draining import drain
 from matokit_pipelines.reports.rendering import write_weekly
 from matokit_pipelines.simulator import Assumptions, MatomoSimulator, PiwikProFaults, PiwikProSimulator, generate
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish, extract
@@ -25,7 +30,7 @@ from matokit_pipelines.windows import last_complete_week
 
 HOMES = Path(__file__).parent / "fixtures" / "homes"
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
-KEPT = ("matokit.toml", "warehouse.duckdb", "serving", "reports")
+KEPT = ("matokit.toml", "warehouse.duckdb", "serving", "reports", "state.sqlite")
 _SETTINGS = """[project]
 timezone = "Europe/Copenhagen"
 
@@ -51,6 +56,10 @@ url = "{lab_copy.url}"
 site_id = "{lab_copy.site_id}"
 mirror_of = "lab"
 start_date = {start}
+
+[alerts.rules.new_failure_pattern]
+before_above_percent = 50.0
+guard = {{ enabled = false }} # so that something fires
 """
 
 
@@ -71,11 +80,24 @@ def facts(home: Home) -> dict[str, Any]:
         outcomes = connection.execute(
             "select environment, outcome, counted, count(*) from staging.installer_events group by all order by all"
         ).fetchall()
-    return {
+    told = {"alerts": alerts(home)} if state.file_of(home.loaded.home).exists() else {}
+    return told | {
         "raw": [one[0], one[1], one[2], one[3].isoformat(), one[4].isoformat()],
         "windows": list(windows),
         "outcomes": [list(row) for row in outcomes],
     }
+
+
+def alerts(home: Home) -> dict[str, Any]:
+    """What is remembered of alerts and of deliveries."""
+    queries = {
+        "episodes": "select rule, subject, number, started_at, told_at from episodes order by rule, subject, number",
+        "evaluations": "select rule, count(*), sum(ticks) from evaluations group by rule order by rule",
+        "silences": "select matchers, begins_at, ends_at, author, reason from silences order by id",
+        "outbox": "select message_key, destination, state from outbox order by id",
+    }
+    with state.opened(home.loaded.home) as connection:
+        return {name: [list(row) for row in connection.execute(query)] for name, query in queries.items()}
 
 
 def make(version: str) -> Path:
@@ -104,6 +126,7 @@ def make(version: str) -> Path:
         build_and_publish(home)
         with open_current(folder) as snapshot:
             write_weekly(snapshot, last_complete_week(NOW, home.loaded.settings.project.zone), NOW, folder / "reports")
+        alert(home)
         known = facts(home)
         packed = HOMES / f"{version}.tar.gz"
         HOMES.mkdir(parents=True, exist_ok=True)
@@ -112,6 +135,20 @@ def make(version: str) -> Path:
                 archive.add(folder / entry, arcname=entry)
     packed.with_name(f"{version}.json").write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return packed
+
+
+def alert(home: Home) -> None:
+    """Evaluate twice, an hour apart, under a silence of one component, and send what is to be sent."""
+    with state.opened(home.loaded.home) as connection:
+        ends = NOW + timedelta(days=1)
+        silences.add(
+            connection, matchers={"component": "conda_*"}, begins_at=NOW, ends_at=ends, author="lab",
+            reason="moving servers", now=NOW,
+        )  # fmt: skip
+    home = replace(home, clock=FixedClock(NOW - timedelta(hours=1)))
+    run_pass(home)
+    run_pass(replace(home, clock=FixedClock(NOW)))
+    drain(home.loaded, FixedClock(NOW))
 
 
 if __name__ == "__main__":

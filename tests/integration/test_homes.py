@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from matokit_pipelines import __version__
+from matokit_pipelines import __version__, state
+from matokit_pipelines.alerts.passes import run_pass
 from matokit_pipelines.cli import main
+from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.errors import USAGE
 from matokit_pipelines.reports.rendering import write_weekly
 from matokit_pipelines.warehouse.refresh import build_and_publish
@@ -45,6 +49,11 @@ def test_an_old_home_is_read_migrated_and_says_the_same(
     again = build_and_publish(home, full=True)
     assert json.loads(json.dumps(facts(home))) == known
     assert again.manifest
+    later = replace(home, clock=FixedClock(NOW + timedelta(hours=1)))
+    report = run_pass(later)  # alerts begin, or go on where they were
+    assert report.evaluated_to is not None
+    with state.opened(tmp_path) as connection:
+        assert connection.execute("select count(*) from evaluations").fetchone()[0] > 0
     with open_current(tmp_path) as snapshot:
         monday = last_complete_week(NOW, home.loaded.settings.project.zone)
         assert write_weekly(snapshot, monday, NOW, tmp_path / "reports").html.is_file()
