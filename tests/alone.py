@@ -221,7 +221,8 @@ def _tick_here(home: Home, life: Life) -> None:
         life.ticks["failed"] += 1
         life.sentences[f"{type(error).__name__}: {error}"] += 1
         return
-    life.ticks["quiet" if done is None else "with trouble" if done.trouble else "refreshed"] += 1
+    is_quiet = done is None or not done.is_refresh  # at most the alerts were evaluated
+    life.ticks["quiet" if is_quiet else "with trouble" if done and done.trouble else "refreshed"] += 1
 
 
 def _tick_in_child(

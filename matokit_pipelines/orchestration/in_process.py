@@ -3,7 +3,9 @@
 Not here: the graph.
 """
 
+import logging
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,10 +31,10 @@ from matokit_pipelines.errors import (
     WarehouseError,
 )
 from matokit_pipelines.orchestration import alerting
-from matokit_pipelines.orchestration.assets.alerts import ALERTS, EVALUATED
+from matokit_pipelines.orchestration.assets.alerts import ALERTS, EVALUATED, evaluated
 from matokit_pipelines.orchestration.assets.extract import NOTHING_IS_MISSING, RAW, SOURCES_ANSWER
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
-from matokit_pipelines.orchestration.days import EVALUATE, REFRESH, range_tags
+from matokit_pipelines.orchestration.days import REFRESH, range_tags
 from matokit_pipelines.orchestration.definitions import build_definitions, calendar_for
 from matokit_pipelines.orchestration.housekeeping import delete_old_runs
 from matokit_pipelines.orchestration.pool import end_dead_runs as end_dead_runs
@@ -44,15 +46,18 @@ from matokit_pipelines.warehouse.probe import probe
 from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.windows import last_complete_week, local_date
 
+_LOG = logging.getLogger(__name__)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: sentences for a person, and what a source refused or withholds (None: nothing)."""
+    """What a run did: sentences for a person, and what a source refused or withholds (None: nothing). is_refresh: not
+    only the alerts were evaluated."""
 
     lines: tuple[str, ...]
     trouble: MatokitError | None
+    is_refresh: bool = True
 
 
 def refresh(home: Home) -> Outcome:
@@ -87,13 +92,10 @@ def refresh(home: Home) -> Outcome:
 
 
 def evaluate(home: Home) -> Outcome:
-    """Evaluate the alerts without reading anything, and send what is due."""
-    definitions = build_definitions(GivenHome(home), pool=None)
-    with storage_in_words(home.loaded.home), instance_of(home.loaded.home) as instance, living(instance) as life:
-        run = definitions.resolve_job_def(EVALUATE).execute_in_process(instance=instance, run_config=_QUIET, tags=life)
-        delete_old_runs(instance)
-    lines = [*dict.fromkeys(_sentences(run)), *_delivered(home)]
-    return Outcome(tuple(lines), _trouble(run))
+    """Evaluate the alerts without reading anything, and send what is due. No run of Dagster's: nobody looks at it."""
+    report, sentence = evaluated(home, uuid.uuid4().hex, lambda said, error: _LOG.debug(said, exc_info=error))
+    lines = [] if report is None else _alerts_in_words(report.started, report.ended, report.open)
+    return Outcome((*lines, *_delivered(home)), None if report else StateError(sentence), is_refresh=False)
 
 
 def tick(home: Home) -> Outcome | None:
@@ -156,14 +158,18 @@ def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
                 if key.endswith("/new"):
                     source = key.removesuffix("/new")
                     yield f"{source}: {value:,} new events, complete to {_moment(values.get(f'{source}/complete_to'))}"
-        elif done.asset_key == ALERTS and (values.get("started") or values.get("ended")):
-            yield f"Alerts: {values['started']} began, {values['ended']} are over, {values['open']} go on."
+        elif done.asset_key == ALERTS and "started" in values:
+            yield from _alerts_in_words(values["started"], values["ended"], values["open"])
         elif done.asset_key == SNAPSHOT:
             yield f"Published snapshot {values['generation']}."
     failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
     for check in failed:
         if check.check_name not in (SOURCES_ANSWER, NOTHING_IS_MISSING, EVALUATED):
             yield f"Warning: {check.asset_key.to_user_string()}: {check.description or check.check_name}"
+
+
+def _alerts_in_words(started: object, ended: object, still: object) -> list[str]:
+    return [f"Alerts: {started} began, {ended} are over, {still} go on."] if started or ended else []
 
 
 def _delivered(home: Home) -> list[str]:

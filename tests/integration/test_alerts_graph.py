@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from matokit_pipelines import state
+from matokit_pipelines.alerts import store
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.delivery import outbox
 from matokit_pipelines.delivery.files import open_notices
@@ -135,6 +136,18 @@ def test_a_failing_evaluation_holds_up_nothing_and_is_told(
     assert open_notices(home.loaded.home) == [], "what was told is over"
 
 
+def test_an_evaluation_that_fails_alike_again_is_told_of_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(home: Home) -> None:
+        raise StateError("state.sqlite is damaged; move it aside.")
+
+    monkeypatch.setattr(asset_module, "run_pass", fails)
+    for _ in range(3):
+        assert isinstance(in_process.evaluate(home).trouble, StateError)
+    assert len(rows(home)) == 1
+    [notice] = open_notices(home.loaded.home)
+    assert notice.text.endswith("state.sqlite is damaged; move it aside.")
+
+
 # -- the sensor -------------------------------------------------------------------------------------------------------
 
 
@@ -250,12 +263,12 @@ def test_a_tick_in_process_evaluates_where_a_refresh_would_do_nothing(truth: Tru
         assert in_process.tick(home) is None
         clock.advance(timedelta(minutes=10))
         done = in_process.tick(at(home, clock.now()))
-        assert done is not None
-        assert done.trouble is None
-        with in_process.instance_of(home.loaded.home) as instance:
-            jobs = [run.job_name for run in instance.get_runs()]
-    assert jobs.count(REFRESH) == 1
-    assert jobs.count(EVALUATE) == 1
+    assert done is not None
+    assert (done.trouble, done.is_refresh) == (None, False)
+    with state.opened(home.loaded.home) as connection:
+        assert store.progress(connection).evaluated_to == NOW
+    with in_process.instance_of(home.loaded.home) as instance:
+        assert [run.job_name for run in instance.get_runs()].count(REFRESH) == 1
 
 
 def test_a_message_holds_no_more_than_it_must(home: Home) -> None:

@@ -3,6 +3,7 @@
 Not here: the rules and what follows of them (alerts/), sending (the job `deliver`).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from matokit_pipelines.errors import MatokitError
 from matokit_pipelines.orchestration import operators
 from matokit_pipelines.orchestration.assets.models import EVENTS, asset_key
 from matokit_pipelines.orchestration.resources import HomeFinder
+from matokit_pipelines.warehouse.refresh import Home
 
 ALERTS = dg.AssetKey(["alerts"])
 EVALUATED = "rules_are_evaluated"
@@ -35,20 +37,29 @@ def alert_evaluation(pool: str | None) -> dg.AssetsDefinition:
     def alerts(context: dg.AssetExecutionContext, home: dg.ResourceParam[HomeFinder]) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Evaluate what is due. A failure is told to the operators and fails the check, and nothing else: what is
         landed and published does not hang on it."""
-        used = home.home()
-        try:
-            report = run_pass(used)
-        except Exception as error:
-            sentence = _sentence(error, context.run.run_id)
-            context.log.error(sentence, exc_info=error)
-            operators.tell(used, f"{FAILED}{context.run.run_id}", "Alerts could not be evaluated", sentence)
-            return dg.MaterializeResult(check_results=[_check(False, sentence)])
-        operators.is_over(used, FAILED)
-        return dg.MaterializeResult(
-            metadata=_metadata(report), check_results=[_check(True, "The rules could be evaluated.")]
+        report, sentence = evaluated(
+            home.home(), context.run.run_id, lambda said, error: context.log.error(said, exc_info=error)
         )
+        if report is None:
+            return dg.MaterializeResult(check_results=[_check(False, sentence)])
+        return dg.MaterializeResult(metadata=_metadata(report), check_results=[_check(True, sentence)])
 
     return alerts
+
+
+def evaluated(home: Home, run_id: str, log: Callable[[str, Exception], None]) -> tuple[PassReport | None, str]:
+    """A pass over the alerts and a sentence on it. What kept it from being made is logged, and told to the operators
+    once for as long as it stays the same; then there is no report."""
+    try:
+        report = run_pass(home)
+    except Exception as error:
+        sentence = _sentence(error, run_id)
+        log(sentence, error)
+        if not operators.is_told(home, FAILED, sentence):
+            operators.tell(home, f"{FAILED}{run_id}", "Alerts could not be evaluated", sentence)
+        return None, sentence
+    operators.is_over(home, FAILED)
+    return report, "The rules could be evaluated."
 
 
 def _sentence(error: Exception, run_id: str) -> str:
