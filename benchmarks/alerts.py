@@ -74,7 +74,7 @@ def main() -> int:
     options.add_argument("--only", nargs="+", default=["null", *CHANGES], choices=["null", *CHANGES])
     options.add_argument("--weeks", type=int, default=200)
     options.add_argument("--repetitions", type=int, default=400)
-    options.add_argument("--quick", action="store_true", help="60 weeks and 100 repetitions at 100 and 500 events a day")
+    options.add_argument("--quick", action="store_true", help="60 weeks, 100 repetitions, at 100 and 500 events a day")
     options.add_argument("--seed", type=int, default=20_261_122)
     options.add_argument("--processes", type=int, default=1)
     options.add_argument("--keep", type=Path, help="keep the results of pieces in this folder and go on from them")
