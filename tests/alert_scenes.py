@@ -23,9 +23,9 @@ import polars as pl
 from matokit_pipelines import resources
 from matokit_pipelines.alert_settings import AlertSettings, AllRules
 from matokit_pipelines.alerts.announcements import Announcement, Episode, Kind
-from matokit_pipelines.alerts.composing import compose
-from matokit_pipelines.alerts.evidence import Evidence, gather
-from matokit_pipelines.alerts.links import Links
+from matokit_pipelines.alerts.content.composing import compose
+from matokit_pipelines.alerts.content.evidence import Evidence, gather
+from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.delivery.mails import inlined
 from matokit_pipelines.delivery.messages import Message

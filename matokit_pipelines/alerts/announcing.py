@@ -2,7 +2,7 @@
 
 Business days, quiet hours and the daily run hold back what is told, never the evaluation. What happens to many subjects
 of a rule at once is one message, so that a flood of invented component names cannot become a flood of messages.
-Everything here goes by the clock on the wall (`now`). Not here: words (composing.py), the store, sending.
+Everything here goes by the clock on the wall (`now`). Not here: words (content/), the store, sending.
 """
 
 from __future__ import annotations

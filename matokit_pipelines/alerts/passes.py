@@ -238,9 +238,9 @@ class _Pass:
 
 def usual_composer(home: Home, warehouse: Connection) -> Compose:
     """Words with the evidence that the warehouse holds."""
-    from matokit_pipelines.alerts.composing import compose
-    from matokit_pipelines.alerts.evidence import gather
-    from matokit_pipelines.alerts.links import Links
+    from matokit_pipelines.alerts.content.composing import compose
+    from matokit_pipelines.alerts.content.evidence import gather
+    from matokit_pipelines.alerts.content.links import Links
 
     links = Links.of(home.loaded)
     return lambda announcement, _: compose(announcement, gather(warehouse, announcement, links), links)

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alert_settings import AlertSettings
-from matokit_pipelines.alerts import silences, store, wording
+from matokit_pipelines.alerts import silences, store
 from matokit_pipelines.alerts.book import Matter
+from matokit_pipelines.alerts.content import wording
 from matokit_pipelines.alerts.conversations import OVERALL
 from matokit_pipelines.alerts.store import Evaluation
 from matokit_pipelines.alerts.tracing import RuleTicks

@@ -1,7 +1,7 @@
 """The conditions of a rule at one evaluation, one by one: what was found, what is wanted, and whether that is met.
 
 From the counts of a verdict and the settings; compared exactly, as the rules do. Not here: what followed of it
-(why.py), the words of messages (wording.py).
+(why.py), the words of messages (content/wording.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alert_settings import AlertSettings
-from matokit_pipelines.alerts import wording
+from matokit_pipelines.alerts.content import wording
 from matokit_pipelines.alerts.verdicts import ALL, Input, Verdict
 
 Inputs = Mapping[str, Input]

@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from matokit_pipelines import resources
 from matokit_pipelines.alerts.announcements import Episode
 from matokit_pipelines.alerts.backtest import Backtest, Compared, Figures, figures, span
+from matokit_pipelines.alerts.content.wording import failed
 from matokit_pipelines.alerts.why_words import odds
-from matokit_pipelines.alerts.wording import failed
 from matokit_pipelines.delivery.escaping import cut, one_line
 from matokit_pipelines.reports import formats
 from matokit_pipelines.windows import Window, each_day, local_date, start_of_day

@@ -136,7 +136,7 @@ def not_evaluable(connection: sqlite3.Connection, at: datetime | None) -> list[d
 
 def _line(row: dict[str, Any], now: datetime) -> str:
     """An alert in one line: what, since or from when, how far people know."""
-    from matokit_pipelines.alerts.wording import failed, lasting
+    from matokit_pipelines.alerts.content.wording import failed, lasting
 
     numbers = (
         f", {failed(row['failures'], row['n'])}" if isinstance(row["n"], int) and row["failures"] is not None else ""
@@ -161,7 +161,7 @@ def _known(row: dict[str, Any]) -> str:
 
 
 def _named(row: dict[str, Any]) -> str:
+    from matokit_pipelines.alerts.content.wording import name
     from matokit_pipelines.alerts.verdicts import ALL
-    from matokit_pipelines.alerts.wording import name
 
     return "everything" if row["subject"] == ALL else name(row["subject"])

@@ -40,8 +40,8 @@ def notices(found: Sequence[Notice], now: datetime) -> Iterator[str]:
 
 def alerts(found: Sequence[Mapping[str, Any]], evaluated_to: datetime | None, now: datetime) -> Iterator[str]:
     """The alerts that fire or recover, as `alerts list` gives them, and up to when the rules were evaluated."""
+    from matokit_pipelines.alerts.content.wording import name
     from matokit_pipelines.alerts.verdicts import ALL
-    from matokit_pipelines.alerts.wording import name
 
     firing = [row for row in found if row["state"] in ("firing", "recovering")]
     if evaluated_to is not None:

@@ -1,6 +1,6 @@
 """What the warehouse knows around an alert: the queries of `sql/alerts_evidence/`, each bound to a stretch of time.
 
-Rows out, in UTC. Not here: which stretch and scope an alert has, and what follows from the rows (alerts/evidence.py).
+Rows out, in UTC. Not here: which stretch and scope an alert has, and what follows from the rows (alerts).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from matokit_pipelines.alerts.composing import compose
+from matokit_pipelines.alerts.content.composing import compose
 from tests.alert_scenes import evidence_of_night, links, night, shown
 from tests.unit.test_alert_messages_hostile import messages as hostile_messages
 

@@ -17,10 +17,10 @@ import sqlglot
 from matokit_pipelines import resources
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.announcements import Announcement, Episode
-from matokit_pipelines.alerts.composing import compose
+from matokit_pipelines.alerts.content.composing import compose
+from matokit_pipelines.alerts.content.evidence import Counts, Evidence, Facts, gather
+from matokit_pipelines.alerts.content.links import DASHBOARDS
 from matokit_pipelines.alerts.evaluation import evaluate
-from matokit_pipelines.alerts.evidence import Counts, Evidence, Facts, gather
-from matokit_pipelines.alerts.links import DASHBOARDS
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.event_log import WarehouseLog

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from matokit_pipelines.alerts.composing import compose
+from matokit_pipelines.alerts.content.composing import compose
 from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.delivery.slack_payload import fits, hardened
 from matokit_pipelines.simulator.mail import MailServer

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from matokit_pipelines import resources
 from matokit_pipelines.alert_settings import AlertSettings
-from matokit_pipelines.alerts import wording
 from matokit_pipelines.alerts.announcements import Announcement
-from matokit_pipelines.alerts.composing import compose, story_of
-from matokit_pipelines.alerts.evidence import NOTHING, Evidence, Source, gather
-from matokit_pipelines.alerts.headlines import headline
+from matokit_pipelines.alerts.content import wording
+from matokit_pipelines.alerts.content.composing import compose, story_of
+from matokit_pipelines.alerts.content.evidence import NOTHING, Evidence, Source, gather
+from matokit_pipelines.alerts.content.headlines import headline
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.windows import Window

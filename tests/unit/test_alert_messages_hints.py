@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from matokit_pipelines.alerts.evidence import Ci, Commit, Counts, Facts, Part, Parts
-from matokit_pipelines.alerts.scopes import scopes_of
-from matokit_pipelines.alerts.surroundings import changes, in_ci, look_first
+from matokit_pipelines.alerts.content.evidence import Ci, Commit, Counts, Facts, Part, Parts
+from matokit_pipelines.alerts.content.scopes import scopes_of
+from matokit_pipelines.alerts.content.surroundings import changes, in_ci, look_first
 from tests.alert_scenes import NEW, NOW, OLD, START, announcement, links
 
 

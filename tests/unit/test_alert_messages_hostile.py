@@ -12,10 +12,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matokit_pipelines.alerts.announcements import Announcement, Episode, Kind
-from matokit_pipelines.alerts.blocks import ALL_TEXT, BLOCKS, FIELD, FIELDS, HEADER, SECTION, length
-from matokit_pipelines.alerts.composing import compose
-from matokit_pipelines.alerts.evidence import Began, Ci, Commit, Counts, Evidence, Facts, Part, Parts, Slot, Source
-from matokit_pipelines.alerts.scopes import scopes_of
+from matokit_pipelines.alerts.content.blocks import ALL_TEXT, BLOCKS, FIELD, FIELDS, HEADER, SECTION, length
+from matokit_pipelines.alerts.content.composing import compose
+from matokit_pipelines.alerts.content.evidence import (
+    Began,
+    Ci,
+    Commit,
+    Counts,
+    Evidence,
+    Facts,
+    Part,
+    Parts,
+    Slot,
+    Source,
+)
+from matokit_pipelines.alerts.content.scopes import scopes_of
 from matokit_pipelines.delivery.mails import inlined
 from matokit_pipelines.delivery.messages import Message
 from tests.alert_scenes import COMPLETE, HOSTILE, NOW, RULES, episode, links, over

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from matokit_pipelines.alert_settings import AllRules
-from matokit_pipelines.alerts.links import RUNBOOK
+from matokit_pipelines.alerts.content.links import RUNBOOK
 from matokit_pipelines.cli.main import app
 from tests.alert_scenes import links
 

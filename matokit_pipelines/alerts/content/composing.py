@@ -11,14 +11,14 @@ from functools import lru_cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from matokit_pipelines import resources
-from matokit_pipelines.alerts import charts, stories, texts
 from matokit_pipelines.alerts.announcements import Announcement
-from matokit_pipelines.alerts.blocks import blocks_of
-from matokit_pipelines.alerts.digests import digest
-from matokit_pipelines.alerts.evidence import NOTHING, Evidence
-from matokit_pipelines.alerts.links import Links
-from matokit_pipelines.alerts.scopes import moment_of, scope_key
-from matokit_pipelines.alerts.story_shapes import Story
+from matokit_pipelines.alerts.content import charts, stories, texts
+from matokit_pipelines.alerts.content.blocks import blocks_of
+from matokit_pipelines.alerts.content.digests import digest
+from matokit_pipelines.alerts.content.evidence import NOTHING, Evidence
+from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.alerts.content.scopes import moment_of, scope_key
+from matokit_pipelines.alerts.content.story_shapes import Story
 from matokit_pipelines.delivery.escaping import cut, one_line
 from matokit_pipelines.delivery.messages import Image, Message
 

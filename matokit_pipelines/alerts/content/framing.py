@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from matokit_pipelines.alerts import wording
 from matokit_pipelines.alerts.announcements import Announcement, Episode
-from matokit_pipelines.alerts.evidence import Evidence
-from matokit_pipelines.alerts.links import Links, is_web
-from matokit_pipelines.alerts.scopes import scope_key, telling
-from matokit_pipelines.alerts.story_shapes import To
+from matokit_pipelines.alerts.content import wording
+from matokit_pipelines.alerts.content.evidence import Evidence
+from matokit_pipelines.alerts.content.links import Links, is_web
+from matokit_pipelines.alerts.content.scopes import scope_key, telling
+from matokit_pipelines.alerts.content.story_shapes import To
+from matokit_pipelines.alerts.content.wording import RULE_NAMES, many, name
 from matokit_pipelines.alerts.verdicts import ALL
-from matokit_pipelines.alerts.wording import RULE_NAMES, many, name
 
 _SEVERITY = {"critical": "Critical", "warning": "Warning", "daily": "Daily"}
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from matokit_pipelines.alerts import wording
-from matokit_pipelines.alerts.evidence import CI_DAYS, COMMITS_BEFORE, Ci, Commit, Facts, Part, Parts
-from matokit_pipelines.alerts.links import Links
-from matokit_pipelines.alerts.scopes import HEALTH
-from matokit_pipelines.alerts.story_shapes import Line, Table
-from matokit_pipelines.alerts.wording import count, failed, many, name, part_failed
+from matokit_pipelines.alerts.content import wording
+from matokit_pipelines.alerts.content.evidence import CI_DAYS, COMMITS_BEFORE, Ci, Commit, Facts, Part, Parts
+from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.alerts.content.scopes import HEALTH
+from matokit_pipelines.alerts.content.story_shapes import Line, Table
+from matokit_pipelines.alerts.content.wording import count, failed, many, name, part_failed
 
 ROWS = {"components": 6, "systems": 6, "os_releases": 5, "architectures": 4, "errors": 4}
 MOST = 0.6  # the share of failures from which one part is named as where to look

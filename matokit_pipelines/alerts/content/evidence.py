@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from matokit_pipelines.alerts.announcements import Announcement
-from matokit_pipelines.alerts.links import Links
-from matokit_pipelines.alerts.scopes import Scope, scopes_of
+from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.alerts.content.scopes import Scope, scopes_of
 from matokit_pipelines.errors import MatokitError
 from matokit_pipelines.warehouse.alert_evidence import Connection, Row, rows, troubled
 from matokit_pipelines.windows import ONE_DAY, Window, local_date

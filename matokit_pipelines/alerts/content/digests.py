@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from matokit_pipelines.alerts import surroundings, wording
 from matokit_pipelines.alerts.announcements import Announcement, Episode
-from matokit_pipelines.alerts.evidence import Evidence, Facts
-from matokit_pipelines.alerts.framing import gaps
-from matokit_pipelines.alerts.headlines import headline
-from matokit_pipelines.alerts.links import Links, is_web
-from matokit_pipelines.alerts.scopes import scope_key
-from matokit_pipelines.alerts.stories import LINES, TABLES, reason_of
-from matokit_pipelines.alerts.story_shapes import Line, Part, Story, Table, To
+from matokit_pipelines.alerts.content import surroundings, wording
+from matokit_pipelines.alerts.content.evidence import Evidence, Facts
+from matokit_pipelines.alerts.content.framing import gaps
+from matokit_pipelines.alerts.content.headlines import headline
+from matokit_pipelines.alerts.content.links import Links, is_web
+from matokit_pipelines.alerts.content.scopes import scope_key
+from matokit_pipelines.alerts.content.stories import LINES, TABLES, reason_of
+from matokit_pipelines.alerts.content.story_shapes import Line, Part, Story, Table, To
+from matokit_pipelines.alerts.content.wording import RULE_NAMES, many, name
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
-from matokit_pipelines.alerts.wording import RULE_NAMES, many, name
 
 PARTS = 10
 

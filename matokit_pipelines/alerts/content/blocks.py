@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from matokit_pipelines.alerts.story_shapes import Line, Part, Story, Table, To
+from matokit_pipelines.alerts.content.story_shapes import Line, Part, Story, Table, To
 from matokit_pipelines.delivery.escaping import cut, slack_text
 from matokit_pipelines.delivery.messages import Block
 

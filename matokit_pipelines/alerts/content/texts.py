@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from matokit_pipelines.alerts.story_shapes import Fact, Table
+from matokit_pipelines.alerts.content.story_shapes import Fact, Table
 
 WIDTH = 78
 _GAP = 2

@@ -12,16 +12,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from matokit_pipelines.alerts import surroundings, wording
 from matokit_pipelines.alerts.announcements import Announcement, Episode
-from matokit_pipelines.alerts.evidence import Evidence, Facts
-from matokit_pipelines.alerts.framing import about, addresses, clock, footer, notices, over_line, subject_line, tone
-from matokit_pipelines.alerts.headlines import headline, points_apart, with_usual_of
-from matokit_pipelines.alerts.links import Links
-from matokit_pipelines.alerts.scopes import HEALTH, is_stale, scope_key, telling
-from matokit_pipelines.alerts.story_shapes import Fact, Line, Story
+from matokit_pipelines.alerts.content import surroundings, wording
+from matokit_pipelines.alerts.content.evidence import Evidence, Facts
+from matokit_pipelines.alerts.content.framing import (
+    about,
+    addresses,
+    clock,
+    footer,
+    notices,
+    over_line,
+    subject_line,
+    tone,
+)
+from matokit_pipelines.alerts.content.headlines import headline, points_apart, with_usual_of
+from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.alerts.content.scopes import HEALTH, is_stale, scope_key, telling
+from matokit_pipelines.alerts.content.story_shapes import Fact, Line, Story
+from matokit_pipelines.alerts.content.wording import RULE_NAMES, many, name, number, whole
 from matokit_pipelines.alerts.verdicts import Verdict
-from matokit_pipelines.alerts.wording import RULE_NAMES, many, name, number, whole
 
 LINES = 10
 # which tables a rule's message has, in their order

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from matokit_pipelines.alerts import wording
-from matokit_pipelines.alerts.links import Links
-from matokit_pipelines.alerts.scopes import moment_of
+from matokit_pipelines.alerts.content import wording
+from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.alerts.content.scopes import moment_of
+from matokit_pipelines.alerts.content.wording import failed, many, number, percent, whole
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
-from matokit_pipelines.alerts.wording import failed, many, number, percent, whole
 
 UNKNOWN_USUAL = "what is usual is not known yet"
 

@@ -11,8 +11,8 @@ import json
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from matokit_pipelines.alerts import wording
-from matokit_pipelines.alerts.evidence import Facts, Slot
+from matokit_pipelines.alerts.content import wording
+from matokit_pipelines.alerts.content.evidence import Facts, Slot
 from matokit_pipelines.delivery.messages import Image
 
 FAILED = "#b4561a"  # told from the other by lightness as well, so also without seeing colours
