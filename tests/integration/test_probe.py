@@ -94,7 +94,7 @@ def test_a_quiet_source_is_asked_in_two_requests_and_its_watermark_moves_on(
     requests = server.requests.total
     clock.advance(FIVE_MINUTES)
     found = probe.probe(home)
-    assert found == probe.Due(False, "No source holds anything new.")
+    assert found == probe.Due(False, "No source holds anything new.", before + FIVE_MINUTES)
     assert server.requests.total - requests <= 2
     assert rows_of(home, "select watermark from ledger.sources")[0][0] == before + FIVE_MINUTES
     tier, status, received, balance = rows_of(
@@ -239,7 +239,8 @@ def test_a_source_that_refuses_is_noted_and_asked_again_only_when_that_may_help(
         assert refresh.extract(home)[0].error is None
         refresh.build_and_publish(home)
         clock.advance(FIVE_MINUTES)
-        assert probe.probe(home) == probe.Due(False, "No source holds anything new.")
+        found = probe.probe(home)
+        assert (found.is_due, found.reason) == (False, "No source holds anything new.")
 
 
 @pytest.mark.parametrize("kind", ["matomo", "piwik_pro"])
