@@ -59,7 +59,7 @@ docs: install ## Make the documents anew that follow from the code
 	@$(BIN)/python -m matokit_pipelines.cli.tables_document > docs/tables.md
 
 bench: install ## The benchmarks, printed as tables
-	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short
+	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short && $(BIN)/python benchmarks/ticks.py --help >/dev/null && $(BIN)/python benchmarks/alerts.py --quick
 
 wheel: install ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --outdir dist .

@@ -53,6 +53,8 @@ class CaseEvents:
     ) -> dict[str, Events]:
         """The counted events by environment; `seen_at`: only those that have arrived by then."""
         rows = [row for entry in series for row in _rows(entry) if seen_at is None or row["arrives_at"] <= seen_at]
+        if not rows:
+            return {}
         if zone.key not in self._readers:
             self._readers[zone.key] = EventReader(zone.key)
         landed = pl.DataFrame(rows, schema={**LANDED, "machine": pl.String, "arrives_at": pl.Datetime("us", "UTC")})
@@ -77,6 +79,8 @@ def _rows(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     start, step = instant(given["start"]), timedelta(seconds=given.get("step_s", 60))
     if not 0 <= int(given["n"]) <= MOST_EVENTS:
         raise ValueError(f"a series has {given['n']} events")
+    if int(given.get("machine_mod", 1)) < 1:
+        raise ValueError("machine_mod is less than 1")
     value = None if given["value"] is None else float(given["value"])
     arrives = instant(given["arrives_at"]) if "arrives_at" in given else None
     for number in range(int(given["n"])):

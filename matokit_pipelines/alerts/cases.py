@@ -9,6 +9,7 @@ hold `settings`, laid over those given. Not here: how events of a case are read 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +21,7 @@ from pydantic import ValidationError
 
 from matokit_pipelines.alert_settings import AlertSettings, clock_time
 from matokit_pipelines.alerts.business_days import next_opening
-from matokit_pipelines.alerts.case_events import CaseEvents, checked, instant
+from matokit_pipelines.alerts.case_events import MOST_EVENTS, CaseEvents, checked, instant
 from matokit_pipelines.alerts.evaluation import EVALUATED, findings_at, stale_verdict
 from matokit_pipelines.alerts.evaluator import Evaluator
 from matokit_pipelines.alerts.event_log import LoadedLog
@@ -38,6 +39,9 @@ _LIFECYCLE = {"id", "ticks", "config", "expect", "why"}
 _BUSINESS_DAY = {"id", "raised_at", "tz", "opening", "holidays", "expect", "why"}
 _LATE = {"id", "rule", "series", "runs", "why", "expect", "tz", "settings"}
 _OF_VERDICT = ("subject", "raw", "guarded", "state")
+_NOTHING: Mapping[str, Any] = {  # what is true of a subject without an event, and needs no verdict
+    "subject": None, "raw": False, "guarded": False, "n": 0, "failures": 0, "before_n": 0, "before_failures": 0,
+}  # fmt: skip
 _INSTANTS = ("began_at", "since", "watermark")
 
 
@@ -65,6 +69,11 @@ def run_cases(cases: Path | str | Mapping[str, Any], settings: AlertSettings | N
     if not isinstance(given, Mapping):
         raise SettingsError(f"{name} holds no cases; write an object with the lists {', '.join(SECTIONS)}.")
     checked(given, {*SECTIONS, *_ABOUT}, name)
+    for section in SECTIONS:
+        if not isinstance(given.get(section, []), list):
+            raise SettingsError(f"{name}: {section} is no list; write its cases in brackets.")
+    if not any(given.get(section) for section in SECTIONS):
+        raise SettingsError(f"{name} holds no cases; write some into {', '.join(SECTIONS)}.")
     runner = _Runner(settings or AlertSettings())
     try:
         return list(runner.all(given, name))
@@ -101,7 +110,7 @@ class _Runner:
                     differs = run[section](case)
                 except KeyError as error:
                     raise SettingsError(f"{place} lacks {error}; add it.") from error
-                except (ValueError, TypeError) as error:
+                except (ValueError, TypeError, AttributeError, OverflowError) as error:
                     raise SettingsError(f"{place} cannot be read: {error}.") from error
                 yield CaseResult(str(case.get("id", number)), section, str(case.get("why", "")), differs)
 
@@ -133,6 +142,10 @@ class _Runner:
     # -- what follows of verdicts -------------------------------------------------------------------------------------
 
     def _lifecycle(self, case: Mapping[str, Any]) -> tuple[str, ...]:
+        checked(case.get("config", {}), {"for_min", "keep_min", "repeat_min", "silences"}, "config")
+        checked(case["expect"], {"notifications", "final_state"}, "expect")
+        if sum(int(count) for count in re.findall(r"\d+", case["ticks"])) > MOST_EVENTS:
+            raise ValueError(f"more than {MOST_EVENTS:,} ticks")
         notifications, state = run_lifecycle(case["ticks"], case.get("config", {}))
         expect = case["expect"]
         found = {"notifications": notifications, "final_state": state}
@@ -211,10 +224,12 @@ def _differences(expect: Mapping[str, Any], state: str, verdicts: list[Verdict])
     found = {verdict.subject: verdict for verdict in verdicts}
     wanted = {result["subject"]: result for result in expect.get("results", ())}
     for subject, result in wanted.items():
-        if subject not in found:
-            yield f"{subject}: there is no verdict"
-            continue
-        yield from _of_subject(found[subject], result)
+        if subject in found:
+            yield from _of_subject(found[subject], result)
+        elif any(result.get(key, value) != value for key, value in _NOTHING.items() if key != "subject") or set(
+            result
+        ) - set(_NOTHING):
+            yield f"{subject}: there is no verdict, as there is no event"
     for subject, verdict in found.items():
         if subject not in wanted and verdict.raw:
             yield f"{subject}: raw is true, and it is not among the expected results"

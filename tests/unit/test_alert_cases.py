@@ -68,7 +68,7 @@ def test_cases_of_our_own_pass() -> None:
     [
         ({"state": "no_data", "results": []}, 'the state is "ok", expected "no_data"'),
         ({"state": "ok", "results": []}, "*: raw is true, and it is not among the expected results"),
-        ({"state": "ok", "results": [{"subject": "x", "raw": False}]}, "x: there is no verdict"),
+        ({"state": "ok", "results": [{"subject": "x", "raw": True}]}, "x: there is no verdict, as there is no event"),
         ({"state": "ok", "results": [{"subject": "*", "guarded": False}]}, "*: guarded is true, expected false"),
         ({"state": "ok", "results": [{"subject": "*", "n": 12}]}, "*: n is 11, expected 12"),
     ],
@@ -145,3 +145,53 @@ def test_a_file_that_is_missing_or_broken_is_a_sentence(tmp_path: Path) -> None:
         run_cases(str(tmp_path / "list.json"))
     with pytest.raises(SettingsError, match="has no field rules"):
         run_cases({"rules": []})
+
+
+def test_a_case_without_events_has_no_data() -> None:
+    at = "2026-03-11T12:00:00Z"
+    expect = {"state": "no_data", "results": [{"subject": "packages", "raw": False, "guarded": False, "n": 0}]}
+    given = {
+        "cases": [{"id": "none", "rule": "new_failure_pattern", "at": at, "series": [], "expect": expect}],
+        "late": [
+            {"id": "none", "rule": "overall_success_rate", "series": [], "runs": [at], "expect": {"alerts": []}}
+        ],
+    }  # fmt: skip
+    assert [result.differs for result in run_cases(given)] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"cases": None},
+        {"lifecycle": [{"ticks": 5, "expect": {}}]},
+        {"lifecycle": [{"ticks": "T99999999999", "expect": {}}]},
+        {"cases": [{"id": "a", "rule": "arch_gap", "at": "2026-13-11", "series": [], "expect": {"state": "ok"}}]},
+        {"cases": [{"id": "a", "rule": "arch_gap", "at": "2026-03-11", "series": [], "expect": [], "settings": 5}]},
+        {
+            "cases": [
+                {
+                    "id": "a",
+                    "rule": "arch_gap",
+                    "at": "2026-03-11",
+                    "expect": {"state": "ok"},
+                    "series": [{"start": "9999-12-31T00:00:00Z", "n": 99_999}],
+                }
+            ]
+        },
+        {
+            "cases": [
+                {
+                    "id": "a",
+                    "rule": "arch_gap",
+                    "at": "2026-03-11",
+                    "expect": {"state": "ok"},
+                    "series": [{"start": "2026-03-10T00:00:00Z", "n": 9, "machine_mod": 0}],
+                }
+            ]
+        },
+    ],
+)
+def test_cases_that_mean_nothing_are_refused_in_a_sentence(given: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        run_cases(given)
