@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from matokit_pipelines.delivery_settings import DESTINATION
+from matokit_pipelines.delivery_settings import DESTINATION, GROUPS
 from matokit_pipelines.section import Section
 
 Severity = Literal["critical", "warning", "daily"]
@@ -58,8 +58,9 @@ class RuleSettings(Section):
     @classmethod
     def _are_destinations(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for entry in value:
-            if not DESTINATION.match(entry) and not re.match(r"^[a-z][a-z_]{0,39}$", entry):
-                raise ValueError(f'"{entry}" is neither a group of recipients nor a destination such as slack:#alerts')
+            if not DESTINATION.match(entry) and entry not in GROUPS:
+                known = ", ".join(GROUPS)
+                raise ValueError(f'"{entry}" is neither a destination such as slack:#alerts nor one of {known}')
         return value
 
 

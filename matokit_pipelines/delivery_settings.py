@@ -18,6 +18,7 @@ _ADDRESS = r"[^\s,:;<>@\"]{1,64}@[^\s,:;<>@\"]{1,253}"
 DESTINATION = re.compile(
     rf"^(files|console|slack:#?[A-Za-z0-9][A-Za-z0-9._-]{{0,79}}|email:{_ADDRESS}(,{_ADDRESS})*|webhook:[a-z][a-z0-9_]{{0,39}})$"
 )
+GROUPS = ("on_call", "development", "product", "operators")
 
 
 class LinkSettings(Section):
@@ -68,7 +69,7 @@ class RecipientSettings(Section):
     product: tuple[str, ...] = Field((), description="The product team: the monthly page.")
     operators: tuple[str, ...] = Field((), description="Whoever runs this: old data, failed runs, failed deliveries.")
 
-    @field_validator("on_call", "development", "product", "operators")
+    @field_validator(*GROUPS)
     @classmethod
     def _are_destinations(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for entry in value:

@@ -73,14 +73,18 @@ class Announcer:
         )
         return found
 
-    def next_timer(self, book: Book, *, now: datetime, silences: Sequence[Silence]) -> datetime | None:
+    def next_timer(
+        self, book: Book, *, now: datetime, complete_to: datetime, silences: Sequence[Silence]
+    ) -> datetime | None:
         """When something is to be told next, if no evaluation comes before; None for nothing."""
         found: list[datetime] = []
         for matter in book.matters.values():
-            found += self._timers(book, matter, now, silences)
+            found += self._timers(book, matter, now, complete_to, silences)
         return min(found, default=None)
 
-    def _timers(self, book: Book, matter: Matter, now: datetime, silences: Sequence[Silence]) -> list[datetime]:
+    def _timers(
+        self, book: Book, matter: Matter, now: datetime, complete_to: datetime, silences: Sequence[Silence]
+    ) -> list[datetime]:
         if matter.digest and matter.due:
             return [matter.due]
         episode, telling = matter.episode, matter.telling
@@ -97,6 +101,8 @@ class Announcer:
             for silence in silences
             if silence.fits(episode.rule, episode.subject) and silence.begins_at <= now < on_grid(silence.until)
         ]
+        if not ends and silencing(silences, episode, now=now, complete_to=complete_to):
+            return []  # held until data are complete beyond the silence, which an evaluation will find
         repeat = self.timing(episode.rule).repeat
         if ends or telling.last_told_at is None or not repeat or is_inhibited(book, matter):
             return ends

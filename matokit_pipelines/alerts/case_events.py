@@ -65,11 +65,12 @@ class CaseEvents:
         }
 
     def earliest_arrival(
-        self, series: Iterable[Mapping[str, Any]], after: datetime, until: datetime
+        self, series: Iterable[Mapping[str, Any]], after: datetime, until: datetime, horizon: datetime
     ) -> datetime | None:
-        """The earliest time of the events that arrived in `(after, until]`; None without any."""
+        """The earliest time, not before `horizon`, of the events that arrived in `(after, until]`; None without any."""
         rows = (row for entry in series for row in _rows(entry) if entry.get("arrives_at"))
-        return min((row["event_ts"] for row in rows if after < row["arrives_at"] <= until), default=None)
+        came = (row["event_ts"] for row in rows if after < row["arrives_at"] <= until)
+        return min((at for at in came if at >= horizon), default=None)
 
 
 def _rows(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -166,7 +166,8 @@ class _Runner:
         found: list[dict[str, Any]] = []
         for now in (instant(run) for run in case["runs"]):
             log = LoadedLog(self.events.read(case["series"], zone, seen_at=now))
-            came = self.events.earliest_arrival(case["series"], before, now) if before else None
+            horizon = evaluator.newest_tick(now) - timedelta(hours=settings.catch_up)
+            came = self.events.earliest_arrival(case["series"], before, now, horizon) if before else None
             outcome = evaluator.run(log, now=now, watermark=now, late_from=came)
             found += [
                 {"started_at": episode.started_at, "detected_at": episode.detected_at, "late": episode.is_late}

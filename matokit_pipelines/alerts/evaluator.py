@@ -128,6 +128,7 @@ class Evaluator:
         if stale is not None:
             self._take_stale(stale, now)
             runs[stale.fingerprint] = [Run(stale, stale.at, stale.at)]
+        self._leave_stale(stale, now)
         severities = {rule: self.announcer.rule(rule).severity for rule in provisional.RULES}
         began, taken_back = provisional.take_in(self.book, incomplete, self.settings, severities, now)
         self._started += began
@@ -136,16 +137,16 @@ class Evaluator:
         dispatches = self.announcer.tell(self.book, now=now, complete_to=watermark, silences=silences)
         return Outcome(
             now, self.evaluated_to, tuple(ticks), tuple(again), runs, tuple(incomplete), tuple(self._started),
-            tuple(self._ended), tuple(dispatches), self.next_timer(now, silences),
+            tuple(self._ended), tuple(dispatches), self.next_timer(now, watermark, silences),
         )  # fmt: skip
 
     def newest_tick(self, watermark: datetime) -> datetime:
         """The newest point of the grid that may be evaluated."""
         return newest_tick(watermark, self.settings)
 
-    def next_timer(self, now: datetime, silences: Sequence[Silence] = ()) -> datetime | None:
+    def next_timer(self, now: datetime, complete_to: datetime, silences: Sequence[Silence] = ()) -> datetime | None:
         """When something is due although no evaluation becomes possible."""
-        found = [self.announcer.next_timer(self.book, now=now, silences=silences)]
+        found = [self.announcer.next_timer(self.book, now=now, complete_to=complete_to, silences=silences)]
         for instance in self.book.instances.values():
             if instance.rule == STALE and instance.verdict is not None:
                 found.append(deadline(instance, instance.verdict, self.announcer.timing(STALE)))
@@ -276,7 +277,8 @@ class Evaluator:
         told: list[Dispatch] = []
         position, now = 0, after
         while True:
-            timer = self.announcer.next_timer(self.book, now=now, silences=silences)
+            complete_to = on_grid(now - GRID + datetime.resolution)
+            timer = self.announcer.next_timer(self.book, now=now, complete_to=complete_to, silences=silences)
             change = timeline[position][0] if position < len(timeline) else None
             due = [max(timer, now + GRID / 5)] if timer is not None else []
             now = min([*due, *([change] if change else [])], default=until + GRID)
@@ -334,6 +336,16 @@ class Evaluator:
         instance = self.book.instances.get(verdict.fingerprint) or _new(verdict)
         taken = step(instance, verdict, self.announcer.timing(STALE), now=now, severity=rule.severity, at=now)
         self._adopt(Traced(taken.instance, [Change(now, taken)]))
+
+    def _leave_stale(self, stale: Verdict | None, now: datetime) -> None:
+        """An alert on old data of which nothing is said any more, as the rule was switched off, is without data."""
+        for fingerprint, instance in list(self.book.instances.items()):
+            is_said = stale is not None and stale.fingerprint == fingerprint
+            if instance.rule == STALE and instance.phase != "inactive" and not is_said:
+                nothing = Verdict(STALE, instance.subject, instance.environment, now, "no_data")
+                timing, severity = self.announcer.timing(STALE), self.announcer.rule(STALE).severity
+                taken = step(instance, nothing, timing, now=now, severity=severity, at=now)
+                self._adopt(Traced(taken.instance, [Change(now, taken)]))
 
     # -- the rules ----------------------------------------------------------------------------------------------------
 

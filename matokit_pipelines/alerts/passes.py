@@ -30,7 +30,7 @@ from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.errors import StateError
 from matokit_pipelines.settings import Settings
 from matokit_pipelines.warehouse.alert_evidence import Connection
-from matokit_pipelines.warehouse.arrivals import arrivals
+from matokit_pipelines.warehouse.arrivals import arrivals, product_watermark
 from matokit_pipelines.warehouse.event_columns import Events, microseconds
 from matokit_pipelines.warehouse.event_log import WarehouseLog
 from matokit_pipelines.warehouse.provisional import events_beyond, merged
@@ -113,7 +113,7 @@ class _Pass:
         # the warehouse's lock is held to the end, so that passes follow each other
         with self._home.warehouse.reader() as warehouse, state.opened(self._home.loaded.home) as connection:
             known = store.progress(connection)
-            found = arrivals(warehouse, since=known.landed_to, after=self._horizon(known))
+            found = arrivals(warehouse, since=known.landed_to, after=self._horizon(known, product_watermark(warehouse)))
             complete_to = found.complete_to if found.is_derived else known.complete_to
             if complete_to is None:
                 return PassReport()
@@ -134,10 +134,13 @@ class _Pass:
             self._tell("composing", 2, 2)
             return None if queued is None else self._report(evaluator, outcome, done, queued)
 
-    def _horizon(self, known: store.Progress) -> datetime | None:
-        if known.evaluated_to is None:
+    def _horizon(self, known: store.Progress, watermark: datetime | None) -> datetime | None:
+        """Events before it that come late touch no evaluation: so far back from the newest one is caught up."""
+        if known.evaluated_to is None or watermark is None:
             return None
-        return known.evaluated_to - timedelta(hours=self._settings.alerts.catch_up)
+        alerts = self._settings.alerts
+        newest = max(newest_tick(watermark, alerts), known.evaluated_to)
+        return newest - timedelta(hours=alerts.catch_up)
 
     def _evaluator(self, connection: sqlite3.Connection, known: store.Progress) -> Evaluator:
         remembered = (known.evaluated_to or self._now) - _REMEMBERED

@@ -125,7 +125,7 @@ def _keep(
     done = store.Progress(
         evaluated_to=evaluator.evaluated_to,
         landed_to=now,
-        next_timer=evaluator.next_timer(now),
+        next_timer=evaluator.next_timer(now, evaluator.evaluated_to or now),
         complete_to=evaluator.evaluated_to,
     )
     with state.opened(home.loaded.home) as connection, state.transaction(connection):

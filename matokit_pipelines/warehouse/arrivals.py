@@ -36,10 +36,14 @@ def arrivals(connection: duckdb.DuckDBPyConnection, *, since: datetime | None, a
         ).fetchall()[0]
         newest += [last] if last else []
         earliest += [first] if first else []
-    mark = connection.execute("select watermark from ledger.product_watermark").fetchall()[0][0]
     waiting = connection.execute("select 1 from ledger.touched_days limit 1").fetchall()
-    landed_to = max(newest, default=since)
-    return Arrivals(_utc(landed_to), _utc(min(earliest, default=None)), _utc(mark), not waiting)
+    landed_to = max([*newest, *([since] if since else [])], default=None)
+    return Arrivals(_utc(landed_to), _utc(min(earliest, default=None)), product_watermark(connection), not waiting)
+
+
+def product_watermark(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Up to when the sources that count are complete together, UTC."""
+    return _utc(connection.execute("select watermark from ledger.product_watermark").fetchall()[0][0])
 
 
 def _utc(instant: datetime | None) -> datetime | None:

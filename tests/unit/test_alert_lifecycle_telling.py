@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.book import Dispatch
 from matokit_pipelines.alerts.conversations import MOST_AN_HOUR
-from matokit_pipelines.alerts.evaluator import replay
+from matokit_pipelines.alerts.evaluation import stale_verdict
+from matokit_pipelines.alerts.evaluator import Evaluator, replay
+from matokit_pipelines.alerts.event_log import LoadedLog
 from matokit_pipelines.alerts.lifecycle import GRID
 from matokit_pipelines.alerts.silences import Silence
 from matokit_pipelines.alerts.tracing import Run, by_fingerprint
@@ -288,3 +290,32 @@ def test_keys_name_the_alert_its_episode_the_occasion_and_the_destination() -> N
         for number in (1, 2)
         for kind in ("firing", "resolved")
     ]
+
+
+def test_what_a_silence_holds_by_the_time_of_the_data_alone_keeps_no_timer() -> None:
+    at = START + timedelta(hours=3)  # the silence is over on the wall, while data are complete to within it
+    runs = by_fingerprint(course("overall_success_rate", "*", "F1 T60"))
+    evaluator = Evaluator(AlertSettings(), RECIPIENTS, zone=COPENHAGEN)
+    evaluator.advance(runs, until=START + timedelta(hours=1))
+    held = silence(50, 120, rule="overall_success_rate")
+    inside, beyond = START + timedelta(hours=1), START + timedelta(hours=2)
+    assert evaluator.next_timer(at, inside, [held]) is None
+    assert evaluator.next_timer(at, beyond, [held]) == START + timedelta(hours=4, minutes=5)  # the reminder
+
+
+def test_old_data_of_a_rule_that_is_switched_off_are_no_longer_told_of() -> None:
+    settings = AlertSettings()
+    evaluator = Evaluator(settings, RECIPIENTS, zone=COPENHAGEN)
+    old, log = START - timedelta(hours=8), LoadedLog({})
+    stale = stale_verdict(old, START, settings)
+    first = evaluator.run(log, now=START, watermark=old, stale=stale)
+    assert [entry.announcement.kind for entry in first.dispatches] == ["firing"]
+    kinds = []
+    for hour in range(1, 49):
+        now = START + timedelta(hours=hour)
+        outcome = evaluator.run(log, now=now, watermark=now)
+        kinds += [
+            (hour, entry.announcement.kind, entry.announcement.episodes[0].end_reason) for entry in outcome.dispatches
+        ]
+    assert kinds == [(24, "resolved", "no_longer_measurable")]
+    assert evaluator.book.matters == {}

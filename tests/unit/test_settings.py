@@ -203,3 +203,10 @@ def test_any_number_of_patience_is_taken_or_told(
         assert 1 <= http.attempts <= 20
         assert min(http.budget, http.connect_timeout, http.read_timeout) > 0
         assert timedelta(seconds=http.budget + http.longest_wait) < timedelta(days=8)
+
+
+@pytest.mark.parametrize("group", ["nobody", "of", "model_fields", "Slack:#a"])
+def test_a_rule_tells_groups_and_destinations_that_there_are(tmp_path: Path, group: str) -> None:
+    (tmp_path / "matokit.toml").write_text(f'[alerts.rules.arch_gap]\ndestinations = ["{group}"]\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"alerts\.rules\.arch_gap\.destinations: .*nor one of on_call"):
+        load(environ={}, cwd=tmp_path)
