@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 
 import dagster as dg
@@ -79,13 +80,13 @@ def track(folder: Path, environ: dict[str, str], *words: str) -> str:
     return done.stdout
 
 
-def complete_to(found: dg.DagsterInstance, since: datetime | None = None) -> datetime | None:
-    """Up to where the newest evaluation went, if it was made after `since`."""
+def up_to(found: dg.DagsterInstance, since: datetime) -> float:
+    """Up to where data were complete at the newest evaluation that was made after `since`, epoch seconds; 0: none."""
     event = found.get_latest_materialization_event(ALERTS)
-    if event is None or event.asset_materialization is None or (since and event.timestamp < since.timestamp()):
-        return None
+    if event is None or event.asset_materialization is None or event.timestamp < since.timestamp():
+        return 0.0
     mark = event.asset_materialization.metadata.get("complete_to")
-    return datetime.fromtimestamp(float(str(mark.value)), UTC) if mark else None
+    return float(str(mark.value)) if mark else 0.0
 
 
 def told(slack: SlackSimulator) -> list[Posted]:
@@ -101,15 +102,16 @@ def test_an_incident_sent_at_one_end_is_told_at_the_other(tmp_path: Path, instan
             ready(up)
             begun = datetime.now(UTC)
             eventually(lambda: refreshed(instance, begun - timedelta(minutes=5)), 240, "a first refresh")
-            eventually(lambda: complete_to(instance), 60, "a first evaluation")
+            eventually(lambda: up_to(instance, begun - timedelta(minutes=5)), 60, "a first evaluation")
             assert told(slack) == []
             sent = datetime.now(UTC)
             over = ("--over", "1" if IS_LONG else "55")
             words = ("--name", "python_install", "--outcome", "failure", "--commit", COMMIT, "--os", "macOS 15.1")
             said = track(tmp_path, environ, *words, "--count", "90", "--machines", "30", *over)
             LOG.info("%s", said.strip())
-            covers = sent if IS_LONG else sent - timedelta(minutes=15)
-            eventually(lambda: (complete_to(instance, sent) or covers) > covers, 1_500, "an evaluation that covers it")
+            # the tick after it where it is not back-dated
+            covers = ceil(sent.timestamp() / 300) * 300.0 if IS_LONG else sent.timestamp() - 900
+            eventually(lambda: up_to(instance, sent) >= covers, 1_500, "an evaluation that covers it")
             evaluated = datetime.now(UTC)
             [message, *_] = eventually(lambda: told(slack), SECONDS, "its message")
             LOG.info(
