@@ -36,12 +36,21 @@ ENDED = {
 class Kept:
     """What is known of one subject at a time. exact: whether the numbers of `verdict` are those of that very time.
 
-    run: the stored run that the time lies in; None for an evaluation made now.
+    run: the stored run that the time lies in; None for an evaluation made now. again: the numbers were counted again,
+    as only those of the run's ends are stored.
     """
 
     verdict: Verdict
     run: Evaluation | None
     exact: bool
+    again: bool = False
+
+    def counted_again(self, now: Verdict | None) -> Kept:
+        """With the numbers of an evaluation made now, where it says the same as the stored one."""
+        stored = self.verdict
+        if now is None or (now.state, now.raw, now.guarded) != (stored.state, stored.raw, stored.guarded):
+            return self
+        return Kept(now, self.run, exact=True, again=True)
 
 
 def kept_at(
@@ -85,6 +94,8 @@ def how_known(kept: Kept, zone: ZoneInfo) -> str:
         f"The same from {day_and_clock(run.first_tick, zone)} to {day_and_clock(run.last_tick, zone)}, "
         f"{wording.many(run.ticks, 'evaluation')}"
     )
+    if kept.again:
+        return f"{same}; the numbers of this time were counted now, on the data as they are known today."
     return f"{same}." if kept.exact else f"{same}; the numbers are those of the last."
 
 

@@ -95,7 +95,14 @@ def _found(home: Home, connection: Any, rule: str, subject: str | None, when: da
 
     settings = home.loaded.settings
     ticks = RuleTicks.of(rule, settings.alerts, settings.project.zone)
-    return kept_at(connection, rule, subject, when, ticks) or _evaluated(home, rule, subject, when, ticks)
+    found = kept_at(connection, rule, subject, when, ticks)
+    if found and all(kept.exact for kept in found):
+        return found
+    anew = _evaluated(home, rule, subject, when, ticks)
+    if not found:
+        return anew
+    now = {kept.verdict.fingerprint: kept.verdict for kept in anew}
+    return [kept if kept.exact else kept.counted_again(now.get(kept.verdict.fingerprint)) for kept in found]
 
 
 def _evaluated(home: Home, rule: str, subject: str | None, when: datetime, ticks: Any) -> list[Kept]:

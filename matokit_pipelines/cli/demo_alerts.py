@@ -71,7 +71,7 @@ def _evaluated(
 ) -> tuple[Evaluator, dict[str, list[Run]], list[datetime]]:
     from matokit_pipelines.alerts.evaluation import evaluate_runs, ticks_between
     from matokit_pipelines.alerts.evaluator import Evaluator
-    from matokit_pipelines.alerts.tracing import Run
+    from matokit_pipelines.alerts.tracing import runs_found
     from matokit_pipelines.warehouse.event_log import WarehouseLog
 
     settings, zone = home.loaded.settings, home.loaded.settings.project.zone
@@ -79,10 +79,8 @@ def _evaluated(
     mark: datetime = connection.execute("select watermark from ledger.product_watermark").fetchall()[0][0]
     until = evaluator.newest_tick(mark)
     ticks = ticks_between(truth.start + min(LEARNING, (until - truth.start) / 2), until)
-    runs: dict[str, list[Run]] = {}
-    for found in evaluate_runs(WarehouseLog(connection), ticks, settings.alerts, zone=zone, watermark=mark):
-        runs.setdefault(found.first.fingerprint, []).append(Run(found.first, found.first_tick, found.last_tick))
-    return evaluator, runs, ticks
+    found = evaluate_runs(WarehouseLog(connection), ticks, settings.alerts, zone=zone, watermark=mark)
+    return evaluator, runs_found(found), ticks
 
 
 def _composed(

@@ -48,7 +48,7 @@ class _Place:
     kind: str
     day: int  # from the Monday of the last complete week
     hour: int
-    hours: float | None  # None: until the end of the data
+    hours: float
 
 
 _PLACES = (
@@ -56,7 +56,7 @@ _PLACES = (
     _Place("commit", -6, 7, 72),
     _Place("rollback", -3, 7, 17),
     _Place("new_os", 0, 0, 24),
-    _Place("component", 1, 9, None),
+    _Place("component", 1, 9, 48),
     _Place("architecture", 2, 0, 24),
     _Place("silence", 3, 15, 18),
     _Place("outage", 4, 10, 4),
@@ -103,8 +103,10 @@ _SUBJECTS = {"component": COMPONENT, "architecture": "x86_64", "new_os": platfor
 
 def _place(place: _Place, day: date, end: datetime, zone: str) -> Incident:
     local = datetime.combine(day, time(place.hour), ZoneInfo(zone))
-    until = end if place.hours is None else _later(local, place.hours)
     utc = ZoneInfo("UTC")
+    until = _later(local, place.hours)
+    if place.kind == "component":  # in short data it may still be broken at their end
+        until = min(until, end.astimezone(local.tzinfo))
     subject = _SUBJECTS.get(place.kind, "all")
     return Incident(place.kind, _NAMES[place.kind], local.astimezone(utc), until.astimezone(utc), subject)
 

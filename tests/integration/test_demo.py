@@ -69,7 +69,8 @@ def alerts_are_told_in_time(out: str) -> None:
     }.items():
         [line] = [line for line in found if f"  {kind}" in line]
         assert re.search(rf"✓ .*: ({rule}) told ", line), line
-        assert ("; over " in line) == (kind != "The packages step"), "what is mended is told as over"
+        # of the component too few may have tried since it was mended, early in the week after
+        assert "; over " in line or kind == "The packages step", "what is mended is told as over"
     [told] = [line for line in lines if line.startswith("Told ")]
     assert "each once" in told
     messages = list((Path.cwd() / ".matokit-demo" / "messages").glob("*.txt"))

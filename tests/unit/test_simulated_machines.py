@@ -226,8 +226,8 @@ def test_the_component_breaks() -> None:
     before = large().events.filter(broken & (pl.col("event_ts") < incident("commit").start))
     assert rate(before) > 0.90
     assert rate(during(planted).filter(broken)) < 0.72
-    outage = incident("outage")
-    others = during(planted).filter(~broken & ~pl.col("event_ts").is_between(outage.start, outage.end))
+    gap = incident("architecture")
+    others = during(planted).filter(~broken & ~pl.col("event_ts").is_between(gap.start, gap.end))
     assert rate(others) > 0.95
 
 
