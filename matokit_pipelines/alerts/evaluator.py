@@ -235,7 +235,7 @@ class Evaluator:
         episode = instance.episode
         if episode is None or episode.corrected:
             return instance
-        told = {episode.first.at, episode.worst.at}
+        told = {episode.first.at, *((episode.worst.at,) if episode.worst.raw else ())}
         if any(run.first in told and not run.verdict.raw for run in runs):
             return replace(instance, episode=replace(episode, corrected=True))
         return instance

@@ -149,8 +149,7 @@ def _firing(here: Instance, verdict: Verdict, timing: Timing, at: datetime) -> S
     episode = here.episode
     assert episode is not None  # a firing instance has one
     if verdict.raw:
-        worst = verdict if badness(verdict) > badness(episode.worst) else episode.worst
-        episode = replace(episode, last=verdict, worst=worst)
+        episode = replace(episode, last=verdict, worst=worse_of(episode.worst, verdict))
         return Step(replace(here, phase="firing", clear=ZERO, clear_from=None, episode=episode))
     was_recovering = here.phase == "recovering"
     clear = here.clear if was_recovering else ZERO
@@ -160,7 +159,7 @@ def _firing(here: Instance, verdict: Verdict, timing: Timing, at: datetime) -> S
         counting="clear",
         clear=clear,
         clear_from=here.clear_from if was_recovering else at,
-        episode=replace(episode, last=verdict),
+        episode=replace(episode, last=verdict, worst=worse_of(episode.worst, verdict)),
     )
     if (timing.keep is None and was_recovering) or (timing.keep is not None and clear >= timing.keep):
         return _over(here, at, "recovered")
@@ -214,6 +213,16 @@ def badness(verdict: Verdict) -> float:
         numbers = (failures, inputs.get("evidence"), inputs.get("hours"))
         return next((float(number) for number in numbers if isinstance(number, int | float)), 0.0)
     return float(failures) / n if isinstance(failures, int | float) else 0.0
+
+
+def worse_of(worst: Verdict, verdict: Verdict) -> Verdict:
+    """The worse of the worst so far and a later verdict. One where the condition does not hold is so only with as many
+    failures: a single one that failed alone is no worse than an hour of failures."""
+    if badness(verdict) <= badness(worst):
+        return worst
+    failures, most = verdict.inputs.get("failures"), worst.inputs.get("failures")
+    is_more = isinstance(failures, int | float) and isinstance(most, int | float) and failures >= most
+    return verdict if verdict.raw or is_more else worst
 
 
 def began_at(verdict: Verdict) -> datetime | None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.announcements import Episode
 from matokit_pipelines.alerts.book import Book, Matter
-from matokit_pipelines.alerts.lifecycle import Instance, badness, on_grid
+from matokit_pipelines.alerts.lifecycle import Instance, on_grid, worse_of
 from matokit_pipelines.alerts.verdicts import Verdict
 
 RULES = ("overall_success_rate", "high_volume_failures")
@@ -70,8 +70,7 @@ def _carry_on(book: Book, verdict: Verdict) -> None:
     episode = instance.episode
     if episode is None or verdict.state != "ok":
         return
-    worst = verdict if verdict.raw and badness(verdict) > badness(episode.worst) else episode.worst
-    episode = replace(episode, last=verdict, worst=worst)
+    episode = replace(episode, last=verdict, worst=worse_of(episode.worst, verdict))
     at = max(verdict.at, instance.at or verdict.at)
     book.provisional[verdict.fingerprint] = replace(instance, at=at, measured_at=at, episode=episode)
     book.changed_instances.add(verdict.fingerprint)

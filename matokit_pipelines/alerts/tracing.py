@@ -18,7 +18,7 @@ from matokit_pipelines.alert_settings import AlertSettings, clock_time
 from matokit_pipelines.alerts import findings
 from matokit_pipelines.alerts.announcing import DAILY
 from matokit_pipelines.alerts.business_days import at_local
-from matokit_pipelines.alerts.lifecycle import GRID, ZERO, Instance, Step, Timing, badness, deadline, on_grid, step
+from matokit_pipelines.alerts.lifecycle import GRID, ZERO, Instance, Step, Timing, deadline, on_grid, step, worse_of
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.windows import ONE_DAY, local_date
 
@@ -150,7 +150,9 @@ def trace(
 def _with_worst(instance: Instance, run: Run, changes: list[Change]) -> Instance:
     """The worst of a run, where its evaluations are not looked at one by one."""
     episode = instance.episode
-    if episode is None or run.worst is None or not run.worst.raw or badness(run.worst) <= badness(episode.worst):
+    if episode is None or run.worst is None or not run.worst.raw:
+        return instance
+    if worse_of(episode.worst, run.worst) is episode.worst:
         return instance
     worse = replace(instance, episode=replace(episode, worst=run.worst))
     changes.append(Change(run.last, Step(worse)))

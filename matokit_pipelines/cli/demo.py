@@ -64,7 +64,10 @@ def demo(
     folder = _fresh(home)
     frame.say(f"{days} days of simulated installations, read over HTTP from a Piwik PRO and a Matomo that misbehave.")
     frame.say()
-    truth = generate(days=days, events_per_day=events_per_day, seed=seed, end=clock.now(), zone=ZONE)
+    truth = generate(
+        days=days, events_per_day=events_per_day, seed=seed, end=clock.now(), zone=ZONE,
+        without=demo_break.not_planted(broken),
+    )  # fmt: skip
     with services(truth, clock, seed) as stage:
         used = home_of(folder, stage, truth, clock)
         stage.killer.run_and_kill(folder, stage.environ)

@@ -42,6 +42,13 @@ def check_component(name: str) -> None:
         raise SettingsError(f'No simulated machine installs "{name}"; break one of {", ".join(known)}.')
 
 
+def not_planted(component: str | None) -> tuple[str, ...]:
+    """Kinds of incidents to leave out: what is broken already cannot be seen to break."""
+    from matokit_pipelines.simulator.incidents import COMPONENT
+
+    return ("component",) if component == COMPONENT else ()
+
+
 @dataclass
 class _Play:
     """What goes on: machines that install, and who looks."""

@@ -13,6 +13,7 @@ from typing import Literal
 import duckdb
 import polars as pl
 
+from matokit_pipelines.cli.demo_stage import ZONE
 from matokit_pipelines.cli.sightings import Sighting, look_for
 from matokit_pipelines.simulator.incidents import Incident
 from matokit_pipelines.warehouse.snapshots import select
@@ -148,11 +149,14 @@ def _in_both(left: pl.DataFrame, right: pl.DataFrame, columns: list[str]) -> int
 def _as_kept(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
     """What a service keeps of what was sent; the rest is not ours to get back.
 
-    Matomo trims texts and keeps three decimals of a value; Piwik PRO keeps values from 0 to 1e11 and cannot tell an
-    empty text from none.
+    Matomo trims texts and keeps three decimals of a value; Piwik PRO keeps values from 0 to 1e11, cannot tell an
+    empty text from none, and gives times as wall clocks of the site, on which autumn's repeated hour stands twice.
     """
     texts = [name for name in _SENT if frame.schema[name] == pl.String]
     if kind == "matomo":
         return frame.with_columns(pl.col(texts).str.strip_chars(), pl.col("value").round(3))
     value = pl.when(pl.col("value").is_between(0, GREATEST_VALUE)).then("value")
-    return frame.with_columns(pl.when(pl.col(texts) != "").then(pl.col(texts)).name.keep(), value=value)
+    clock = pl.col("event_ts").dt.convert_time_zone(ZONE).dt.replace_time_zone(None)
+    return frame.with_columns(
+        pl.when(pl.col(texts) != "").then(pl.col(texts)).name.keep(), value=value, event_ts=clock
+    )  # fmt: skip

@@ -5,7 +5,7 @@ Belongs here: `generate`, which puts machines, incidents and eras together. Does
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,10 +68,12 @@ def generate(
     end: datetime,
     zone: str = "Europe/Copenhagen",
     incidents: bool = True,
+    without: Collection[str] = (),
     eras: bool = True,
 ) -> Truth:
     """Simulate `days` (at least 3) days before `end` (aware), about `events_per_day` events a day.
 
+    `without`: kinds of incidents that are not planted.
     Fully determined by the arguments. Raises ValueError on a naive `end`, too few days or no volume.
     """
     if end.tzinfo is None:
@@ -80,7 +82,7 @@ def generate(
         raise ValueError("A simulation needs at least 3 days and a positive number of events a day.")
     end = end.astimezone(UTC).replace(microsecond=0)
     start = end - timedelta(days=days)
-    planted = planting.plan(start, end, zone) if incidents else []
+    planted = [one for one in planting.plan(start, end, zone) if incidents and one.kind not in without]
     rng = np.random.default_rng([seed, days])
     line, wrong = commits.timeline(start.timestamp(), end.timestamp(), planting.bad_commit(planted), rng)
     stream, fleet_size = _main(start, end, days * events_per_day, zone, seed, planted, (line, wrong), rng)

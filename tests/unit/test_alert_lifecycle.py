@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,23 @@ def test_an_episode_remembers_its_start_its_worst_and_its_newest_figures() -> No
     assert episode is not None
     assert [found.inputs["failures"] for found in (episode.first, episode.worst, episode.last)] == [8, 15, 9]
     assert episode.started_at == START
+
+
+@pytest.mark.parametrize(
+    ("recovering", "worst"),
+    [((17, 6), (17, 6)), ((1, 1), (9, 3)), ((9, 2), (9, 3)), ((6, 3), (6, 3))],
+    ids=["worse", "larger share of fewer failures", "better", "fewer events"],
+)
+def test_the_worst_may_lie_where_the_condition_no_longer_holds(
+    recovering: tuple[int, int], worst: tuple[int, int]
+) -> None:
+    """A condition may end though as many fail, such as when the time before is no longer good."""
+    instance = Instance("new_failure_pattern", "conda", "production")
+    for tick, (letter, n, failures) in enumerate([("T", 9, 3), ("F", *recovering), ("F", 40, 1)]):
+        found = replace(verdict(letter, tick, failures, "new_failure_pattern"), inputs={"n": n, "failures": failures})
+        instance = step(instance, found, Timing(), now=START).instance
+    assert instance.episode is not None
+    assert (instance.episode.worst.inputs["n"], instance.episode.worst.inputs["failures"]) == worst
 
 
 def test_with_a_hold_the_episode_began_when_it_was_first_met() -> None:
