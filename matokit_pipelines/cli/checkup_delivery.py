@@ -76,12 +76,6 @@ def _recipients(loaded: Loaded) -> Iterator[Finding]:
         names = ", ".join(empty)
         there = loaded.home / "messages"
         yield Finding("note", "recipients", f"nobody in {names}: what they would be told becomes files in {there}")
-    for rule, chosen in loaded.settings.alerts.rules.named():
-        for name in chosen.destinations:
-            if name not in RecipientSettings.model_fields and ":" not in name and name not in ("files", "console"):
-                known = ", ".join(RecipientSettings.model_fields)
-                sentence = f'"{name}" is no group of [recipients]; there are {known}.'
-                yield Finding("failed", f"alerts.rules.{rule}.destinations", sentence, USAGE)
 
 
 # -- Slack ------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from matokit_pipelines.errors import (
 )
 from matokit_pipelines.sources.http import Answer, HttpLimits, HttpSession
 from matokit_pipelines.sources.piwik_pro import TRANSIENT_STATUS
-from matokit_pipelines.sources.piwik_pro_token import Credentials, Tokens
+from matokit_pipelines.sources.piwik_pro_token import MOST_TOKENS, Credentials, Tokens
 from tests.answering import Asked, Server, Told, answering
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -187,8 +187,8 @@ def test_one_request_is_not_sent_under_any_number_of_tokens() -> None:
         under = tokens(server, clock)
         with pytest.raises(AccessRefused):
             under.request("GET", "forbidden", passing=lambda answer: ask(under) and None)  # each serves another
-    assert server.paths().count("/forbidden") == 5
-    assert place.renewals == 6
+    assert server.paths().count("/forbidden") == MOST_TOKENS
+    assert place.renewals == MOST_TOKENS + 1
 
 
 def test_threads_that_meet_a_refusal_renew_once() -> None:
