@@ -116,7 +116,8 @@ def _table(table: Table) -> Block:
     fields = []
     for row in table.rows[:_ROWS]:
         cells = list(zip(table.head[1:], row[1:], strict=True))
-        figures = [cells[0][1] if len(cells) > 1 else " ".join(reversed(cells[0]))]
+        label, figure = cells[0]
+        figures = [figure if len(cells) > 1 else f"{figure} {label.removesuffix('s') if figure == '1' else label}"]
         figures += [f"{label} {cell}" for label, cell in cells[1:]]
         fields.append(_plain("\n".join([row[0], ", ".join(figures)]), FIELD))
     left = len(table.rows) - _ROWS
