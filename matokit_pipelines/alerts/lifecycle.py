@@ -252,13 +252,18 @@ def occasion(
 ) -> Occasion | None:
     """What is to be told of an episode now, were it not for business days and quiet hours; None for nothing.
 
-    `episode` is the instance's open one or one that has ended. Without data nothing is told but an end.
+    `episode` is the instance's open one or one that has ended. Without data nothing is told but an end, and a beginning
+    that one run found together with evaluations without data after it: nobody could be told before.
     """
     if episode.ended_at is not None:
         if telling.told_at is not None:
             return "resolved"
         return None if is_silenced or telling.is_withheld else "past"
-    if instance.phase != "firing" or not instance.is_measured or is_silenced:
+    if is_silenced:
+        return None
+    if not instance.is_measured:
+        return "firing" if telling.told_at is None and not telling.is_withheld else None
+    if instance.phase != "firing":
         return None
     if telling.told_at is None:
         return "firing"

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.book import Dispatch
 from matokit_pipelines.alerts.conversations import MOST_AN_HOUR
 from matokit_pipelines.alerts.evaluation import stale_verdict
-from matokit_pipelines.alerts.evaluator import Evaluator, replay
-from matokit_pipelines.alerts.event_log import LoadedLog
+from matokit_pipelines.alerts.evaluator import Evaluator, Outcome, replay
+from matokit_pipelines.alerts.event_log import EventLog, LoadedLog
 from matokit_pipelines.alerts.lifecycle import GRID
 from matokit_pipelines.alerts.silences import Silence
 from matokit_pipelines.alerts.tracing import Run, by_fingerprint
@@ -290,6 +292,24 @@ def test_keys_name_the_alert_its_episode_the_occasion_and_the_destination() -> N
         for number in (1, 2)
         for kind in ("firing", "resolved")
     ]
+
+
+@pytest.mark.parametrize("letters", ["F2 T6 N52", "F2 T6 F3 N49"], ids=["fires", "recovers"])
+def test_what_began_before_the_data_end_is_told_at_once_though_one_run_finds_both(letters: str) -> None:
+    """Nothing is told without data, but a beginning that nobody could tell of: it would be told a day later."""
+
+    def judge(log: EventLog, ticks: Sequence[datetime], *, singly: bool) -> dict[str, list[Run]]:
+        runs = (run.within(ticks[0], ticks[-1]) for run in course("overall_success_rate", "*", letters) if ticks)
+        return by_fingerprint(run for run in runs if run)
+
+    def kinds(outcome: Outcome) -> list[str]:
+        return [entry.announcement.kind for entry in outcome.dispatches if entry.destination == CALL]
+
+    evaluator, log = Evaluator(AlertSettings(), RECIPIENTS, zone=COPENHAGEN, judge=judge), LoadedLog({})
+    told = [
+        kinds(evaluator.run(log, now=START + tick * GRID, watermark=START + tick * GRID)) for tick in (0, 40, 50, 59)
+    ]
+    assert told == [[], ["firing"], [], []]
 
 
 def test_what_a_silence_holds_by_the_time_of_the_data_alone_keeps_no_timer() -> None:
