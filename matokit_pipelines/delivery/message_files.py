@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 
 from matokit_pipelines.delivery.escaping import one_line, plain
@@ -16,6 +17,7 @@ from matokit_pipelines.delivery.transport import Delivered, Later, Outcome, Parc
 
 FOLDER = "messages"
 _ODD = re.compile(r"[^a-z0-9]+")
+_MOMENT = "%Y%m%dT%H%M%SZ"
 _LONGEST = 60
 
 
@@ -52,11 +54,25 @@ class MessageFiles(Plainly):
         building.replace(self._folder / name)
 
 
+def put_away_messages(home: Path, before: datetime) -> int:
+    """Delete the files of messages that were made before `before`. Gives how many; other files are left alone."""
+    gone = 0
+    for file in (home / FOLDER).glob("*T*Z-*"):
+        try:
+            made = datetime.strptime(file.name.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if made < before:
+            file.unlink(missing_ok=True)
+            gone += 1
+    return gone
+
+
 def stem_of(parcel: Parcel) -> str:
     """The names' beginning: when, what, and a digest of the key; only letters, digits and `-`."""
     digest = hashlib.sha256(parcel.message_key.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     words = _words(parcel.message.subject)[:_LONGEST].strip("-") or "message"
-    return f"{parcel.created_at:%Y%m%dT%H%M%SZ}-{words}-{digest}"
+    return f"{parcel.created_at.strftime(_MOMENT)}-{words}-{digest}"
 
 
 def file_name(name: str) -> str:

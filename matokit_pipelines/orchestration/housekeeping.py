@@ -26,6 +26,7 @@ from matokit_pipelines.alerts import store as alert_store
 from matokit_pipelines.clock import SystemClock
 from matokit_pipelines.delivery import outbox
 from matokit_pipelines.delivery.files import put_away
+from matokit_pipelines.delivery.message_files import put_away_messages
 from matokit_pipelines.orchestration.days import DELIVER, EVALUATE, KEPT_TAG, REFRESH
 from matokit_pipelines.warehouse import housekeeping as warehouse_housekeeping
 from matokit_pipelines.warehouse.refresh import Home
@@ -63,7 +64,8 @@ def housekeeping(instance: DagsterInstance, home: Home) -> Kept:
     freed = _shrink(resources.dagster_home(home.loaded.home))
     tidied = warehouse_housekeeping.tidy_warehouse(home)
     before = home.clock.now() - OTHERS_KEPT
-    files = tidied.files + put_away(home.loaded.home, before)
+    folder = home.loaded.home
+    files = tidied.files + put_away(folder, before) + put_away_messages(folder, before)
     with state.opened(home.loaded.home) as store, state.transaction(store):
         rows = outbox.tidy(store, before) + alert_store.tidy(store, home.clock.now())
     return Kept(runs, tidied.readings, files, freed, rows)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from matokit_pipelines.delivery.message_files import put_away_messages
 from matokit_pipelines.simulator.wire import Answer, Listener, Request
 from tests.delivering import PNG, Office, message
 
@@ -138,3 +139,18 @@ def test_the_console_shows_lines_that_steer_nothing(tmp_path: Path, capsys: pyte
     assert office.drain().sent == 1
     shown = capsys.readouterr().out
     assert shown == "[critical] r fails \ufffd[2J\n  one\n  two \ufffd\ufffd\n"
+
+
+def test_messages_in_files_are_put_away_by_their_age(tmp_path: Path) -> None:
+    folder = tmp_path / "messages"
+    folder.mkdir()
+    for name in (
+        "20260101T000000Z-old-0a1b.txt",
+        "20260101T000000Z-old-0a1b.html",
+        "20260401T000000Z-new-0a1b.txt",
+        "my-notes.txt",
+    ):
+        (folder / name).write_text("x", encoding="utf-8")
+    assert put_away_messages(tmp_path, datetime(2026, 3, 1, tzinfo=UTC)) == 2
+    assert sorted(file.name for file in folder.iterdir()) == ["20260401T000000Z-new-0a1b.txt", "my-notes.txt"]
+    assert put_away_messages(tmp_path / "none", datetime(2026, 3, 1, tzinfo=UTC)) == 0
