@@ -81,13 +81,14 @@ def counted(rows: list[Row], name: Callable[[Row], object], wanted: Callable[[Ro
 def test_parts_are_those_of_the_window_and_of_what_it_is_held_against(con: duckdb.DuckDBPyConnection) -> None:
     facts = facts_of(con, firing("overall_success_rate"))
     rows, start = site(), COMPLETE - timedelta(hours=2)
-    before = start - timedelta(days=7)
+    until = START - timedelta(hours=2)  # what is usual ends where it began
+    before = until - timedelta(days=7)
 
     def in_window(row: Row) -> bool:
         return row[1] == "production" and start <= row[0] < COMPLETE
 
     def in_other(row: Row) -> bool:
-        return row[1] == "production" and before <= row[0] < start
+        return row[1] == "production" and before <= row[0] < until
 
     for parts, name in (
         (facts.components, lambda row: (row[2], "")),

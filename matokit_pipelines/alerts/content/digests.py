@@ -9,12 +9,13 @@ from datetime import timedelta
 
 from matokit_pipelines.alerts.announcements import Announcement, Episode
 from matokit_pipelines.alerts.content import surroundings, wording
+from matokit_pipelines.alerts.content.endings import reason_of, still_fails
 from matokit_pipelines.alerts.content.evidence import Evidence, Facts
 from matokit_pipelines.alerts.content.framing import gaps
-from matokit_pipelines.alerts.content.headlines import headline
+from matokit_pipelines.alerts.content.headlines import headline, with_usual_of
 from matokit_pipelines.alerts.content.links import Links, is_web
 from matokit_pipelines.alerts.content.scopes import scope_key
-from matokit_pipelines.alerts.content.stories import LINES, TABLES, reason_of
+from matokit_pipelines.alerts.content.stories import LINES, TABLES
 from matokit_pipelines.alerts.content.story_shapes import Line, Part, Story, Table, To
 from matokit_pipelines.alerts.content.wording import RULE_NAMES, many, name
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
@@ -85,7 +86,8 @@ def _part(key: str, episodes: list[Episode], announcement: Announcement, evidenc
 
 def _verdict(episode: Episode) -> Verdict:
     """What is told of an episode: how it is while it lasts, how bad it was when it is over."""
-    return episode.last if episode.end_reason is None and episode.last.raw else episode.worst
+    told = episode.last if episode.end_reason is None and episode.last.raw else episode.worst
+    return with_usual_of(told, episode.first)
 
 
 def _entry(episode: Episode, announcement: Announcement, links: Links, health: bool) -> Line:
@@ -101,8 +103,8 @@ def _entry(episode: Episode, announcement: Announcement, links: Links, health: b
     lines = ["; ".join(details)]
     if episode.end_reason:
         end = wording.clock(episode.ended_at or announcement.complete_to, links.zone, now)
-        word = "Recovered" if episode.end_reason == "recovered" else "Closed"
-        lines.insert(0, f"{word} {end}: {reason_of(episode, links)}")
+        is_well = episode.end_reason == "recovered" and not still_fails(episode, links.alerts)
+        lines.insert(0, f"{'Recovered' if is_well else 'Closed'} {end}: {reason_of(episode, links.alerts)}")
     if verdict.inputs.get("guard") == "off" and verdict.rule != "data_stale":
         lines.append("Raw rule only: the guard is switched off, so this may be chance")
     text = headline(verdict, links, now, is_named=not health)

@@ -25,8 +25,9 @@ def headline(verdict: Verdict, links: Links, now: datetime, *, is_named: bool = 
 
 
 def with_usual_of(verdict: Verdict, judged: Verdict) -> Verdict:
-    """The verdict with what is usual as `judged` found it: nobody asks that where the condition does not hold."""
-    if usual_share(verdict) is not None:
+    """The verdict with what is usual as `judged` found it, the one at the start: later the failures themselves slip
+    into what is usual, and nobody asks for it where the condition does not hold."""
+    if usual_share(judged) is None:
         return verdict
     known = ("expected_share", "baseline_units", "baseline_failures")
     return replace(verdict, inputs={**verdict.inputs, **{key: judged.inputs.get(key) for key in known}})

@@ -128,20 +128,18 @@ def _windows(
     episode: Episode, verdict: Verdict, settings: AlertSettings, zone: ZoneInfo
 ) -> tuple[Window | None, Window | None]:
     """`(now, other)` of the rule at `verdict`. The commit's own start is found by its first event, not here."""
-    at, rules = verdict.at, settings.rules
+    at, rules, began = verdict.at, settings.rules, min(episode.started_at, verdict.at)
     match episode.rule:
         case "overall_success_rate":
-            return _back(
-                at, hours=rules.overall_success_rate.window_hours, days=rules.overall_success_rate.baseline_days
-            )
+            overall = rules.overall_success_rate
+            return _back(at, began, hours=overall.window_hours, days=overall.baseline_days)
         case "new_failure_pattern":
             start = at - timedelta(hours=rules.new_failure_pattern.window_hours)
             before = timedelta(hours=rules.new_failure_pattern.before_hours)
             return Window(start, at), Window(start - before, start)
         case "high_volume_failures":
-            return _back(
-                at, hours=rules.high_volume_failures.window_hours, days=rules.high_volume_failures.baseline_days
-            )
+            volume = rules.high_volume_failures
+            return _back(at, began, hours=volume.window_hours, days=volume.baseline_days)
         case "arch_gap":
             day = day_window(_day_before(at, zone), zone)
             return day, day
@@ -154,7 +152,7 @@ def _windows(
         case "no_events" | "data_stale":
             return None, None
         case _:
-            return _back(at, hours=24, days=rules.success_drop_7d.before_days)
+            return _back(at, began, hours=24, days=rules.success_drop_7d.before_days)
 
 
 def _on_grid(at: datetime) -> datetime:
@@ -162,9 +160,10 @@ def _on_grid(at: datetime) -> datetime:
     return at - timedelta(seconds=at.timestamp() % 300)
 
 
-def _back(at: datetime, *, hours: int, days: int) -> tuple[Window, Window]:
-    start = at - timedelta(hours=hours)
-    return Window(start, at), Window(start - days * ONE_DAY, start)
+def _back(at: datetime, began: datetime, *, hours: int, days: int) -> tuple[Window, Window]:
+    """The last hours, and the days before those at which it began: what is usual holds none of its failures."""
+    start, usual = at - timedelta(hours=hours), began - timedelta(hours=hours)
+    return Window(start, at), Window(usual - days * ONE_DAY, usual)
 
 
 def _day_before(at: datetime, zone: ZoneInfo) -> date:

@@ -14,6 +14,7 @@ from typing import Any
 
 from matokit_pipelines.alerts.announcements import Announcement, Episode
 from matokit_pipelines.alerts.content import surroundings, wording
+from matokit_pipelines.alerts.content.endings import reason_of, still_fails
 from matokit_pipelines.alerts.content.evidence import Evidence, Facts
 from matokit_pipelines.alerts.content.framing import (
     about,
@@ -27,9 +28,10 @@ from matokit_pipelines.alerts.content.framing import (
 )
 from matokit_pipelines.alerts.content.headlines import headline, points_apart, with_usual_of
 from matokit_pipelines.alerts.content.links import Links
-from matokit_pipelines.alerts.content.scopes import HEALTH, is_stale, scope_key, telling
+from matokit_pipelines.alerts.content.scopes import is_stale, scope_key, telling
 from matokit_pipelines.alerts.content.story_shapes import Fact, Line, Story
 from matokit_pipelines.alerts.content.wording import RULE_NAMES, many, name, number, whole
+from matokit_pipelines.alerts.lifecycle import badness
 from matokit_pipelines.alerts.verdicts import Verdict
 
 LINES = 10
@@ -68,7 +70,7 @@ def reminder(announcement: Announcement, evidence: Evidence, links: Links) -> St
     announcement = _up_to_date(announcement, evidence)
     first = announcement.episodes[0]
     sentence = _grouped(announcement, links) if len(announcement.episodes) > 1 else _of(first, announcement, links)
-    lead = tuple(f"At worst: {headline(one.worst, links, announcement.at)}." for one in _worse(announcement))
+    lead = tuple(_at_worst(announcement, links))
     state = "Still failing" if any(one.last.raw for one in announcement.episodes) else "Not over yet"
     return _told(announcement, evidence, links, f"{state} after {span}: {sentence}", lead)
 
@@ -94,7 +96,8 @@ def joined(announcement: Announcement, evidence: Evidence, links: Links) -> Stor
     return Story(
         kind="joined", rule=first.rule, tone=tone(first), over=over_line(first), subject=subject_line(first, sentence),
         headline=sentence, lines=lines if several else (), more=more,
-        notices=notices(announcement, evidence, links), facts=_facts(announcement, None, links)[:2],
+        notices=notices(announcement, evidence, links),
+        facts=(*_facts(announcement, None, links)[:2], *_complete(announcement, links)),
         links=addresses(announcement, evidence, links), footer=footer(announcement, links),
     )  # fmt: skip
 
@@ -102,15 +105,16 @@ def joined(announcement: Announcement, evidence: Evidence, links: Links) -> Stor
 def resolved(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
     """It is over: how long it lasted, how bad it was, how it is now, and why it counts as over."""
     first = announcement.episodes[0]
-    reasons = list(dict.fromkeys(one.end_reason or "recovered" for one in announcement.episodes))
+    reasons = list(dict.fromkeys(_ending(one, links) for one in announcement.episodes))
     span = wording.lasting(_end(announcement) - _begin(announcement))
     pattern = _END[reasons[0]] if len(reasons) == 1 else "Over after {span}: {about}"
     sentence = pattern.format(about=about(announcement), span=span)
     facts = [
         Fact("Lasted", _lasted(announcement, links)),
-        Fact("Worst", headline(first.worst, links, announcement.at)),
+        Fact("Worst", _worst(first, announcement, links)),
         Fact("At present", _present(first, announcement, links)),
-        Fact("Reason", "; ".join(dict.fromkeys(reason_of(one, links) for one in announcement.episodes))),
+        Fact("Reason", "; ".join(dict.fromkeys(reason_of(one, links.alerts) for one in announcement.episodes))),
+        *_complete(announcement, links),
     ]
     return _over_story(announcement, evidence, links, sentence, facts)
 
@@ -118,16 +122,17 @@ def resolved(announcement: Announcement, evidence: Evidence, links: Links) -> St
 def past(announcement: Announcement, evidence: Evidence, links: Links) -> Story:
     """It began and ended before anybody could be told: one message for both."""
     first = announcement.episodes[0]
-    sentence = f"Over already: {headline(first.worst, links, announcement.at)}"
-    if len(announcement.episodes) > 1:
-        sentence = f"Over already: {about(announcement)}"
+    several, goes_on = len(announcement.episodes) > 1, still_fails(first, links.alerts)
+    over = "Over already, but failures go on" if goes_on and not several else "Over already"
+    sentence = f"{over}: {about(announcement) if several else _worst(first, announcement, links)}"
     found = clock(first.detected_at, announcement, links)
     why = "the data arrived late" if first.is_late else "nobody could be told before"
     facts = [
         Fact("Lasted", _lasted(announcement, links)),
         Fact("Found", f"{found}: {why}"),
         Fact("At present", _present(first, announcement, links)),
-        Fact("Reason", reason_of(first, links)),
+        Fact("Reason", reason_of(first, links.alerts)),
+        *_complete(announcement, links),
     ]
     return _over_story(announcement, evidence, links, sentence, facts)
 
@@ -146,26 +151,20 @@ def _lasted(announcement: Announcement, links: Links) -> str:
     return f"{wording.lasting(end - begin)}, from {begun} to {ended}"
 
 
-def reason_of(episode: Episode, links: Links) -> str:
-    """Why an episode counts as over, or was closed."""
-    rule = getattr(links.alerts.rules, episode.rule, None)
-    match episode.end_reason:
-        case "not_confirmed":
-            return "not confirmed by complete data"
-        case "no_longer_measurable" if episode.rule == "commit_regression":
-            hours = links.alerts.rules.commit_regression.hours_after
-            return f"no longer measurable: a commit is watched for {hours} hours; nobody knows whether it is better"
-        case "no_longer_measurable":
-            return "no longer measurable: no events for a day, so nobody knows whether it is over"
-    if episode.rule in HEALTH:
-        return "the condition did not hold at the daily run"
-    if episode.rule == "data_stale" or rule is None:
-        return "the condition no longer holds"
-    return f"the condition has not held for {wording.lasting(timedelta(minutes=rule.keep_firing))}"
+def _ending(episode: Episode, links: Links) -> str:
+    return "goes_on" if still_fails(episode, links.alerts) else episode.end_reason or "recovered"
+
+
+def _worst(episode: Episode, announcement: Announcement, links: Links) -> str:
+    """How bad it was, beside what was usual before; of its last events a larger share may fail where they are few."""
+    sentence = headline(with_usual_of(episode.worst, episode.first), links, announcement.at)
+    is_more = episode.last.state == "ok" and badness(episode.last) > badness(episode.worst)
+    return f"{sentence}; at present a larger share of fewer events" if is_more else sentence
 
 
 _END = {
     "recovered": "Resolved after {span}: {about}",
+    "goes_on": "Over after {span}, but failures go on: {about}",
     "no_longer_measurable": "No longer measurable after {span}: {about}",
     "not_confirmed": "Not confirmed by complete data: {about}",
 }
@@ -185,7 +184,7 @@ def _told(announcement: Announcement, evidence: Evidence, links: Links, sentence
         subject=subject_line(first, sentence), headline=sentence, lead=lead,
         notices=notices(announcement, evidence, links),
         look=surroundings.look_first(facts, links, now) if facts and with_events else _look_without(first, evidence),
-        facts=_facts(announcement, facts, links), lines=lines, more=more,
+        facts=(*_facts(announcement, facts, links), *_complete(announcement, links)), lines=lines, more=more,
         tables=surroundings.tables(facts, _tables(announcement)) if facts else {},
         changes=surroundings.changes(facts, links, now) if facts and with_events else (),
         ci=surroundings.in_ci(facts) if facts and with_events and announcement.kind != "reminder" else (),
@@ -202,16 +201,17 @@ def _over_story(
     lines, more = _ended_lines(announcement, links) if several else ((), "")
     if several:  # each line says its own
         facts = [fact for fact in facts if fact.label not in ("Worst", "At present")]
-    lead = (
-        ("Data that came later changed a figure that was told before.",)
-        if any(one.corrected for one in announcement.episodes)
-        else ()
-    )
-    is_well = first.end_reason == "recovered"
+    lead = []
+    if any(one.corrected for one in announcement.episodes):
+        lead.append("Data that came later changed a figure that was told before.")
+    going_on = [one for one in announcement.episodes if still_fails(one, links.alerts)]
+    if several and going_on:
+        lead.append(f"Failures go on: {about(replace(announcement, episodes=tuple(going_on)))}.")
+    is_well = first.end_reason == "recovered" and not going_on
     return Story(
         kind=announcement.kind, rule=first.rule, tone="over" if is_well else "note",
         over=over_line(first, "Over" if is_well else "Closed"), subject=sentence, headline=sentence,
-        lead=lead, notices=notices(announcement, evidence, links), facts=tuple(facts), lines=lines, more=more,
+        lead=tuple(lead), notices=notices(announcement, evidence, links), facts=tuple(facts), lines=lines, more=more,
         links=addresses(announcement, evidence, links), footer=footer(announcement, links),
     )  # fmt: skip
 
@@ -239,9 +239,7 @@ def _ended_lines(announcement: Announcement, links: Links) -> tuple[tuple[Line, 
     """Of each subject its worst and how it is now."""
     shown, left = announcement.episodes[:LINES], len(announcement.episodes) - LINES
     lines = tuple(
-        Line(
-            headline(one.worst, links, announcement.at), (f"Now: {_present(one, announcement, links, is_named=False)}",)
-        )
+        Line(_worst(one, announcement, links), (f"Now: {_present(one, announcement, links, is_named=False)}",))
         for one in shown
     )
     return lines, f"and {wording.count(left)} more" if left > 0 else ""
@@ -249,7 +247,12 @@ def _ended_lines(announcement: Announcement, links: Links) -> tuple[tuple[Line, 
 
 def _now_differs(episode: Episode, announcement: Announcement, links: Links) -> Sequence[str]:
     """The worst, where the newest figures are better: found late, an alert may already have passed its peak."""
-    return [f"At worst: {headline(one.worst, links, announcement.at)}." for one in _worse(announcement)][:1]
+    return _at_worst(announcement, links)[:1]
+
+
+def _at_worst(announcement: Announcement, links: Links) -> list[str]:
+    worse = (with_usual_of(one.worst, one.first) for one in _worse(announcement))
+    return [f"At worst: {headline(verdict, links, announcement.at)}." for verdict in worse]
 
 
 def _worse(announcement: Announcement) -> list[Episode]:
@@ -264,7 +267,7 @@ def _worse(announcement: Announcement) -> list[Episode]:
 
 
 def _facts(announcement: Announcement, facts: Facts | None, links: Links) -> tuple[Fact, ...]:
-    """Since when, on how many machines, how unlikely, up to when the data go."""
+    """Since when, on how many machines, how unlikely."""
     first = announcement.episodes[0]
     verdict = telling(announcement, first)
     since = clock(first.began_at or first.started_at, announcement, links)
@@ -281,9 +284,14 @@ def _facts(announcement: Announcement, facts: Facts | None, links: Links) -> tup
         shown.append(Fact("Machines", machines))
     if announcement.kind != "reminder" and (odds := _odds(_judged(first, verdict), links)):
         shown.append(Fact("How unlikely", f"the worst {odds}" if several else odds))
-    if first.rule != "data_stale":  # as above
-        shown.append(Fact("Data complete to", clock(announcement.complete_to, announcement, links)))
     return tuple(shown)
+
+
+def _complete(announcement: Announcement, links: Links) -> tuple[Fact, ...]:
+    """Up to when the data go, which old data say in their first sentence."""
+    if announcement.episodes[0].rule == "data_stale":
+        return ()
+    return (Fact("Data complete to", clock(announcement.complete_to, announcement, links)),)
 
 
 def _machines(verdict: Verdict, facts: Facts | None) -> str:
