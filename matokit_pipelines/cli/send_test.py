@@ -9,7 +9,11 @@ import typer
 from matokit_pipelines.cli.frame import AsJson, frame_of
 
 if TYPE_CHECKING:
+    import sqlite3
+    from datetime import datetime
+
     from matokit_pipelines.delivery.messages import Message
+    from matokit_pipelines.delivery.outbox import Row
     from matokit_pipelines.settings import Loaded
     from matokit_pipelines.warehouse.refresh import Home
 
@@ -56,9 +60,10 @@ def _wanted(loaded: Loaded, to: list[str]) -> list[str]:
 
 
 def _sent(home: Home, destinations: list[str]) -> list[dict[str, Any]]:
-    """Put one message for each into the outbox, send what is due, and see what became of them.
+    """Put one message for each into the outbox, send these alone, and see what became of them.
 
-    One that was not sent is taken out again: whoever tries is here to see it, and a test that comes late tells nothing.
+    What else waits for a destination is left to whoever sends it: one that fails would keep the test back. One
+    that was not sent is taken out again: whoever tries is here to see it, and a test that comes late tells nothing.
     """
     from matokit_pipelines import state
     from matokit_pipelines.delivery import outbox
@@ -74,14 +79,24 @@ def _sent(home: Home, destinations: list[str]) -> list[dict[str, Any]]:
                     connection, message_key=key, conversation=key, destination=name, severity="warning",
                     message=_message(home, name), due=now, now=now,
                 )  # fmt: skip
-        drain(home.loaded, home.clock)
+        drain(home.loaded, home.clock, only=keys.values())
         found = {row.message_key: row for row in outbox.listed(connection)}
+        rows = [_row(connection, found[key], home.clock.now()) for key in keys.values()]
         for key in keys.values():
             connection.execute("delete from outbox where message_key = ? and state in ('pending', 'dead')", [key])
-    return [
-        {"destination": name, "state": row.state, "provider_ref": row.provider_ref, "error": row.error}
-        for name, row in ((name, found[key]) for name, key in keys.items())
-    ]
+    return rows
+
+
+def _row(connection: sqlite3.Connection, row: Row, now: datetime) -> dict[str, Any]:
+    """What became of one; of one that was not tried, what keeps it."""
+    from matokit_pipelines.delivery import outbox
+
+    error = row.error
+    if row.state == "sending":
+        error = error or "another process is at it; `matokit outbox list` shows how it ends"
+    elif row.state == "pending" and (until := outbox.held_to(connection, row, now)) is not None:
+        error = error or f"the service asked not to be called before {until:%H:%M:%S} UTC"
+    return {"destination": row.destination, "state": row.state, "provider_ref": row.provider_ref, "error": error}
 
 
 def _message(home: Home, destination: str) -> Message:

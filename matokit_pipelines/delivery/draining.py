@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -45,15 +46,18 @@ class DrainReport:
     sentences: tuple[str, ...] = ()
 
 
-def drain(loaded: Loaded, clock: Clock, *, limit: int | None = None) -> DrainReport:
+def drain(
+    loaded: Loaded, clock: Clock, *, limit: int | None = None, only: Collection[str] | None = None
+) -> DrainReport:
     """Send everything that is due, `limit` messages at most; come back when nothing more is.
 
-    What fails stays in the outbox and is due again later. StateError when the store cannot be used.
+    `only`: keys of the messages that are sent; others wait. What fails stays in the outbox and is due
+    again later. StateError when the store cannot be used.
     """
     with state.opened(loaded.home) as connection:
-        work = _Work(loaded, clock, limit)
+        work = _Work(loaded, clock, limit, only)
         finished: set[str] = set()
-        while (due := set(outbox.due_destinations(connection, clock.now())) - finished) and not work.is_over:
+        while (due := set(outbox.due_destinations(connection, clock.now(), only)) - finished) and not work.is_over:
             finished |= work.do(sorted(due))
         counts = outbox.counts(connection)
         return DrainReport(
@@ -74,6 +78,7 @@ class _Work:
     loaded: Loaded
     clock: Clock
     limit: int | None
+    only: Collection[str] | None = None
     done: Counter[str] = field(default_factory=Counter)
     said: dict[str, str] = field(default_factory=dict)
     sent_to: Counter[str] = field(default_factory=Counter)
@@ -165,8 +170,9 @@ class _Lane:
 
     def _claim(self, connection: sqlite3.Connection, lease: timedelta) -> Claimed | None:
         return outbox.claim(
-            connection, destination=self._destination, owner=self._owner, now=self._clock.now(), lease=lease
-        )
+            connection, destination=self._destination, owner=self._owner, now=self._clock.now(), lease=lease,
+            only=self._work.only,
+        )  # fmt: skip
 
     # -- one row --------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ lease), so that a sender that dies holds up nothing for long. Not here: sending 
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 from collections.abc import Collection
@@ -37,6 +38,7 @@ _READY_AT = f"""
     max(case o.state when 'pending' then o.next_at else o.lease_until end, coalesce(({_HELD_UNTIL}), ''))
 """
 _CLAIMABLE = f"{_IS_NEXT} and {_READY_AT} <= :now"
+_WANTED = "(:only is null or o.message_key in (select value from json_each(:only)))"
 _OURS = "id = ? and lease_owner = ? and state = 'sending'"
 _LET_GO = "lease_until = null, lease_owner = null"
 _COLUMNS = (
@@ -113,14 +115,23 @@ def enqueue(
 
 
 def claim(
-    connection: sqlite3.Connection, *, destination: str, owner: str, now: datetime, lease: timedelta
+    connection: sqlite3.Connection,
+    *,
+    destination: str,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    only: Collection[str] | None = None,
 ) -> Claimed | None:
-    """Take the oldest row of a destination that may be sent now, until `now + lease`; None when there is none."""
+    """Take the oldest row of a destination that may be sent now, until `now + lease`; None when there is none.
+
+    `only`: message keys; no other row is taken.
+    """
     with transaction(connection):
         found = connection.execute(
-            f"select {_COLUMNS}, payload from outbox as o where o.destination = :destination and {_CLAIMABLE} "  # noqa: S608
-            "order by o.id limit 1",
-            {"now": moment(now), "destination": destination},
+            f"select {_COLUMNS}, payload from outbox as o "  # noqa: S608
+            f"where o.destination = :destination and {_WANTED} and {_CLAIMABLE} order by o.id limit 1",
+            {"now": moment(now), "destination": destination, "only": _keys(only)},
         ).fetchone()
         if found is None:
             return None
@@ -203,12 +214,12 @@ def back_off(attempts: int, dice: random.Random) -> timedelta:
     return timedelta(seconds=longest * dice.uniform(0.75, 1.0))
 
 
-def due_destinations(connection: sqlite3.Connection, now: datetime) -> list[str]:
-    """Destinations with a row that may be sent now, the one that waits longest first."""
+def due_destinations(connection: sqlite3.Connection, now: datetime, only: Collection[str] | None = None) -> list[str]:
+    """Destinations with a row that may be sent now (of the message keys `only`), the one that waits longest first."""
     found = connection.execute(
-        f"select o.destination, min(o.id) as first from outbox as o where {_CLAIMABLE} "  # noqa: S608
+        f"select o.destination, min(o.id) as first from outbox as o where {_WANTED} and {_CLAIMABLE} "  # noqa: S608
         "group by o.destination order by first",
-        {"now": moment(now)},
+        {"now": moment(now), "only": _keys(only)},
     )
     return [row["destination"] for row in found]
 
@@ -299,6 +310,17 @@ def held_until(
         "select method, until from holds where service = ? and until > ?", (service, moment(now))
     ).fetchall()
     return max((at for row in found if row["method"] in methods and (at := instant(row["until"]))), default=None)
+
+
+def held_to(connection: sqlite3.Connection, row: Row, now: datetime) -> datetime | None:
+    """Until when the service of a row's destination may not be sent to; None when it may be."""
+    found = connection.execute(f"select ({_HELD_UNTIL}) as at from outbox as o where o.id = ?", (row.id,)).fetchone()  # noqa: S608
+    at = instant(found["at"]) if found else None
+    return at if at is not None and at > now else None
+
+
+def _keys(only: Collection[str] | None) -> str | None:
+    return None if only is None else json.dumps(sorted(only))
 
 
 def _row(found: sqlite3.Row) -> Row:

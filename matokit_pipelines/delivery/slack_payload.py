@@ -20,6 +20,7 @@ _MOST = {"header": 150, "section": 3_000, "context": 3_000, "image": 2_000}
 MOST_FIELDS, MOST_IN_FIELD, MOST_ELEMENTS = 10, 2_000, 10
 MOST_PLAIN = 9_000
 _LONGEST_KEY = 300
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.:|#@*,/+-]")
 
 
 def payload(message: Message, is_plain: bool) -> dict[str, Any]:
@@ -40,10 +41,12 @@ def metadata(message_key: str) -> dict[str, Any]:
 
 
 def key_of(message_key: str) -> str:
-    """A message key short enough for metadata; a long one keeps its beginning and gets a digest of the whole."""
-    if len(message_key) <= _LONGEST_KEY:
+    """A message key as metadata carry it: one that is long, or holds what Slack might escape or clean up, keeps the
+    plain characters of its beginning and gets a digest of the whole."""
+    if len(message_key) <= _LONGEST_KEY and not _NOT_PLAIN.search(message_key):
         return message_key
-    return f"{message_key[:200]}~{hashlib.sha256(message_key.encode()).hexdigest()}"
+    digest = hashlib.sha256(message_key.encode("utf-8", "replace")).hexdigest()
+    return f"{_NOT_PLAIN.sub('_', message_key[:200])}~{digest}"
 
 
 def carries(found: Mapping[str, Any], message_key: str) -> bool:

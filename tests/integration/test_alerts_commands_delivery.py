@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,26 @@ def test_send_test_that_fails_says_why_and_leaves_nothing_behind(
     code, _, err = matokit(capfd, "send-test", "--to", "#alerts")
     assert code == 2
     assert err.startswith('"#alerts" is no destination; write slack:#channel')
+
+
+def test_send_test_says_why_though_alerts_wait_for_the_same_destination(
+    folder: Path, slack: SlackSimulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    waiting = [put(folder, SLACK), put(folder, "webhook:pager"), put(folder, "webhook:pager")]
+    code, out, _ = matokit(capfd, "send-test", "--to", SLACK, "--to", "webhook:pager")
+    assert code == 3
+    assert f"{SLACK}: sent.\n" in out
+    assert "webhook:pager: not sent: there is no address of webhook pager" in out
+    rows = json.loads(matokit(capfd, "outbox", "list", "--state", "pending", "--json")[1])
+    assert len(rows) == len(waiting)
+    assert len(slack.messages) == 1
+
+    now = datetime.now(UTC)
+    with state.opened(folder / ".matokit") as connection, state.transaction(connection):
+        outbox.hold(connection, "slack", "send", now + timedelta(minutes=5))
+    code, out, _ = matokit(capfd, "send-test", "--to", SLACK)
+    assert code == 3
+    assert f"{SLACK}: not sent: the service asked not to be called before " in out
 
 
 def test_the_outbox_is_listed_drained_and_tried_again(

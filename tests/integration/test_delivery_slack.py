@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -354,3 +355,12 @@ def test_limits_of_blocks_and_what_is_sent_beyond_them() -> None:
     assert list(texts([SECTION, {"type": "image", "alt_text": "b", "image_url": "u"}])) == ["x", "b"]
     assert cut_escaped("a&amp;b", 5) == "a…"
     assert cut_escaped("a&amp;b", 7) == "a&amp;b"
+
+
+@pytest.mark.parametrize("subject", ["\x07bell\ttab", "<!channel>", "a  b", "m\u00fcnchen", "x" * 400, "\ud800"])
+def test_metadata_hold_plain_characters_and_tell_keys_apart(subject: str) -> None:
+    key, other = (f"new_failure_pattern|{text}|production|1|firing|{ON_SLACK}" for text in (subject, f"{subject}!"))
+    assert re.fullmatch(r"[A-Za-z0-9_.:|#@*,/+~-]{1,300}", key_of(key))
+    assert key_of(key) != key_of(other)
+    plain = f"overall_success_rate|*|production|1|firing|{ON_SLACK}"
+    assert key_of(plain) == plain
