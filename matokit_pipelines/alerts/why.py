@@ -16,6 +16,7 @@ from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts import silences, store
 from matokit_pipelines.alerts.book import Matter
 from matokit_pipelines.alerts.content import wording
+from matokit_pipelines.alerts.content.endings import reason_of, still_fails
 from matokit_pipelines.alerts.conversations import OVERALL
 from matokit_pipelines.alerts.store import Evaluation
 from matokit_pipelines.alerts.tracing import RuleTicks
@@ -30,6 +31,8 @@ ENDED = {
     "no_longer_measurable": "it could no longer be measured",
     "not_confirmed": "complete data did not confirm it",
 }
+
+GOES_ON = "its condition ended, failures go on"
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,8 @@ def _episode(
             yield f"It is recovering: over when the trigger was not met for {wording.many(keep, 'minute')}."
     else:
         why = ENDED.get(episode.end_reason or "", "it is over")
+        if still_fails(episode, settings):
+            why = f"{GOES_ON} ({reason_of(episode, settings).removesuffix('; failures go on')})"
         yield f"It fired from {began} to {wording.clock(episode.ended_at, zone, now)}{late}; {why}."
     yield from _told(connection, matter, zone, now)
 

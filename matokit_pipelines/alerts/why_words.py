@@ -57,10 +57,17 @@ def outcome(verdict: Verdict, zone: ZoneInfo) -> str:
     if verdict.state == "not_evaluable":
         return f"{about} could not be evaluated at {when}."
     if verdict.guarded:
-        return f"{about} held at {when}: trigger and guard were met."
+        return f"{about} held at {when}: {_met(verdict)}."
     if verdict.raw:
         return f"{about} started no alert at {when}: the trigger was met, the guard was not."
     return f"{about} did not hold at {when}: the trigger was not met."
+
+
+def _met(verdict: Verdict) -> str:
+    if verdict.rule == "data_stale":
+        return "the trigger was met"
+    is_off = verdict.inputs.get("guard") == "off"
+    return "the trigger was met, the guard is switched off" if is_off else "trigger and guard were met"
 
 
 def day_and_clock(at: datetime, zone: ZoneInfo) -> str:
@@ -298,7 +305,9 @@ _TRIGGERS: Mapping[str, Any] = {
 def _guard(verdict: Verdict, rule: Any) -> Iterator[Part]:
     """What the guard asked, as far as it got; it stops at the first part that is not met."""
     inputs, guard = verdict.inputs, rule.guard
-    if inputs.get("guard") == "off":
+    if verdict.rule == "data_stale":
+        yield Part("guard", "The rule has no guard: the trigger alone starts an alert.")
+    elif inputs.get("guard") == "off":
         yield Part("guard", "The guard is switched off, so the trigger alone starts an alert.")
     if inputs.get("shared_key"):
         yield Part(

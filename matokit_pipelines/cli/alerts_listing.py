@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     from matokit_pipelines.alerts.book import Matter
     from matokit_pipelines.alerts.lifecycle import Instance
+
+
+MOST_BLIND = 5  # of each rule
 
 
 def list_(context: typer.Context, as_json: bool = AsJson) -> None:
@@ -38,8 +43,8 @@ def list_(context: typer.Context, as_json: bool = AsJson) -> None:
         frame.say(_line(row, now))
     if not alerts:
         frame.say("Nothing fires.")
-    for row in blind:
-        frame.say(f"{row['rule']} of {_named(row)} cannot be evaluated; `matokit alerts why {row['rule']}` says why.")
+    for sentence in _blind(blind):
+        frame.say(sentence)
     for one in silent:
         frame.say(silencing.sentence(one, now))
     if progress.evaluated_to is None:
@@ -58,6 +63,7 @@ def history(
     """The alerts of the last days, oldest first, also those that nobody was told of."""
     from matokit_pipelines import state
     from matokit_pipelines.alerts import store
+    from matokit_pipelines.alerts.content.endings import still_fails
     from matokit_pipelines.cli.alerts_why import check_rule
 
     frame = frame_of(context)
@@ -67,7 +73,8 @@ def history(
         check_rule(rule)
     with state.opened(home.loaded.home) as connection:
         found = store.history(connection, since=now - timedelta(days=days), rule=rule, subject=subject)
-    rows = [_episode(matter) for matter in found]
+    alerts = home.loaded.settings.alerts
+    rows = [_episode(matter) | {"failures_go_on": still_fails(matter.episode, alerts)} for matter in found]
     if as_json:
         frame.rows(rows, as_json=True)
         return
@@ -134,6 +141,16 @@ def not_evaluable(connection: sqlite3.Connection, at: datetime | None) -> list[d
     ]  # fmt: skip
 
 
+def _blind(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """A few of each rule by name, as anybody can invent subjects, and how many more there are."""
+    for rule, found in groupby(rows, key=lambda row: str(row["rule"])):
+        subjects = list(found)
+        for row in subjects[:MOST_BLIND]:
+            yield f"{rule} of {_named(row)} cannot be evaluated; `matokit alerts why {rule}` says why."
+        if (left := len(subjects) - MOST_BLIND) > 0:
+            yield f"{rule} of {left:,} more cannot be evaluated; `matokit alerts list --json` names them."
+
+
 def _line(row: dict[str, Any], now: datetime) -> str:
     """An alert in one line: what, since or from when, how far people know."""
     from matokit_pipelines.alerts.content.wording import failed, lasting
@@ -145,10 +162,11 @@ def _line(row: dict[str, Any], now: datetime) -> str:
     mark = "provisional, " if row["is_provisional"] else ""
     when = f"since {moment_of(row['started_at'], now)}"
     if row["ended_at"]:
-        from matokit_pipelines.alerts.why import ENDED
+        from matokit_pipelines.alerts.why import ENDED, GOES_ON
 
         length = lasting(row["ended_at"] - row["started_at"])
-        when = f"{row['started_at']:%Y-%m-%d %H:%M} UTC for {length}; {ENDED.get(row['end_reason'], 'over')}"
+        why = GOES_ON if row.get("failures_go_on") else ENDED.get(row["end_reason"], "over")
+        when = f"{row['started_at']:%Y-%m-%d %H:%M} UTC for {length}; {why}"
     return f"{row['state']:<11}{row['rule']} of {_named(row)}: {mark}{when}{numbers}{worst}{_known(row)}."
 
 

@@ -60,7 +60,8 @@ def test_the_conditions_that_are_told_are_those_that_decided(case: dict[str, Any
             assert any(part.met is False for part in guard), told
             assert ", because " in guard[-1].sentence
         if verdict.raw and verdict.guarded:
-            assert guard == [] or guard[-1].sentence.startswith(("So the guard is met", "The guard is switched off"))
+            last = ("So the guard is met", "The guard is switched off", "The rule has no guard")
+            assert guard == [] or guard[-1].sentence.startswith(last)
 
 
 def told_of(rule: str, subject: str = ALL, **inputs: Any) -> list[str]:
@@ -106,6 +107,20 @@ def test_shared_keys_and_a_guard_that_is_off_are_told() -> None:
     assert told[3] == "  The guard is switched off, so the trigger alone starts an alert."
     assert told[4].startswith("  One machine key holds more than 30 %")
     assert told[5] == "  4 of 10 events failed (40.0 %), counted by half."
+
+
+def test_a_guard_that_was_not_asked_is_never_said_to_be_met() -> None:
+    def said(rule: str, guard: str) -> str:
+        return outcome(
+            Verdict(rule, ALL, "production", AT, "ok", raw=True, guarded=True, inputs={"guard": guard}), ZONE
+        )
+
+    assert said("data_stale", "off").endswith(": the trigger was met.")
+    assert said("overall_success_rate", "off").endswith(": the trigger was met, the guard is switched off.")
+    assert said("overall_success_rate", "met").endswith(": trigger and guard were met.")
+    told = told_of("data_stale", age_hours=8.3, watermark="2026-03-11T00:00:00+00:00", guard="off")
+    assert told[-1] == "  The rule has no guard: the trigger alone starts an alert."
+    assert not any("switched off" in sentence for sentence in told)
 
 
 def test_the_extra_rules_are_told_in_local_time() -> None:

@@ -106,6 +106,11 @@ def test_an_alert_that_recovers_or_is_over_says_so(connection: sqlite3.Connectio
     over = episode(ended_at=START + 120 * MINUTE, end_reason="no_longer_measurable")
     remember(connection, Matter(over, Telling(START), {}, is_done=True))
     assert said(connection, verdict())[0] == "It fired from 09:40 CET to 11:40 CET; it could no longer be measured."
+    new = replace(verdict(), inputs={"n": 44, "failures": 14, "before_n": 31, "before_failures": 2})
+    bad = replace(episode(ended_at=START + 120 * MINUTE, end_reason="recovered"), last=replace(new, raw=False))
+    remember(connection, Matter(bad, Telling(START), {}, is_done=True))
+    assert said(connection, verdict())[0].endswith("its condition ended, failures go on (no longer new, as the day "
+                                                   "before is no longer above 95 %).")  # fmt: skip
     later = verdict(START + 170 * MINUTE, raw=False, guarded=False)
     assert said(connection, later) == ["It last fired until 11:40 CET."]
 
@@ -208,6 +213,18 @@ def test_what_cannot_be_evaluated_now_is_listed(connection: sqlite3.Connection) 
     assert [row["rule"] for row in not_evaluable(connection, store_at)] == ["arch_gap"]
     assert not_evaluable(connection, START + timedelta(days=3)) == []
     assert not_evaluable(connection, None) == []
+
+
+def test_a_flood_of_names_that_cannot_be_evaluated_is_cut_and_counted() -> None:
+    from matokit_pipelines.cli.alerts_listing import MOST_BLIND, _blind
+
+    def row(rule: str, subject: str) -> dict[str, Any]:
+        return {"rule": rule, "subject": subject}
+
+    told = list(_blind([row("arch_gap", "*"), *(row("slow_regression", f"c{number}") for number in range(2_000))]))
+    assert len(told) == 1 + MOST_BLIND + 1
+    assert told[0].startswith("arch_gap of everything cannot be evaluated")
+    assert told[-1] == "slow_regression of 1,995 more cannot be evaluated; `matokit alerts list --json` names them."
 
 
 def test_a_rule_that_runs_once_a_day_answers_until_its_next_run() -> None:
