@@ -397,7 +397,7 @@ def _home(environ: Mapping[str, str], file: Path | None, here: Path) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_bytes().decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file.name} is not valid TOML: {error}.") from error
     except OSError as error:

@@ -14,6 +14,8 @@ from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.simulated import home_of, landed, simulator, small_truth, stored
 
+pytestmark = pytest.mark.slow
+
 TRUTH = small_truth()
 # No file may grow beyond a limit, as on a disk that is full; the signal for it is not taken, so writing fails instead.
 REFRESH = """

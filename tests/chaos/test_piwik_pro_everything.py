@@ -159,6 +159,7 @@ def everything(seed: int, folder: Path) -> int:
     return killed
 
 
+@pytest.mark.slow
 @settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 999))
 def test_everything_at_once_in_one_history(seed: int) -> None:

@@ -26,6 +26,8 @@ from matokit_pipelines.cli.supervising import Child, Patience, Supervisor
 from matokit_pipelines.errors import REFUSED, USAGE, ServicesError, SettingsError
 from matokit_pipelines.settings import load
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 QUICK = Patience(first=0.1, longest=0.4, good=300, ending=3)
 # Writes its process number into the file named first, and that of a child of its own which no SIGTERM moves.

@@ -231,6 +231,7 @@ def test_the_run_that_is_asked_for_sends_what_is_due(home: Home) -> None:
     assert any("13 of 25 events failed." in text for text in texts)
 
 
+@pytest.mark.slow
 def test_a_watermark_that_moved_without_a_refresh_becomes_an_evaluation(truth: Truth, tmp_path: Path) -> None:
     clock = FixedClock(NOW)
     with MatomoSimulator(truth, now=clock.now) as server, dg.DagsterInstance.local_temp() as instance:
@@ -255,6 +256,7 @@ def test_a_watermark_that_moved_without_a_refresh_becomes_an_evaluation(truth: T
         assert asked(later, instance)[0] == []
 
 
+@pytest.mark.slow
 def test_a_tick_in_process_evaluates_where_a_refresh_would_do_nothing(truth: Truth, tmp_path: Path) -> None:
     clock = FixedClock(NOW)
     with MatomoSimulator(truth, now=clock.now) as server:

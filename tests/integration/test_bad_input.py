@@ -28,6 +28,8 @@ from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.replay import TOKEN, Replay, fixture_day, verbatim, visits_in
 
+pytestmark = pytest.mark.slow
+
 ROOT = str(Path(__file__).parents[2])
 SETTINGS = """
 [project]

@@ -16,6 +16,8 @@ from matokit_pipelines.resources import dagster_home
 from tests.replay import home_at
 from tests.simulated import home_of, simulator, small_truth
 
+pytestmark = pytest.mark.slow
+
 TICKS_A_DAY = 288
 GROWTH_A_DAY = 10_000_000  # bytes, at most
 

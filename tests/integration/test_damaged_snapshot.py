@@ -15,6 +15,8 @@ from matokit_pipelines.warehouse.refresh import Home, build_and_publish, extract
 from matokit_pipelines.warehouse.snapshots import current_file, open_current, serving_folder
 from tests.replay import fixture_day, home_at
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
 
 

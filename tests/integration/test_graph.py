@@ -144,6 +144,7 @@ def test_a_page_made_before_its_week_was_complete_is_made_again(
     assert page.is_file()
 
 
+@pytest.mark.slow
 def test_a_source_that_refuses_fails_its_check_and_nothing_else(
     server: MatomoSimulator, truth: Truth, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def shown(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
     return set(instance.get_materialized_partitions(key))
 
 
+@pytest.mark.slow
 def test_a_first_refresh_is_shown_for_each_day_it_touched(site: Site) -> None:
     with in_process.instance_of(site.home.loaded.home) as instance:
         [(days,)] = [rows_of(site.home, "select list(distinct event_date order by 1) from staging.installer_events")][0]

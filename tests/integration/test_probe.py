@@ -329,6 +329,7 @@ SHARES = st.sampled_from([0.0, 0.1])
 HISTORY = {"steps": STEPS, "seed": st.integers(0, 999), "wire": SHARES, "late": SHARES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["matomo", "piwik_pro"])
 @settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**HISTORY)

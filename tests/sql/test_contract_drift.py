@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, 
 ).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, **KINDLY)
 @given(given_names=st.lists(names.filter(str.strip), min_size=1, max_size=60))
 @example(given_names=["a", "a.1", "a.1.2", "a1_", "_a", "1a", "a.", "a..1", "A", "a b", "a-b", "a\nb", "a.1b"])

@@ -19,6 +19,8 @@ from matokit_pipelines.warehouse.connection import in_memory
 from matokit_pipelines.warehouse.models import load_models
 from matokit_pipelines.windows import local_date
 
+pytestmark = pytest.mark.slow
+
 SQL = resources.path("sql")
 ZONE = ZoneInfo("Europe/Copenhagen")
 START = datetime(2026, 10, 24, tzinfo=UTC)  # the repeated hour of autumn lies on the second day

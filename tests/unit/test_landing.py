@@ -130,6 +130,7 @@ def change(site: dict[int, Visit], what: tuple[Any, ...]) -> None:
         site[number].last = max(site[number].last, what[2])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(readings, min_size=1, max_size=6))
 def test_landing_does_what_a_dictionary_would(history: list[tuple[Any, ...]]) -> None:

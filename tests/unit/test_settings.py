@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from matokit_pipelines.errors import USAGE, SettingsError
@@ -186,6 +186,7 @@ def test_missing_token_names_its_variable(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=60))
+@example("\r")  # no line break of TOML
 def test_any_text_is_settings_or_one_sentence(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "matokit.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
