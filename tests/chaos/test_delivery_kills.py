@@ -25,6 +25,8 @@ from matokit_pipelines.simulator.slack import SlackSimulator
 from matokit_pipelines.simulator.slack_faults import SlackFaults
 from tests.delivering import BY_MAIL, ON_SLACK, Office, is_in_order, keys, message
 
+pytestmark = pytest.mark.slow
+
 OFTEN = 1_000 if os.environ.get("MATOKIT_CHAOS") == "long" else 250
 POINTS = ["before the claim", "after the claim", "before the call", "after acceptance", "before the commit", "after it"]
 SENDERS = """

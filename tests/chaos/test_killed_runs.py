@@ -25,6 +25,8 @@ from matokit_pipelines.simulator.matomo_server import MatomoSimulator
 from matokit_pipelines.simulator.truth import generate
 from tests.replay import home_at
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.now(UTC)
 COMMAND = [sys.executable, "-m", "matokit_pipelines.cli.main"]
 

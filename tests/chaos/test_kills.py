@@ -19,6 +19,8 @@ from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.simulated import home_of, landed, rows_of, simulator, small_truth, stored
 
+pytestmark = pytest.mark.slow
+
 TRUTH = small_truth()
 KILLS = 30
 ROOT = str(Path(__file__).parents[2])

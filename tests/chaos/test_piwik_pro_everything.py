@@ -37,6 +37,8 @@ from tests.piwik_pro import (
     with_both_hours_told_apart_or_not,
 )
 
+pytestmark = pytest.mark.slow
+
 END = datetime(2026, 10, 26, 9, tzinfo=UTC)  # the hour that Europe repeats lies a day back
 DAYS = 3
 SPEED = 900.0

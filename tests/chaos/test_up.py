@@ -30,6 +30,8 @@ from tests.chaos.watching_up import COMMANDS, Process, Up, clean_environment, ev
 from tests.replay import home_at, rows_of
 from tests.simulated import PATIENCE, landed, stored
 
+pytestmark = pytest.mark.slow
+
 LOG = logging.getLogger("up")
 MINUTES = float(os.environ.get("MATOKIT_CHAOS_MINUTES", "3"))
 LONGEST_GAP_SECONDS = 240.0

@@ -32,6 +32,8 @@ from tests.chaos.watching_up import Up, clean_environment, eventually, runs
 from tests.replay import home_at
 from tests.simulated import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["instance"]
 LOG = logging.getLogger("up")
 IS_LONG = os.environ.get("MATOKIT_CHAOS") == "long"

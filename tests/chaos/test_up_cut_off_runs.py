@@ -13,6 +13,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from matokit_pipelines.orchestration import in_process, up_cut_off_runs
 from matokit_pipelines.orchestration.pool import WAREHOUSE, living
 
+pytestmark = pytest.mark.slow
+
 
 @dg.job
 def nothing() -> None:

@@ -33,6 +33,8 @@ from tests import simulated
 from tests.alone import Alone, LeapingClock, Life, gates_before, live, outages
 from tests.piwik_pro import ZONE, is_stored, must_be_stored, with_both_hours_told_apart_or_not
 
+pytestmark = pytest.mark.slow
+
 TICKS_TO_HEAL = 3
 IS_LONG = os.environ.get("MATOKIT_CHAOS") == "long"
 COPENHAGEN = ZoneInfo(ZONE)

@@ -261,6 +261,7 @@ def test_the_back_test_starts_what_the_passes_of_those_days_would_have(
     assert {(rule, subject, at) for (rule, subject, _), at in found.items() if at > start} == tested
 
 
+@pytest.mark.slow
 def test_cases_are_run_and_a_failing_one_is_told(here: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     golden = FIXTURES / "alert-cases.json"
     code, out, err = matokit(capfd, "alerts", "test", str(golden))

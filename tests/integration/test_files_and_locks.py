@@ -21,6 +21,8 @@ from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.warehouse.snapshots import KEPT, Manifest, current_file, open_current, publish, serving_folder
 from tests.simulated import home_of, simulator, small_truth
 
+pytestmark = pytest.mark.slow
+
 TRUTH = small_truth()
 ROOT = str(Path(__file__).parents[2])
 INTRUDER = """

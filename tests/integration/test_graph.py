@@ -164,6 +164,7 @@ def test_a_report_that_knows_more_is_named_and_the_rest_goes_on(truth: Truth, tm
     assert any(line.startswith("Published snapshot") for line in outcome.lines)
 
 
+@pytest.mark.slow
 def test_a_blocking_check_ends_the_run_with_its_sentence_and_keeps_the_snapshot(
     server: MatomoSimulator, truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,7 @@ def pages(draw: st.DrawFn, *, plain: bool) -> tuple[ZoneInfo, list[bytes]]:
     return zone, [written(visits, escaped=draw(st.booleans())) for visits in many]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
