@@ -145,7 +145,7 @@ def test_what_was_planted_is_on_the_page(told: Told) -> None:
     [change] = [row for row in changes if row["is_rollback"]]
     assert (change["from_commit"], change["to_commit"]) == (back.expectation["from"], back.expectation["to"])
     assert change["event_date"].isoformat() in back.expectation["days"]
-    worst = numbers(told.snapshot, WIDGETS["problematic_components"], 7).row(0, named=True)
+    worst = numbers(told.snapshot, WIDGETS["problematic_components"], 30).row(0, named=True)
     assert worst["component"] == planted["component"].subject
     systems = {row["os_release"]: row for row in numbers(told.snapshot, WIDGETS["os_versions"]).to_dicts()}
     new = planted["new_os"]
