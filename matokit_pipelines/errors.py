@@ -97,12 +97,6 @@ class StateError(MatokitError):
     exit_code = REFUSED
 
 
-class DeliveryError(MatokitError):
-    """A destination refused, or could not be reached."""
-
-    exit_code = REFUSED
-
-
 class DataIncomplete(MatokitError):
     """Everything ran, but the data are known to have a hole."""
 

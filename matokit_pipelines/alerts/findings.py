@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,6 @@ class Asked:
         if not is_met and self.why_not is None:
             self.why_not = part
         return is_met or self.is_thorough
-
-
-class Guard(Protocol):
-    """Asks the guard at a row of the findings, filling in `asked`."""
-
-    def __call__(self, row: int, asked: Asked) -> None: ...
 
 
 @dataclass(frozen=True)
