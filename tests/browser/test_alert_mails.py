@@ -6,13 +6,11 @@ With MATOKIT_MAILS=FOLDER they are written there, with a picture of each, to be 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from matokit_pipelines.alerts.content.composing import compose
 from tests.alert_scenes import evidence_of_night, links, night, shown
@@ -20,7 +18,6 @@ from tests.unit.test_alert_messages_hostile import messages as hostile_messages
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 NAMES = [name for name, _ in night()]
 # Elements whose text is wider than they are.
 CUT = """() => [...document.querySelectorAll('main *')].filter(e => e.getClientRects().length
@@ -47,16 +44,6 @@ CONTRAST = """() => {
 }"""
 PICTURES = """() => [...document.images].map(i => ({ drawn: i.complete && i.naturalWidth > 900, words: i.alt.length,
     width: i.getBoundingClientRect().width }))"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert program, "these tests need a Chromium: put one on the path or name it in CHROMIUM"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from matokit_pipelines.alert_settings import AllRules
 from matokit_pipelines.alerts.announcements import Episode
@@ -19,7 +17,7 @@ from matokit_pipelines.alerts.backtest import Backtest, Compared
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.cli.alerts_backtest_page import page, write_page
 from matokit_pipelines.windows import Window
-from tests.browser.test_weekly_page import ARGUMENTS, CONTRAST, CUT, OUTSIDE
+from tests.browser.test_weekly_page import CONTRAST, CUT, OUTSIDE
 
 pytestmark = pytest.mark.browser
 
@@ -66,16 +64,6 @@ def calm() -> Backtest:
     """A day on which nothing happened."""
     rules = tuple(Compared(name, rule.severity, (), ()) for name, rule in AllRules().named())
     return Backtest(Window(START, START + timedelta(days=1)), 288, 0, rules)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert program, "these tests need a Chromium: put one on the path or name it in CHROMIUM"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

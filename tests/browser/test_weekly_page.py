@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from matokit_pipelines.reports.rendering import write_weekly
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -15,15 +12,6 @@ from tests.weekly_marts import HOSTILE, MONDAY, NOW, Event, Source, at, publish_
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--headless",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # Elements that hold text themselves and show less of it than there is.
 CUT = """() => [...document.querySelectorAll('main *')].filter(e =>
     !e.closest('svg') && e.getClientRects().length && !e.matches('.scroll')
@@ -57,16 +45,6 @@ CONTRAST = """() => {
         const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
         return [(a + .05) / (b + .05), e.outerHTML.slice(0, 120)]; }).filter(([ratio]) => ratio < 4.5);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert program, "these tests need a Chromium: put one on the path or name it in CHROMIUM"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 HOLES = {
