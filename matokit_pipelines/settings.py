@@ -25,6 +25,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.delivery_settings import LinkSettings, RecipientSettings, SlackSettings, SmtpSettings
 from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.report_settings import ReportSettings
 from matokit_pipelines.section import Section
 
 FILE_NAME = "matokit.toml"
@@ -252,6 +253,7 @@ class Settings(Section):
     http: HttpSettings = Field(default_factory=HttpSettings)
     orchestration: OrchestrationSettings = Field(default_factory=OrchestrationSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    reports: ReportSettings = Field(default_factory=ReportSettings)
     recipients: RecipientSettings = Field(default_factory=RecipientSettings)
     slack: SlackSettings = Field(default_factory=SlackSettings)
     smtp: SmtpSettings = Field(default_factory=SmtpSettings)
@@ -297,6 +299,7 @@ SECTIONS: dict[str, type[Section]] = {
     "http": HttpSettings,
     "orchestration": OrchestrationSettings,
     "alerts": AlertSettings,
+    "reports": ReportSettings,
     "recipients": RecipientSettings,
     "slack": SlackSettings,
     "smtp": SmtpSettings,

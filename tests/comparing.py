@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 
 from matokit_pipelines import resources
-from matokit_pipelines.reports.widgets import Queryable
+from matokit_pipelines.reports.shapes import Queryable
 from matokit_pipelines.warehouse.models import load_models
 from matokit_pipelines.warehouse.snapshots import select
 

@@ -22,7 +22,7 @@ from matokit_pipelines.alerts import silences
 from matokit_pipelines.alerts.passes import run_pass
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.delivery.draining import drain
-from matokit_pipelines.reports.rendering import write_weekly
+from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.simulator import Assumptions, MatomoSimulator, PiwikProFaults, PiwikProSimulator, generate
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish, extract
 from matokit_pipelines.warehouse.snapshots import open_current

@@ -1,6 +1,6 @@
 """Whether a difference is more than chance: the guard of the alert rules, put to the use of reports.
 
-Counts in, verdicts out. Not here: the formulas (statistics.py) and the words around a verdict (weekly_words.py).
+Counts in, verdicts out. Not here: the formulas (statistics.py) and the words around a verdict (weekly/words.py).
 """
 
 from __future__ import annotations

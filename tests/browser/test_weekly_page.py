@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from matokit_pipelines.reports.rendering import write_weekly
+from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.weekly_marts import HOSTILE, MONDAY, NOW, Event, Source, at, publish_events, seeded_weeks
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from matokit_pipelines.clock import FixedClock
-from matokit_pipelines.reports.widgets import WINDOWS, load_widgets, numbers
+from matokit_pipelines.reports.dashboards.widgets import WINDOWS, load_widgets, numbers
 from matokit_pipelines.settings import load
 from matokit_pipelines.simulator import Incident, MatomoSimulator, PiwikProSimulator, Truth, generate
 from matokit_pipelines.warehouse import refresh

@@ -15,7 +15,7 @@ from matokit_pipelines.alerts.passes import run_pass
 from matokit_pipelines.cli import main
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.errors import USAGE
-from matokit_pipelines.reports.rendering import write_weekly
+from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.warehouse.refresh import build_and_publish
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import last_complete_week

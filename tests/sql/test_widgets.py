@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from matokit_pipelines.reports.widgets import load_widgets, numbers
+from matokit_pipelines.reports.dashboards.widgets import load_widgets, numbers
 from matokit_pipelines.warehouse.build import BuildOptions, build
 from tests.comparing import Marts
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from matokit_pipelines.reports.widgets import WINDOWS, load_widgets, numbers
+from matokit_pipelines.reports.dashboards.widgets import WINDOWS, load_widgets, numbers
 from matokit_pipelines.warehouse.build import BuildOptions, build
 from tests import plain_marts, plain_numbers
 from tests.comparing import Marts, assert_rows, assert_rows_by_key

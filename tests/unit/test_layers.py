@@ -11,10 +11,21 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "matokit_pipelines"
 ORDER = [
-    "resources", "errors", "clock", "windows", "section", "delivery_settings", "alert_settings", "settings",
-    "statistics", "simulator", "sources", "state", "warehouse", "delivery", "alerts", "reports", "orchestration", "cli",
+    "resources", "errors", "clock", "windows", "section", "delivery_settings", "alert_settings", "report_settings",
+    "settings", "statistics", "simulator", "sources", "state", "warehouse", "delivery", "alerts", "reports",
+    "orchestration", "cli",
 ]  # fmt: skip
-GROUND = {"resources", "errors", "clock", "windows", "section", "delivery_settings", "alert_settings", "settings"}
+GROUND = {
+    "resources",
+    "errors",
+    "clock",
+    "windows",
+    "section",
+    "delivery_settings",
+    "alert_settings",
+    "report_settings",
+    "settings",
+}
 
 
 def layer_of(module: str) -> str:

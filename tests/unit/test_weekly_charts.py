@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from matokit_pipelines.reports.charts import failing_components, success_trend
-from matokit_pipelines.reports.weekly_queries import rates_of
-from matokit_pipelines.reports.weekly_shapes import Day, Deployment, FailingComponent
+from matokit_pipelines.reports.shapes import rates_of
+from matokit_pipelines.reports.weekly.charts import failing_components, success_trend
+from matokit_pipelines.reports.weekly.shapes import Day, Deployment, FailingComponent
 from tests.weekly_marts import HOSTILE, MONDAY, ZONE, at
 
 FIRST = MONDAY - timedelta(days=7)

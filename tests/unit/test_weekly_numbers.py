@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from matokit_pipelines.reports.weekly import weekly_numbers
-from matokit_pipelines.reports.weekly_shapes import KnownLoss
-from matokit_pipelines.reports.weekly_words import findings
+from matokit_pipelines.reports.shapes import KnownLoss
+from matokit_pipelines.reports.weekly.numbers import weekly_numbers
+from matokit_pipelines.reports.weekly.words import findings
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.weekly_marts import MONDAY, NOW, Event, Source, at, publish_events, seeded_weeks
 
@@ -316,21 +316,21 @@ def test_weeks_of_clock_changes_hold_their_hours(numbers_of, monday, hours):
         (Source(watermark=None), "not known"),
         (
             Source(differing_days=(MONDAY,)),
-            "{this_week.open_differences} day of {name} differs from the source's own report this week.",
+            "{in_period.open_differences} day of {name} differs from the source's own report in this period.",
         ),
         (
             Source(differing_days=(EARLIER, MONDAY - timedelta(days=1))),
-            "{week_before.open_differences} days of {name} differ from the source's own report "
-            "in the week before, with which this one is compared.",
+            "{in_period_before.open_differences} days of {name} differ from the source's own report "
+            "in the period before, with which this one is compared.",
         ),
         (
             Source(truncated=[(MONDAY + timedelta(days=6), 3)]),
-            "{this_week.truncated} events of {name} were cut off at the source this week.",
+            "{in_period.truncated} events of {name} were cut off at the source in this period.",
         ),
         (
             Source(truncated=[(EARLIER, 1)]),
-            "{week_before.truncated} event of {name} was cut off at the source "
-            "in the week before, with which this one is compared.",
+            "{in_period_before.truncated} event of {name} was cut off at the source "
+            "in the period before, with which this one is compared.",
         ),
         (Source(proven_from=at(MONDAY, 1)), "begin"),
         (
@@ -363,7 +363,7 @@ def test_what_is_missing_of_other_weeks_marks_no_page(numbers_of):
     numbers = numbers_of(tries(MONDAY, "x", 20, 0), sources=(source,))
     assert findings(numbers).incomplete == ()
     (state,) = numbers.quality.sources
-    assert state.this_week == state.week_before == KnownLoss()
+    assert state.in_period == state.in_period_before == KnownLoss()
     assert state.ever == KnownLoss(14, 2)
 
 
@@ -373,18 +373,18 @@ def test_what_is_missing_is_told_of_each_source(numbers_of):
         Source(name="other"),
     )
     first, other = numbers_of(tries(MONDAY, "x", 20, 0), sources=sources).quality.sources
-    assert (first.this_week, first.week_before, first.ever) == (KnownLoss(5, 1), KnownLoss(4), KnownLoss(9, 1))
-    assert other.this_week == other.week_before == other.ever == KnownLoss()
+    assert (first.in_period, first.in_period_before, first.ever) == (KnownLoss(5, 1), KnownLoss(4), KnownLoss(9, 1))
+    assert other.in_period == other.in_period_before == other.ever == KnownLoss()
 
 
 @pytest.mark.parametrize(
     ("day", "weeks"),
     [
         (EARLIER - timedelta(days=2), []),
-        (EARLIER - timedelta(days=1), ["week_before"]),
-        (MONDAY - timedelta(days=1), ["this_week", "week_before"]),
-        (MONDAY, ["this_week"]),
-        (MONDAY + timedelta(days=6), ["this_week"]),
+        (EARLIER - timedelta(days=1), ["in_period_before"]),
+        (MONDAY - timedelta(days=1), ["in_period", "in_period_before"]),
+        (MONDAY, ["in_period"]),
+        (MONDAY + timedelta(days=6), ["in_period"]),
         (MONDAY + timedelta(days=7), []),
     ],
 )
@@ -392,7 +392,7 @@ def test_a_day_of_a_site_in_another_zone_belongs_to_the_weeks_it_touches(numbers
     """In November a day of New York lasts from 06:00 to 06:00 in Copenhagen."""
     source = Source(zone="America/New_York", differing_days=(day,))
     (state,) = numbers_of(tries(MONDAY, "x", 20, 0), sources=(source,)).quality.sources
-    assert [name for name in ("this_week", "week_before") if getattr(state, name).open_differences] == weeks
+    assert [name for name in ("in_period", "in_period_before") if getattr(state, name).open_differences] == weeks
 
 
 def test_days_after_the_watermark_are_not_complete(numbers_of):

@@ -10,14 +10,18 @@ import sys
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from matokit_pipelines.alert_settings import AlertSettings
+from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.reports.formats import in_words
-from matokit_pipelines.reports.rendering import write_weekly
+from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.weekly_marts import HOSTILE, MONDAY, NOW, ZONE, Event, Source, at, publish_events, seeded_weeks
 
+LINKED = Links(ZoneInfo("UTC"), AlertSettings(), repository_url="https://code.example.org/scripts")
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "weekly" / "2026-W46.txt"
 # Digits that are no data: fixed words of the page and names of things.
 FIXED = ("95 %", "10 events", "75 %", "x86_64")
@@ -116,7 +120,7 @@ def test_files_are_named_by_the_week(broken_week):
     assert broken_week.html.name == "2026-W46.html"
     assert broken_week.text.parent.name == "weekly"
     names = sorted(path.name for path in broken_week.html.parent.iterdir())
-    assert names == ["2026-W46.html", "2026-W46.json", "2026-W46.txt"]
+    assert names == ["2026-W46.html", "2026-W46.json", "2026-W46.message.json", "2026-W46.txt"]
 
 
 def test_every_number_on_the_page_is_in_the_json(broken_week):
@@ -237,7 +241,7 @@ def test_the_zone_of_the_process_changes_nothing(tmp_path, broken_week):
     program = (
         "import sys; from pathlib import Path; from datetime import date, datetime, UTC\n"
         "from matokit_pipelines.warehouse.snapshots import open_current\n"
-        "from matokit_pipelines.reports.rendering import write_weekly\n"
+        "from matokit_pipelines.reports.weekly.pages import write_weekly\n"
         "with open_current(Path(sys.argv[1])) as s:\n"
         "    write_weekly(s, date(2026, 11, 9), datetime(2026, 11, 16, 6, 30, tzinfo=UTC), Path(sys.argv[2]))\n"
     )
@@ -269,14 +273,14 @@ def test_a_failed_writing_leaves_the_old_files_whole(tmp_path, broken_week, monk
         with pytest.raises(OSError, match="No space"):
             write_weekly(snapshot, MONDAY, NOW + timedelta(hours=1), tmp_path)
     assert files.html.read_bytes() == before
-    assert len(list(files.html.parent.iterdir())) == 3
+    assert len(list(files.html.parent.iterdir())) == 4
 
 
 def test_a_commit_leads_to_its_changes_where_the_repository_is_known(tmp_path):
     publish_events(tmp_path, seeded_weeks(runs_a_day=10))
     with open_current(tmp_path) as snapshot:
         plain = write_weekly(snapshot, MONDAY, NOW, tmp_path / "plain")
-        linked = write_weekly(snapshot, MONDAY, NOW, tmp_path / "linked", "https://code.example.org/scripts/")
+        linked = write_weekly(snapshot, MONDAY, NOW, tmp_path / "linked", LINKED)
     assert "code.example.org" not in plain.html.read_text(encoding="utf-8") + plain.text.read_text(encoding="utf-8")
     for file in (linked.html, linked.text):
         assert re.search(

@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from matokit_pipelines import resources
-from matokit_pipelines.reports.widgets import WINDOWS, WidgetError, load_widgets, numbers
+from matokit_pipelines.reports.dashboards.widgets import WINDOWS, WidgetError, load_widgets, numbers
 from matokit_pipelines.warehouse.models import load_models
 
 FOLDER = resources.path("sql") / "dashboards"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alert_settings import AlertSettings
@@ -66,6 +67,18 @@ class Links:
         return (
             f"{self.public_url}/dashboards/{page}.html" if self.public_url and page in self.pages else self.public_url
         )
+
+    def report(self, report: str, period: str) -> str:
+        """The page of a report (`weekly`, `2026-W46`); "" without an address."""
+        return f"{self.public_url}/reports/{report}/{period}.html" if self.public_url else ""
+
+    def widget(self, page: str, widget: str, **filters: str | int) -> str:
+        """A widget on its dashboard, with the filters of the controls (`environment`, `days`, `architecture`, `os`)
+        chosen; "" without an address."""
+        if not self.public_url:
+            return ""
+        chosen = f"?{urlencode(filters, quote_via=quote)}" if filters else ""
+        return f"{self.public_url}/dashboards/{page}.html{chosen}#{widget}"
 
     def runbook(self, rule: str) -> str:
         """The rule's heading in the runbook: a web address, or the file that is delivered."""

@@ -5,10 +5,11 @@ from typing import Any
 
 import dagster as dg
 
+from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.partitions import Calendar
 from matokit_pipelines.orchestration.resources import HomeFinder
-from matokit_pipelines.reports.rendering import write_weekly
+from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import week_label
 
@@ -40,7 +41,7 @@ def weekly_pages(calendar: Calendar) -> dg.AssetsDefinition:
                 monday,
                 used.clock.now(),
                 used.loaded.home / "reports",
-                used.loaded.settings.project.repository_url,
+                Links.of(used.loaded),
             )
         metadata: dict[str, Any] = {"week": week_label(monday), "page": dg.MetadataValue.path(str(files.html))}
         if mark:

@@ -1,7 +1,7 @@
 """The weekly operations summary: one complete ISO week of production against the week before, as numbers.
 
-A pure function of a published snapshot, the week and the time. Not here: the selects (weekly_queries.py), what is
-said about the numbers (weekly_words.py) and how they are drawn (charts.py, rendering.py).
+A pure function of a published snapshot, the week and the time. Not here: the selects (queries.py), what is
+said about the numbers (words.py) and how they are drawn (charts.py, rendering.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
-from matokit_pipelines.reports import weekly_queries as queries
 from matokit_pipelines.reports.comparison import (
     LOW_RATE,
     Tally,
@@ -19,12 +18,14 @@ from matokit_pipelines.reports.comparison import (
     verdict,
     verdicts_of_rows,
 )
-from matokit_pipelines.reports.weekly_queries import ALL, NO_WEEK, CommitLife, ComponentWeek
-from matokit_pipelines.reports.weekly_shapes import (
+from matokit_pipelines.reports.quality import quality, success_days
+from matokit_pipelines.reports.shapes import Period, Rates, change_of, difference, period_of, rates_of
+from matokit_pipelines.reports.weekly import queries
+from matokit_pipelines.reports.weekly.queries import ALL, NO_WEEK, CommitLife, ComponentWeek
+from matokit_pipelines.reports.weekly.shapes import (
     Adoption,
     AdoptionWeek,
     Architecture,
-    Change,
     Commit,
     Day,
     Deployment,
@@ -32,9 +33,6 @@ from matokit_pipelines.reports.weekly_shapes import (
     FailingComponent,
     NewFailing,
     NewOs,
-    Period,
-    Quality,
-    Rates,
     Share,
     Totals,
     Trend,
@@ -43,7 +41,7 @@ from matokit_pipelines.reports.weekly_shapes import (
 )
 from matokit_pipelines.statistics import rate
 from matokit_pipelines.warehouse.snapshots import Snapshot
-from matokit_pipelines.windows import ONE_DAY, day_window, days_window, each_day, week_label, zone_named
+from matokit_pipelines.windows import ONE_DAY, day_window, each_day, week_label, zone_named
 
 ADOPTION_WEEKS = 8
 BASELINE_WEEKS = 4
@@ -62,10 +60,9 @@ def weekly_numbers(snapshot: Snapshot, monday: date, now: datetime) -> WeeklyNum
     if monday.weekday():
         raise ValueError(f"{monday} is not a Monday")
     manifest = snapshot.manifest
-    zone = zone_named(manifest.project_zone)
     last, earlier = monday + 6 * ONE_DAY, monday - 7 * ONE_DAY
-    period = Period(week_label(monday), monday, last, *_edges(monday, last, manifest.project_zone))
-    before = Period(week_label(earlier), earlier, monday - ONE_DAY, *_edges(earlier, monday - ONE_DAY, str(zone)))
+    period = period_of(week_label(monday), monday, last, manifest.project_zone)
+    before = period_of(week_label(earlier), earlier, monday - ONE_DAY, manifest.project_zone)
     weeks = queries.component_weeks(snapshot, monday, BASELINE_WEEKS + 1)
     whole = weeks.get(monday, {}).get(ALL, NO_WEEK)
     shared = keys_are_shared(whole.largest_machine_events, whole.tally.events)
@@ -95,13 +92,10 @@ def weekly_numbers(snapshot: Snapshot, monday: date, now: datetime) -> WeeklyNum
         events_without_commit=sum(day.rates.events for day in days if day.day >= monday)
         - sum(rates.events for rates in commits.values()),
         adoption=_adoption(snapshot, monday),
-        quality=_quality(snapshot, period, before, whole, shared),
+        quality=quality(
+            snapshot, period, before, largest_machine_events=whole.largest_machine_events, shared_keys=shared
+        ),
     )
-
-
-def _edges(first: date, last: date, zone: str) -> tuple[datetime, datetime]:
-    window = days_window(first, last, zone_named(zone))
-    return window.start, window.end
 
 
 def _components(weeks: Weeks, monday: date) -> dict[str, ComponentWeek]:
@@ -120,25 +114,17 @@ def _totals(weeks: Weeks, monday: date, shared: bool) -> Totals:
     return Totals(
         this_week=WeekTotal(now.rates, now.installations, now.machines),
         week_before=WeekTotal(before.rates, before.installations, before.machines),
-        installations=_change(now.installations, before.installations),
-        events=_change(now.rates.events, before.rates.events),
-        machines=_change(now.machines, before.machines),
-        success_rate=_difference(now.rates.success_rate, before.rates.success_rate),
+        installations=change_of(now.installations, before.installations),
+        events=change_of(now.rates.events, before.rates.events),
+        machines=change_of(now.machines, before.machines),
+        success_rate=difference(now.rates.success_rate, before.rates.success_rate),
         verdict=word,
         chance=how_likely,
     )
 
 
-def _change(now: int, before: int) -> Change:
-    return Change(now - before, (now - before) / before if before else None)
-
-
-def _difference(now: float | None, before: float | None) -> float | None:
-    return None if now is None or before is None else now - before
-
-
 def _days(snapshot: Snapshot, first: date, last: date, watermark: datetime | None) -> tuple[Day, ...]:
-    counted = queries.success_days(snapshot, first, last)
+    counted = success_days(snapshot, first, last)
     zone = zone_named(snapshot.manifest.project_zone)
     days = []
     for day in each_day(first, last):
@@ -146,7 +132,7 @@ def _days(snapshot: Snapshot, first: date, last: date, watermark: datetime | Non
         days.append(
             Day(
                 day,
-                queries.rates_of(row.get("events", 0), row.get("successes", 0), row.get("failures", 0)),
+                rates_of(row.get("events", 0), row.get("successes", 0), row.get("failures", 0)),
                 row.get("installations", 0),
                 row.get("machines", 0),
                 complete=watermark is not None and watermark >= day_window(day, zone).end,
@@ -179,7 +165,7 @@ def _failing(snapshot: Snapshot, weeks: Weeks, monday: date, shared: bool) -> Fa
                 name,
                 week.rates,
                 earlier.rates,
-                _difference(week.rates.success_rate, earlier.rates.success_rate),
+                difference(week.rates.success_rate, earlier.rates.success_rate),
                 week.machines,
                 week.tally.machines_failing,
                 error_type,
@@ -216,7 +202,7 @@ def _new_os(snapshot: Snapshot, first: date, last: date) -> tuple[NewOs, ...]:
             row["os_release"] or "unknown",
             row["first_seen"],
             row["machines"],
-            queries.rates_of(row["events"], row["successes"], row["failures"]),
+            rates_of(row["events"], row["successes"], row["failures"]),
         )
         for row in queries.new_os_versions(snapshot, first, last)
     )
@@ -234,7 +220,7 @@ def _commits(
             for component, tally in other.components.items():
                 baseline[component] = baseline.get(component, Tally()) + tally
         rates = [other.rates for other in against]
-        pooled = queries.rates_of(*(sum(column) for column in _columns(rates)))
+        pooled = rates_of(*(sum(column) for column in _columns(rates)))
         word, how_likely = verdict(life.components, baseline, shared_keys=shared)
         rows.append(
             Commit(
@@ -248,7 +234,7 @@ def _commits(
                 tuple(other.commit_sha for other in against),
                 pooled,
                 _units(baseline, shared),
-                _difference(life.rates.success_rate, pooled.success_rate),
+                difference(life.rates.success_rate, pooled.success_rate),
                 word,
                 how_likely,
             )
@@ -296,30 +282,9 @@ def _adoption(snapshot: Snapshot, monday: date) -> Adoption:
             Architecture(
                 name,
                 shares,
-                _difference(shares[-1].share, shares[-2].share),
-                _difference(shares[-1].share, shares[0].share),
+                difference(shares[-1].share, shares[-2].share),
+                difference(shares[-1].share, shares[0].share),
             )
         )
     rows.sort(key=lambda row: (-sum(share.installations for share in row.shares), row.architecture))
     return Adoption(tuple(AdoptionWeek(week, totals[week]) for week in mondays), tuple(rows))
-
-
-def _quality(snapshot: Snapshot, period: Period, before: Period, whole: ComponentWeek, shared: bool) -> Quality:
-    days = queries.success_days(snapshot, period.first_day, period.last_day)
-    inferred = sum(row["inferred_events"] for row in days.values())
-    ambiguous = sum(row["ambiguous_events"] for row in days.values())
-    counted, left_out = queries.landed_rows(snapshot, period.first_day, period.last_day)
-    events = sum(row["events"] for row in days.values())
-    return Quality(
-        landed=counted + sum(reason.rows for reason in left_out),
-        counted=counted,
-        left_out=left_out,
-        inferred_events=inferred,
-        inferred=rate(inferred, events),
-        ambiguous_events=ambiguous,
-        ambiguous=rate(ambiguous, events),
-        largest_machine_events=whole.largest_machine_events,
-        largest_machine=rate(whole.largest_machine_events, whole.tally.events),
-        shared_keys=shared,
-        sources=queries.source_states(snapshot, period, before),
-    )

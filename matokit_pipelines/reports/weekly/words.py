@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from matokit_pipelines.reports.comparison import LOW_RATE, SMALL_NUMBER
-from matokit_pipelines.reports.weekly_queries import NOT_REPORTED
-from matokit_pipelines.reports.weekly_shapes import Commit, Findings, SourceState, WeeklyNumbers
+from matokit_pipelines.reports.completeness import incomplete, many
+from matokit_pipelines.reports.weekly.queries import NOT_REPORTED
+from matokit_pipelines.reports.weekly.shapes import Commit, Findings, WeeklyNumbers
 
 NAMED = 3  # as many of a kind are named before the reader has to look into the tables
 _SUCCESS = "{totals.this_week.rates.success_rate|percent}"
@@ -26,7 +27,7 @@ def findings(numbers: WeeklyNumbers) -> Findings:
         headline_kind=kind,
         headline=headline,
         details=tuple(_details(numbers, kind)),
-        incomplete=tuple(_incomplete(numbers)),
+        incomplete=tuple(incomplete(numbers)),
         trend_title=_trend_title(numbers),
         failing_title=_failing_title(numbers),
     )
@@ -39,7 +40,7 @@ def _headline(numbers: WeeklyNumbers) -> tuple[str, str]:
     if not events:
         return _silence(numbers)
     if events < SMALL_NUMBER:
-        noun = _many(events, "event", "events")
+        noun = many(events, "event", "events")
         return (
             "too_few",
             f"Too few events to judge: {{totals.this_week.rates.failures|count}} of {_EVENTS} {noun} failed.",
@@ -78,7 +79,7 @@ def _success_change(numbers: WeeklyNumbers) -> str:
 
 def _began_to_fail(row: int, numbers: WeeklyNumbers) -> str:
     at = f"new_failing.{row}"
-    machines = _many(numbers.new_failing[row].machines_failing, "machine", "machines")
+    machines = many(numbers.new_failing[row].machines_failing, "machine", "machines")
     before = "it did not run the week before"
     if numbers.new_failing[row].events_before:
         before = f"none of {{{at}.events_before|count}} failed the week before"
@@ -110,7 +111,7 @@ def _details(numbers: WeeklyNumbers, kind: str) -> Iterator[str]:
         yield _commit_changed(row, numbers.commits[row])
     if 0 < len(numbers.new_os) <= NAMED and kind != "first_week":
         for row, version in enumerate(numbers.new_os):
-            machines = _many(version.machines, "machine", "machines")
+            machines = many(version.machines, "machine", "machines")
             at = f"new_os.{row}"
             yield f"{{{at}.os_release|text}} was seen for the first time, on {{{at}.machines|count}} {machines}."
     if numbers.quality.shared_keys:
@@ -144,55 +145,6 @@ def _commit_changed(row: int, commit: Commit) -> str:
     )
 
 
-_WEEKS_COMPARED = (
-    ("this_week", "this week"),
-    ("week_before", "in the week before, with which this one is compared"),
-)
-_LOSSES = (
-    ("truncated", "event of {} was cut off at the source", "events of {} were cut off at the source"),
-    (
-        "open_differences",
-        "day of {} differs from the source's own report",
-        "days of {} differ from the source's own report",
-    ),
-)
-
-
-def _incomplete(numbers: WeeklyNumbers) -> Iterator[str]:
-    """Why the page is made from incomplete data; nothing when it is not."""
-    if numbers.watermark is None:
-        yield "how far the data reach is not known."
-    elif numbers.watermark < numbers.period.end:
-        yield "data to {watermark|instant_of_year}."
-    for row, source in enumerate(numbers.quality.sources):
-        at = f"quality.sources.{row}"
-        if source.proven_from is None or source.proven_from > numbers.period.start:
-            yield f"data of {{{at}.source|text}} begin {{{at}.proven_from|instant_of_year}}."
-        if source.watermark != numbers.watermark and (source.watermark or numbers.now) < numbers.period.end:
-            yield f"data of {{{at}.source|text}} to {{{at}.watermark|instant_of_year}}."
-        for week, when in _WEEKS_COMPARED:
-            for field, one, many in _LOSSES:
-                found = getattr(getattr(source, week), field)
-                if found:
-                    words = _many(found, one, many).replace("{}", f"{{{at}.source|text}}")
-                    yield f"{{{at}.{week}.{field}|count}} {words} {when}."
-        yield from _gaps(at, source)
-
-
-def _gaps(at: str, source: SourceState) -> Iterator[str]:
-    """Windows that do not add up, the first ones by name."""
-    for place, gap in enumerate(source.gaps):
-        one = f"{at}.gaps.{place}"
-        counts = f", {{{one}.announced|count}} rows announced" if gap.announced is not None else ""
-        yield (
-            f"{{{at}.source|text}} from {{{one}.start|instant_of_year}} to {{{one}.end|instant_of_year}} does not add "
-            f"up: {{{one}.received|count}} rows received{counts}."
-        )
-    if source.more_gaps:
-        windows = _many(source.more_gaps, "window of {} does not", "windows of {} do not")
-        yield f"{{{at}.more_gaps|count}} more {windows.replace('{}', f'{{{at}.source|text}}')} add up either."
-
-
 def _trend_title(numbers: WeeklyNumbers) -> str:
     trend = numbers.trend
     if trend.lowest_day is None:
@@ -200,7 +152,7 @@ def _trend_title(numbers: WeeklyNumbers) -> str:
     lowest = "{trend.lowest_day|weekday}: {trend.lowest_rate|percent}"
     if not trend.days_below:
         return f"No day below 75\u00a0%; the lowest is {lowest}"
-    days = _many(trend.days_below, "day", "days")
+    days = many(trend.days_below, "day", "days")
     return f"{{trend.days_below|count}} {days} below 75\u00a0%, the lowest {lowest}"
 
 
@@ -209,12 +161,8 @@ def _failing_title(numbers: WeeklyNumbers) -> str:
         return "No component failed this week"
     if numbers.failing.rows[0].this_week.small:
         return "Only components with fewer than 10 events failed"
-    noun = _many(numbers.failing.rows[0].this_week.failures, "failure", "failures")
+    noun = many(numbers.failing.rows[0].this_week.failures, "failure", "failures")
     return (
         f"{{failing.rows.0.component|text}} fails most: {{failing.rows.0.this_week.failures|count}} {noun}, "
         "{failing.rows.0.week_before.failures|count} the week before"
     )
-
-
-def _many(value: int, one: str, many: str) -> str:
-    return one if value == 1 else many

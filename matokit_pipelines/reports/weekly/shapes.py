@@ -10,30 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from matokit_pipelines.reports.comparison import Verdict
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Counted events with their outcome; a success rate with its 95 % Wilson interval. `small`: fewer than ten."""
-
-    events: int
-    successes: int
-    failures: int
-    success_rate: float | None
-    success_rate_low: float | None
-    success_rate_high: float | None
-    small: bool
-
-
-@dataclass(frozen=True)
-class Period:
-    """One ISO week of the project's zone, both days included; `[start, end)` in UTC (167, 168 or 169 hours)."""
-
-    week: str
-    first_day: date
-    last_day: date
-    start: datetime
-    end: datetime
+from matokit_pipelines.reports.shapes import Change, Period, Quality, Rates
 
 
 @dataclass(frozen=True)
@@ -41,14 +18,6 @@ class WeekTotal:
     rates: Rates
     installations: int
     machines: int
-
-
-@dataclass(frozen=True)
-class Change:
-    """This week less the week before; `percent` as a share of the week before, None when that was 0."""
-
-    absolute: int
-    percent: float | None
 
 
 @dataclass(frozen=True)
@@ -198,68 +167,6 @@ class AdoptionWeek:
 class Adoption:
     weeks: tuple[AdoptionWeek, ...]
     architectures: tuple[Architecture, ...]
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    reason: str
-    rows: int
-
-
-@dataclass(frozen=True)
-class KnownLoss:
-    """What is known to be missing of a source: events cut off there, and closed days that differ from its report."""
-
-    truncated: int = 0
-    open_differences: int = 0
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A window of a source (UTC) that does not add up: rows announced (None: not said) and rows received."""
-
-    start: datetime
-    end: datetime
-    announced: int | None
-    received: int
-
-
-@dataclass(frozen=True)
-class SourceState:
-    """What is known of one source's completeness, now.
-
-    `this_week` and `week_before` are of the site's days that these weeks touch, `gaps` and `more_gaps` (too many to
-    name) of the windows that reach into this week; `ever`, `windows_incomplete` and `quarantined` of all that was read.
-    """
-
-    source: str
-    watermark: datetime | None
-    proven_from: datetime | None
-    this_week: KnownLoss
-    week_before: KnownLoss
-    ever: KnownLoss
-    windows_incomplete: int
-    quarantined: int
-    last_error: str | None
-    gaps: tuple[Gap, ...] = ()
-    more_gaps: int = 0
-
-
-@dataclass(frozen=True)
-class Quality:
-    """`landed = counted + left out` over all environments; the shares are of the week's production events."""
-
-    landed: int
-    counted: int
-    left_out: tuple[LeftOut, ...]
-    inferred_events: int
-    inferred: float | None
-    ambiguous_events: int
-    ambiguous: float | None
-    largest_machine_events: int
-    largest_machine: float | None
-    shared_keys: bool
-    sources: tuple[SourceState, ...]
 
 
 @dataclass(frozen=True)

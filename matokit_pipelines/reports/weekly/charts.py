@@ -7,63 +7,28 @@ text around a chart.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import altair as alt
-import vl_convert
 
 from matokit_pipelines.reports.comparison import LOW_RATE
 from matokit_pipelines.reports.formats import count, plain
-from matokit_pipelines.reports.weekly_shapes import Day, Deployment, FailingComponent
-
-BLUE = "#1f5fa8"
-ORANGE = "#b4561a"
-INK = "#1d2530"
-GREY = "#68727f"
-PALE = "#b9c1cb"
-LINES = "#e6e9ed"
-# The drawing program carries Liberation Sans; the others have its widths or stand in where it is missing.
-FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-_VEGA_LITE = "6.4"
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a chart is drawn, in CSS pixels, and how small its text may be."""
-
-    name: str
-    width: int
-    text: int
-    is_wide: bool
-
-
-WIDE = Size("wide", 860, 13, True)
-NARROW = Size("narrow", 316, 12, False)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One chart as two SVG texts."""
-
-    wide: str
-    narrow: str
+from matokit_pipelines.reports.theme import BLUE, GREY, INK, NARROW, ORANGE, PALE, WIDE, Drawn, Size, svg
+from matokit_pipelines.reports.weekly.shapes import Day, Deployment, FailingComponent
 
 
 def success_trend(days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo) -> Drawn:
     """Daily success rate with its interval, deployments and the 75 % line. A day without events is a gap."""
-    return Drawn(*(_svg(_trend(days, deployments, zone, size), "trend", size) for size in (WIDE, NARROW)))
+    return Drawn(*(svg(_trend(days, deployments, zone, size), "trend", size) for size in (WIDE, NARROW)))
 
 
 def failing_components(rows: Sequence[FailingComponent]) -> Drawn:
     """Failures of each component this week and the week before, as paired bars from 0."""
-    return Drawn(*(_svg(_failing(rows, size), "failing", size) for size in (WIDE, NARROW)))
+    return Drawn(*(svg(_failing(rows, size), "failing", size) for size in (WIDE, NARROW)))
 
 
 def _trend(days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo, size: Size) -> Any:
@@ -221,18 +186,3 @@ def _weeks(size: Size) -> Any:
 def _wall(day: date, hour: int) -> str:
     """An hour of a local day as text in UTC; hour 24 is the next day's start."""
     return (datetime.combine(day, datetime.min.time()) + timedelta(hours=hour)).isoformat() + "Z"
-
-
-def _svg(chart: Any, name: str, size: Size) -> str:
-    """The chart drawn, with ids that no other drawing of the page has."""
-    styled = chart.configure(font=FONT, background="white", padding=4).configure_view(stroke=None)
-    styled = styled.configure_axis(
-        labelFontSize=size.text, labelColor=GREY, gridColor=LINES, domainColor=PALE, labelLimit=0
-    )
-    spec = styled.configure_text(fontSize=size.text).to_dict()
-    svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGA_LITE, allowed_base_urls=[])
-    # The drawing program counts its ids on from chart to chart; ours depend on the chart alone.
-    for place, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]*)"', svg))):
-        for before, after in (('id="', '"'), ("url(#", ")"), ('href="#', '"')):
-            svg = svg.replace(f"{before}{old}{after}", f"{before}{name}-{size.name}-{place}{after}")
-    return svg

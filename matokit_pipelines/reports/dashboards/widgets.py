@@ -1,6 +1,6 @@
 """The sixteen widgets of the four dashboards: what each is, the SQL of its numbers, and the numbers themselves.
 
-Not here: drawing (charts.py, dashboards), and what the numbers mean; that stands at the head of each query.
+Not here: drawing (pages.py), and what the numbers mean; that stands at the head of each query.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import polars as pl
 import yaml
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from matokit_pipelines import resources
 from matokit_pipelines.errors import MatokitError
+from matokit_pipelines.reports.shapes import Queryable
 
 Chart = Literal["tile", "line", "ring", "bar", "table", "combo", "heat_map"]
 WINDOWS = (7, 30, 90)  # the choices on a page, in days; each ends with the last complete day
@@ -27,13 +28,6 @@ _PARAMETER = re.compile(r"\$([a-z_]+)")
 
 class WidgetError(MatokitError):
     """The dashboards of sql/ are not what they should be."""
-
-
-class Queryable(Protocol):
-    """What a widget needs of a snapshot."""
-
-    def query(self, sql: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
-        """The rows of one select; parameters are written `$name`."""
 
 
 @dataclass(frozen=True)

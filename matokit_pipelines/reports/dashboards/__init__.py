@@ -1,0 +1,1 @@
+"""The four dashboards and their sixteen widgets."""

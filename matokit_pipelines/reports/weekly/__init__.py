@@ -1,0 +1,1 @@
+"""The weekly operations summary for the development team."""
