@@ -119,6 +119,20 @@ def os_daily(site: Site) -> list[Row]:
     return daily(site, "os_family", "os_release")
 
 
+def segment_daily(site: Site) -> list[Row]:
+    names = ("os_family", "os_release", "architecture")
+    unknown = Counter(
+        (e.day, e.environment, *(getattr(e, name) for name in names))
+        for e in site.events
+        if e.outcome == "unknown" and not e.counted
+    )
+    rows = daily(site, *names)
+    for row in rows:
+        del row["machines"]
+        row["unknown_events"] = unknown[row["event_date"], row["environment"], *(row[name] for name in names)]
+    return rows
+
+
 def os_first_seen(site: Site) -> list[Row]:
     rows = []
     for key, group in grouped(in_order(site), lambda e: (e.environment, e.os_family, e.os_release)).items():

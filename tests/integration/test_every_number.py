@@ -49,6 +49,7 @@ MARTS = {
     "duration_window": "",
     "system_daily": "",
     "machine_share": "",
+    "segment_daily": "",
     "os_window": "",
     "os_weekly": "",
 }

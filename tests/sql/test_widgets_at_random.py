@@ -30,7 +30,7 @@ MARTS = (
     "success_rate_daily", "architecture_daily", "os_daily", "os_first_seen", "os_window", "os_weekly",
     "component_daily", "component_window", "component_weekly", "component_architecture", "component_commit",
     "commit_performance", "commit_regression", "commit_daily", "commit_leader_changes", "environment_daily",
-    "error_daily", "error_window", "duration_window", "system_daily", "machine_share",
+    "error_daily", "error_window", "duration_window", "system_daily", "machine_share", "segment_daily",
 )  # fmt: skip
 WHERE = {"component_weekly": "where architecture = 'all' and events > 0"}
 
