@@ -159,8 +159,7 @@ def write_vanished(
     `gone`: the parameters of `table.gone`. Of `received` only the event ids count.
     """
     connection.execute(
-        f"create or replace temp table vanished as select event_id, event_ts from {table.name} "
-        f"where {_MINE} and vanished_at is null and {table.gone} and event_id not in (select event_id from received)",
+        f"create or replace temp table vanished as select event_id, event_ts from {_not_received(table)}",
         key.names | gone,
     )
     vanished: int = connection.execute("select count(*) from vanished").fetchall()[0][0]
@@ -174,10 +173,26 @@ def write_vanished(
     return vanished
 
 
+def ids_not_received(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, key: SourceKey, gone: dict[str, Any]
+) -> list[str]:
+    """The ids of the rows that `write_vanished` would mark, in order."""
+    query = f"select event_id from {_not_received(table)} order by event_id"
+    return [row[0] for row in connection.execute(query, key.names | gone).fetchall()]
+
+
 def touched_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
     """Days in the project's zone that landings touched and no build has derived yet, in order."""
     rows = connection.execute("select distinct event_date from ledger.touched_days order by 1").fetchall()
     return [row[0] for row in rows]
+
+
+def _not_received(table: RawTable) -> str:
+    """What is stored, was not received and meets the condition `table.gone`, in words that follow "from"."""
+    return (
+        f"{table.name} where {_MINE} and vanished_at is null and {table.gone} "
+        "and event_id not in (select event_id from received)"
+    )
 
 
 def _bounds(connection: duckdb.DuckDBPyConnection, table: RawTable) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -19,7 +20,14 @@ import duckdb
 from matokit_pipelines.sources.matomo_visits import DIMENSION_COLUMNS
 from matokit_pipelines.sources.piwik_pro_pages import Page, slow_rows
 from matokit_pipelines.sources.quarantine import PAYLOAD_LENGTH, Quarantined
-from matokit_pipelines.warehouse.landing import Landed, RawTable, SourceKey, put_in_quarantine, write_difference
+from matokit_pipelines.warehouse.landing import (
+    Landed,
+    RawTable,
+    SourceKey,
+    ids_not_received,
+    put_in_quarantine,
+    write_difference,
+)
 from matokit_pipelines.windows import OffsetChange, Window, offset_changes
 
 # column of the raw table -> column of the source; dimensions come on top
@@ -155,9 +163,7 @@ def land(
     `gone`: stored rows of this window that were not received are marked as vanished; None when the reading was not
     whole or is no proof of absence. A row that cannot be read any more may be one that is stored: it is not gone.
     """
-    unread = reading.unread_ids
-    is_proof = gone is not None and unread is not None
-    absent = {"gone_start": gone.start, "gone_end": gone.end, "unread": unread} if gone and is_proof else None
+    absent = _absent(reading, gone) if gone else None
     written = write_difference(connection, EVENTS, key, gone=absent, project_zone=project_zone, now=now)
     put_in_quarantine(connection, key, reading.quarantined, now)
     return Landed(
@@ -169,6 +175,18 @@ def land(
         changed=written.changed,
         vanished=written.vanished,
     )
+
+
+def lacking(connection: duckdb.DuckDBPyConnection, key: SourceKey, reading: ReadRows, window: Window) -> list[str]:
+    """The ids of stored rows of `window` that the temp table `received` lacks, which `land` would mark; in order."""
+    absent = _absent(reading, window)
+    return ids_not_received(connection, EVENTS, key, absent) if absent else []
+
+
+def _absent(reading: ReadRows, window: Window) -> dict[str, Any] | None:
+    """The parameters of `EVENTS.gone`; None when a row that could not be read may be any of those stored."""
+    unread = reading.unread_ids
+    return None if unread is None else {"gone_start": window.start, "gone_end": window.end, "unread": unread}
 
 
 def land_provisional(

@@ -36,6 +36,7 @@ from matokit_pipelines.warehouse.piwik_pro_landing import (
     EVENTS,
     ReadRows,
     StoredPage,
+    lacking,
     land,
     read_pages,
 )
@@ -103,6 +104,7 @@ class WindowReader:
         self._makes_sense: bool | None = None
         self._nonsense_lock = threading.Lock()
         self._earlier: dict[Window, Fetched] = {}
+        self._lacking: dict[Window, list[str]] = {}
 
     @property
     def columns(self) -> list[str]:
@@ -143,18 +145,21 @@ class WindowReader:
         self._progress("", done, done)
 
     def _fetch(self, step: Step) -> Fetched:
-        """Every page of a window (in a thread). More rows than a page holds are fetched only if it cannot be cut."""
+        """Every page of a window (in a thread). More rows than a page holds are fetched only if it cannot be cut.
+
+        A full page proves nothing, even if no more rows are announced: so does a count that is too low by chance.
+        """
         start, end = wall_clock(step.window.start, self._zone), wall_clock(step.window.end, self._zone)
         if step.attempt > 1:
             self._clock.sleep(BETWEEN_ATTEMPTS)
         try:
             first = self._client.events(start, end, self.columns, limit=self._page)
             pages = [self.stored(first)]
-            if first.count <= self._page or _is_surely_not_full(first, self._page):
+            if first.count < self._page or (first.count > self._page and _is_surely_not_full(first, self._page)):
                 return Fetched(tuple(pages), first.count)
             if len(planning.split(step.window, first.count, self._page, self._zone)) > 1:
                 return Fetched((), first.count, is_too_large=True)
-            for offset in range(self._page, first.count, self._page):
+            for offset in range(self._page, first.count + 1, self._page):  # the last one is not full
                 page = self._client.events(start, end, self.columns, limit=self._page, offset=offset)
                 if page.count != first.count:
                     return Fetched((), first.count, trouble="the number of its rows changed while it was read")
@@ -196,6 +201,13 @@ class WindowReader:
         trouble = fetched.trouble or _what_is_wrong(fetched, reading)
         if trouble is None and not reading.received and not self._is_empty(step.window):
             trouble = "the server gives nothing of it any more; what was landed is kept"
+        before = self._lacking.pop(step.window, None)
+        missed = [] if trouble else self._lacking_in(step, started, reading)
+        if missed and before is None:  # one answer may lack rows for a moment, and count accordingly
+            self._lacking[step.window] = missed
+            return [replace(step, attempt=step.attempt + 1)]
+        if missed and missed != before:
+            trouble = "rows of it are there and not there by turns"
         if trouble:
             narrower = planning.narrowed(step.window, self._zone)
             if step.attempt > 1 and len(narrower) > 1:
@@ -203,7 +215,13 @@ class WindowReader:
             if step.attempt < (ATTEMPTS if len(fetched.pages) < 2 else ATTEMPTS_BY_OFFSET):
                 self._earlier[step.window] = fetched
                 return [replace(step, attempt=step.attempt + 1)]
-        return self._keep(step, started, fetched, reading, trouble)
+        return self._keep(step, started, fetched, reading, trouble, is_lacking=bool(missed))
+
+    def _lacking_in(self, step: Step, started: datetime, reading: ReadRows) -> list[str]:
+        """The ids of stored rows that a whole reading lacks; none where the source may have let them go by age."""
+        if step.window.start < started - timedelta(days=max(1, self._source.kept_days - 31)):
+            return []
+        return lacking(self._connection, self._key, reading, step.window)
 
     def _with_earlier(self, window: Window, fetched: Fetched) -> Fetched:
         """Pages by offset over a store without an order repeat and skip rows: several rounds together hold them all."""
@@ -216,15 +234,24 @@ class WindowReader:
     def _parts(step: Step, windows: Sequence[Window]) -> list[Step]:
         return [replace(step, window=window, attempt=1) for window in windows]
 
-    def _keep(self, step: Step, started: datetime, fetched: Fetched, reading: ReadRows, trouble: str | None) -> Kept:
-        """Land a window and note it. Rows of a window that does not add up are landed too, but prove nothing."""
-        is_kept = step.window.start >= started - timedelta(days=max(1, self._source.kept_days - 31))
+    def _keep(
+        self,
+        step: Step,
+        started: datetime,
+        fetched: Fetched,
+        reading: ReadRows,
+        trouble: str | None,
+        *,
+        is_lacking: bool,
+    ) -> Kept:
+        """Land a window and note it. Rows of a window that does not add up are landed too, but prove nothing.
+
+        `is_lacking`: stored rows that were not received are gone.
+        """
+        gone = step.window if is_lacking and not trouble else None
         with transaction(self._connection):
             now = self._clock.now()
-            landed = land(
-                self._connection, self._key, reading, gone=step.window if is_kept and not trouble else None,
-                project_zone=self._project_zone, now=now,
-            )  # fmt: skip
+            landed = land(self._connection, self._key, reading, gone=gone, project_zone=self._project_zone, now=now)
             ledger.note_window(
                 self._connection, self._key, step.window, landed,
                 tier=step.tier, zone=self._zone.key, proof="none" if trouble else "count",
