@@ -5,9 +5,9 @@ Counts in, verdicts out. Not here: the formulas (statistics.py) and the words ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from matokit_pipelines.statistics import (
     ENOUGH_UNITS,
@@ -28,6 +28,7 @@ MIN_FAILING_MACHINES = 2
 NEW_COMPONENT_SHARE = 0.10
 
 Verdict = Literal["worse", "better", "could be chance", "too few"]
+Row = TypeVar("Row", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,28 @@ def verdicts_of_rows(
             continue
         more, fewer = chance(seen, base), chance_of_fewer(seen, base)
         found[name] = ("worse", more) if more <= fewer else ("better", fewer)
-    limit = _limit([value for _, value in found.values() if value is not None])
-    return {
-        name: (word, value) if value is None or value <= limit else ("could be chance", value)
-        for name, (word, value) in found.items()
-    }
+    return _marked(found)
+
+
+def verdicts_of_mixed_rows(
+    rows: Mapping[Row, tuple[Mapping[str, Tally], Mapping[str, Tally]]], *, shared_keys: bool
+) -> dict[Row, tuple[Verdict, float | None]]:
+    """A verdict for each row, `(parts seen, parts of its baseline)`, allowing for another mix of parts in the baseline.
+
+    Marked as in `verdicts_of_rows`, since many rows are judged at once.
+    """
+    found: dict[Row, tuple[Verdict, float | None]] = {}
+    for name, (now, before) in rows.items():
+        seen = {part: counted(tally, shared_keys=shared_keys) for part, tally in now.items()}
+        base = {part: counted(tally, shared_keys=shared_keys) for part, tally in before.items()}
+        units = min(sum(one.units for one in side.values()) for side in (seen, base))
+        chances = mix_adjusted_chance(seen, base)
+        if units < ENOUGH_UNITS or chances is None:
+            found[name] = ("too few", None)
+            continue
+        more, fewer = chances
+        found[name] = ("worse", more) if more <= fewer else ("better", fewer)
+    return _marked(found)
 
 
 def is_new_failing(now: Tally, week_before: Tally, four_weeks_before: Tally, *, shared_keys: bool) -> bool:
@@ -123,6 +141,14 @@ def is_new_failing(now: Tally, week_before: Tally, four_weeks_before: Tally, *, 
         return chance(seen, base) < ALPHA
     bounds = wilson(seen.failures, seen.units, Z_95_ONE_SIDED)
     return bounds is not None and bounds[0] > NEW_COMPONENT_SHARE
+
+
+def _marked(found: Mapping[Row, tuple[Verdict, float | None]]) -> dict[Row, tuple[Verdict, float | None]]:
+    limit = _limit([value for _, value in found.values() if value is not None])
+    return {
+        name: (word, value) if value is None or value <= limit else ("could be chance", value)
+        for name, (word, value) in found.items()
+    }
 
 
 def _limit(chances: Sequence[float]) -> float:
