@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 # Elements that hold text themselves and show less of it than there is.
 CUT = """() => [...document.querySelectorAll('main *')].filter(e =>
-    !e.closest('svg') && e.getClientRects().length && !e.matches('.scroll')
+    !e.closest('svg') && e.getClientRects().length && !e.matches('.scroll, .unseen')
     && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())
     && getComputedStyle(e).display !== 'inline' && e.scrollWidth > e.clientWidth
 ).map(e => e.outerHTML.slice(0, 120))"""
