@@ -15,6 +15,7 @@ from matokit_pipelines.errors import SettingsError
 
 ONE_DAY = timedelta(days=1)
 WEEK_FORM = re.compile(r"^(\d{4})-W(\d{2})$")
+MONTH_FORM = re.compile(r"^(\d{4})-(\d{2})$")
 _YEARS = range(2000, 2200)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock has no zone yet
 
@@ -214,3 +215,26 @@ def monday_of(day: date) -> date:
 def last_complete_week(instant: datetime, zone: ZoneInfo) -> date:
     """The Monday of the newest ISO week in `zone` that has wholly passed at `instant`."""
     return monday_of(local_date(instant, zone)) - 7 * ONE_DAY
+
+
+def parse_month(text: str) -> date:
+    """The first day of a month written `2026-10`; SettingsError otherwise."""
+    match = MONTH_FORM.match(text)
+    if match and int(match[1]) in _YEARS and 1 <= int(match[2]) <= 12:
+        return date(int(match[1]), int(match[2]), 1)
+    raise SettingsError(f'"{text}" is not a month; write it as 2026-10.')
+
+
+def month_label(day: date) -> str:
+    """The month that holds `day`, as `2026-10`."""
+    return f"{day:%Y-%m}"
+
+
+def month_after(month: date) -> date:
+    """The first day of the next month."""
+    return (month.replace(day=1) + timedelta(days=31)).replace(day=1)
+
+
+def last_complete_month(instant: datetime, zone: ZoneInfo) -> date:
+    """The first day of the newest month in `zone` that has wholly passed at `instant`."""
+    return (local_date(instant, zone).replace(day=1) - ONE_DAY).replace(day=1)

@@ -1,0 +1,134 @@
+"""Queueing a report that was made: once for each period and destination, whoever asks how often.
+
+The message is the one that was written beside the page. Not here: rendering, and delivering what is queued (delivery/).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from markupsafe import escape
+
+from matokit_pipelines import state
+from matokit_pipelines.delivery.messages import Message
+from matokit_pipelines.delivery.outbox import enqueue
+from matokit_pipelines.errors import NothingPublished
+from matokit_pipelines.reports.formats import instant_of_year
+from matokit_pipelines.reports.rendering import ReportFiles
+from matokit_pipelines.settings import Loaded
+
+REPORTS = ("weekly", "daily", "monthly")
+PATIENCE = timedelta(hours=3)  # for which a report waits for the last events of its period
+ON_TIME = timedelta(minutes=20)
+_BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
+_NOTICE = (
+    '<div style="padding:12px 16px;background:#fbf1e8;color:#1d2530;'
+    'font:14px/1.5 Arial,Helvetica,sans-serif">{}</div>'
+)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of it. queued: destinations for which it was queued now; already: those for which it was before;
+    why_not: a sentence when it is for nobody."""
+
+    queued: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()
+    why_not: str | None = None
+
+
+def send_report(
+    loaded: Loaded, report: str, period: str, *, now: datetime, due: datetime | None = None, again: bool = False
+) -> Sent:
+    """Queue the message of a report for its readers.
+
+    due: when it should have gone out; a message that is later says so. again: also where it was queued before.
+    NothingPublished when it was not made yet.
+    """
+    files = ReportFiles.at(loaded.home / "reports", report, period)
+    try:
+        document = json.loads(files.json.read_text(encoding="utf-8"))
+        message = Message.from_json(files.message.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NothingPublished(
+            f"The {report} report of {period} was not made yet; `matokit report {report} --period {period}` makes it."
+        ) from error
+    settings = loaded.settings.reports
+    readers: tuple[str, ...] = getattr(settings, f"{report}_to")
+    if not readers:
+        return Sent(why_not=f"Nobody is to be sent the {report} report (reports.{report}_to).")
+    if not document.get("worth_sending", True) and not settings.send_when_empty and not again:
+        return Sent(why_not=f"The {report} report of {period} has nothing to tell, so it is not sent.")
+    if due and now > due + ON_TIME:
+        message = with_notice(message, late(due, now, loaded.settings.project.zone))
+    destinations = loaded.settings.recipients.of(readers)
+    with state.opened(loaded.home) as connection, state.transaction(connection):
+        queued = _queued(connection, report, period, destinations, message, now, again)
+    return Sent(tuple(queued), tuple(one for one in destinations if one not in queued))
+
+
+def late(due: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Why a report comes so late, in a sentence."""
+    waited = now - due <= PATIENCE + ON_TIME
+    why = "it waited for the last events of its period" if waited else "nothing made it at that time"
+    return f"Late: due {instant_of_year(due, zone)}, made {instant_of_year(now, zone)}; {why}."
+
+
+def with_notice(message: Message, sentence: str) -> Message:
+    """The message with a sentence before all others, in each of its forms."""
+    html = message.html
+    if html is not None:
+        body = _BODY.search(html)
+        at = body.end() if body else 0
+        html = html[:at] + _NOTICE.format(escape(sentence)) + html[at:]
+    blocks = message.blocks
+    if blocks is not None:
+        blocks = ({"type": "context", "elements": [{"type": "plain_text", "text": sentence}]}, *blocks)
+    return replace(message, text=f"{sentence}\n\n{message.text}", html=html, blocks=blocks)
+
+
+def _queued(
+    connection: sqlite3.Connection,
+    report: str,
+    period: str,
+    destinations: Sequence[str],
+    message: Message,
+    now: datetime,
+    again: bool,
+) -> list[str]:
+    """The destinations for which it is queued now, inside the caller's transaction."""
+    queued = []
+    for destination in destinations:
+        key = f"report:{report}:{period}:{destination}"
+        known = connection.execute(
+            "select count(*) from report_deliveries where report = ? and period = ? and destination = ?",
+            (report, period, destination),
+        ).fetchone()[0]
+        if known and not again:
+            continue
+        name = f"{key}:{known + 1}" if known else key
+        enqueue(
+            connection, message_key=name, conversation=name, destination=destination, severity="info",
+            message=message, due=now, now=now,
+        )  # fmt: skip
+        connection.execute(
+            "insert into report_deliveries (message_key, report, period, destination, queued_at) "
+            "values (?, ?, ?, ?, ?)",
+            (name, report, period, destination, state.moment(now)),
+        )
+        queued.append(destination)
+    return queued
+
+
+def was_queued(connection: sqlite3.Connection, report: str, period: str) -> bool:
+    """Whether the report of that period was ever queued for anybody."""
+    row = connection.execute(
+        "select count(*) from report_deliveries where report = ? and period = ?", (report, period)
+    ).fetchone()
+    return bool(row[0])
