@@ -157,14 +157,21 @@ def _findings(
 
 
 def findings_at(
-    rule: str, log: EventLog, instants: Sequence[datetime], settings: AlertSettings, zone: ZoneInfo
+    rule: str,
+    log: EventLog,
+    instants: Sequence[datetime],
+    settings: AlertSettings,
+    zone: ZoneInfo,
+    *,
+    is_thorough: bool = True,
 ) -> list[Verdict]:
-    """What one rule says at these instants, on the grid and due or not, with all of the guard's numbers."""
+    """What one rule says at these instants, due or not. is_thorough: tell all of the guard's numbers."""
     return [
         verdict
         for environment in settings.environments
         for verdict in EVALUATED[rule](
-            Context(log.of(environment), environment, _columns(instants), zone, True), getattr(settings.rules, rule)
+            Context(log.of(environment), environment, _columns(instants), zone, is_thorough),
+            getattr(settings.rules, rule),
         ).verdicts()
     ]
 

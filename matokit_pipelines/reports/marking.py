@@ -81,7 +81,7 @@ class Marker:
 
     def _is_small(self, path: str) -> bool:
         holder, _, name = path.rpartition(".")
-        if not name.startswith("success_rate") or not holder:
+        if not name.startswith(("success_rate", "failure_rate")) or not holder:
             return False
         values = self.value(holder)
         return isinstance(values, dict) and values.get("small") is True

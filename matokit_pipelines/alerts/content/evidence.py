@@ -163,18 +163,18 @@ def _facts(connection: Connection, scope: Scope, announcement: Announcement) -> 
             "environments": list(scope.environments),
         }
         return replace(facts, last_event=rows(connection, "last_event", asked)[0]["event_ts"])
-    began = _began(connection, scope)
-    commits = _commits(connection, scope, began)
+    began = failures_began(connection, scope)
+    commits = commits_seen(connection, scope, began)
     scope = _with_commit(scope, commits)
     if announcement.kind in ("resolved", "past"):
         return replace(facts, scope=scope, commits=commits)
-    facts = _with_parts(connection, replace(facts, scope=scope))
+    facts = with_parts(connection, replace(facts, scope=scope))
     named = scope.components or tuple(part.name for part in facts.components.rows[:3] if part.now.failures)
     return replace(
         facts,
-        commits=_counted(connection, scope, commits),
+        commits=commits_counted(connection, scope, commits),
         began=began,
-        ci=_ci(connection, scope, named, [commit.sha for commit in commits]),
+        ci=ci_results(connection, scope, named, [commit.sha for commit in commits]),
     )
 
 
@@ -188,7 +188,8 @@ def _with_commit(scope: Scope, commits: Sequence[Commit]) -> Scope:
     return replace(scope, now=Window(first, scope.now.end), other=Window(first - days, scope.now.end))
 
 
-def _with_parts(connection: Connection, facts: Facts) -> Facts:
+def with_parts(connection: Connection, facts: Facts) -> Facts:
+    """The facts with their parts: where it fails within the window of the scope, and what it is held against."""
     scope = facts.scope
     if scope.now is None or scope.other is None:
         return facts
@@ -256,7 +257,7 @@ def _with_timeline(connection: Connection, facts: Facts) -> Facts:
     return replace(facts, slots=tuple(slots), slot_length=length)
 
 
-def _commits(connection: Connection, scope: Scope, began: Began | None) -> tuple[Commit, ...]:
+def commits_seen(connection: Connection, scope: Scope, began: Began | None) -> tuple[Commit, ...]:
     """Those first seen in the 48 hours before the start, or before failures began, and since, newest first; of a
     commit's own alert that one."""
     start = min(scope.started_at, began.at) if began else scope.started_at
@@ -270,7 +271,8 @@ def _commits(connection: Connection, scope: Scope, began: Began | None) -> tuple
     return tuple(Commit(row["commit_sha"], row["first_ts"], row["previous_sha"]) for row in found)
 
 
-def _counted(connection: Connection, scope: Scope, commits: tuple[Commit, ...]) -> tuple[Commit, ...]:
+def commits_counted(connection: Connection, scope: Scope, commits: tuple[Commit, ...]) -> tuple[Commit, ...]:
+    """The commits with the events of the scope since the first of them was seen."""
     if not commits or scope.now is None:
         return commits
     asked = {
@@ -289,7 +291,8 @@ def _counted(connection: Connection, scope: Scope, commits: tuple[Commit, ...]) 
     )
 
 
-def _began(connection: Connection, scope: Scope) -> Began | None:
+def failures_began(connection: Connection, scope: Scope) -> Began | None:
+    """The first failure after the last run of successes, of the week before the start of the scope until its end."""
     if scope.commits or scope.now is None:
         return None
     asked = {
@@ -309,11 +312,19 @@ def _began(connection: Connection, scope: Scope) -> Began | None:
     )
 
 
-def _ci(connection: Connection, scope: Scope, components: Sequence[str], commits: Sequence[str]) -> tuple[Ci, ...]:
+def ci_results(
+    connection: Connection,
+    scope: Scope,
+    components: Sequence[str],
+    commits: Sequence[str],
+    *,
+    within: timedelta = CI_DAYS * ONE_DAY,
+) -> tuple[Ci, ...]:
+    """What CI says of these components, and of them with these commits, `within` the time before the scope's end."""
     if not components:
         return ()
     asked = {
-        "start_ts": scope.until - CI_DAYS * ONE_DAY,
+        "start_ts": scope.until - within,
         "end_ts": scope.until,
         "components": list(components),
         "commits": list(commits),

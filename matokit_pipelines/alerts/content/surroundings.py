@@ -157,7 +157,7 @@ def _ci_hint(ci: Ci, facts: Facts, *, is_suspect: bool) -> str | None:
         return None
     if 5 * ci.now.failures > ci.now.events:
         return f"CI fails at {shown} as well: look at the script or at what it downloads."
-    if not _is_green(ci):
+    if not is_green(ci):
         return None
     if new.events >= ENOUGH_CI:
         return f"CI is green for {shown} with the new commit too: look at machines, networks and downloads."
@@ -167,7 +167,7 @@ def _ci_hint(ci: Ci, facts: Facts, *, is_suspect: bool) -> str | None:
     return f"CI is green for {shown}: look at machines, networks and downloads."
 
 
-def _is_green(ci: Ci) -> bool:
+def is_green(ci: Ci) -> bool:
     """Under 5 % of enough events failed, and of those of the commits in question not a quarter."""
     return (
         ci.now.events >= ENOUGH_CI
@@ -195,7 +195,7 @@ def _in_ci(ci: Ci, facts: Facts) -> str:
     if facts.commits and ci.commits.events:
         said += f", {part_failed(ci.commits.failures, ci.commits.events)} of the commits above"
     fails_here = any(part.name == ci.component and 5 * part.now.failures > part.now.events for part in _all(facts))
-    return said + (": CI green, production failing." if _is_green(ci) and fails_here else ".")
+    return said + (": CI green, production failing." if is_green(ci) and fails_here else ".")
 
 
 def _all(facts: Facts) -> tuple[Part, ...]:
