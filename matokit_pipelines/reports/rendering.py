@@ -29,6 +29,11 @@ class ReportFiles:
     json: Path
     message: Path
 
+    @property
+    def period(self) -> str:
+        """The period that the files are about, as it is named: `2026-W46`."""
+        return self.html.stem
+
     @classmethod
     def at(cls, folder: Path, report: str, period: str) -> ReportFiles:
         """Where they lie, or will, under the folder of all reports: `weekly/2026-W46.html`."""
