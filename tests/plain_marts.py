@@ -273,6 +273,36 @@ def system_daily(site: Site) -> list[Row]:
     return [{**dict(zip(names, key, strict=True)), **rates(group), **people(group)} for key, group in groups.items()]
 
 
+def at_systems(events: Iterable[Event]) -> list[Row]:
+    """By component (and all) and system; a machine of a generated truth has one system."""
+    names = ("environment", "component", "os_family", "os_release", "architecture")
+    found, rows = list(events), []
+    for whole in (False, True):
+        groups = grouped(
+            found,
+            lambda e, w=whole: (  # type: ignore[misc]
+                e.environment,
+                "all" if w else e.component,
+                e.os_family,
+                e.os_release,
+                e.architecture,
+            ),
+        )
+        for key, group in groups.items():
+            counts = {name: rates(group)[name] for name in ("events", "successes", "failures")}
+            rows.append({**dict(zip(names, key, strict=True)), **counts, **people(group)})
+    return rows
+
+
+def system_window(site: Site) -> list[Row]:
+    rows = []
+    for length in LENGTHS:
+        days = site.days(length)
+        events = [e for e in in_order(site) if days[0] <= e.day <= days[-1]]
+        rows += [{"window_days": length, **row} for row in at_systems(events)]
+    return rows
+
+
 def machine_share(site: Site) -> list[Row]:
     rows = []
     for (day, source), group in grouped(site.counted("production"), lambda e: (e.day, e.source)).items():

@@ -50,6 +50,7 @@ MARTS = {
     "system_daily": "",
     "machine_share": "",
     "segment_daily": "",
+    "system_window": "",
     "os_window": "",
     "os_weekly": "",
 }

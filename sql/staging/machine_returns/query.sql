@@ -25,16 +25,19 @@ seen as (
         and machine_day.machine_key in (select wanted.machine_key from wanted)
 ),
 
+-- a machine is known again by its key, which holds family and architecture but not the release; only at level system
+-- it is another one with another release
 machines_of_day as (
     select
         'component' as level,
         event_date,
         environment,
         architecture,
-        cast(null as varchar) as os_family,
-        cast(null as varchar) as os_release,
+        os_family,
+        os_release,
         component,
         machine_key,
+        cast(null as varchar) as known_release,
         first_outcome = 'failure' as is_first_failed,
         failures > 0 as is_failing
     from seen
@@ -46,14 +49,15 @@ machines_of_day as (
         event_date,
         environment,
         architecture,
-        cast(null as varchar) as os_family,
-        cast(null as varchar) as os_release,
+        os_family,
+        min(os_release) as os_release,
         cast(null as varchar) as component,
         machine_key,
+        cast(null as varchar) as known_release,
         false as is_first_failed,
         sum(failures) > 0 as is_failing
     from seen
-    group by event_date, environment, architecture, machine_key
+    group by event_date, environment, architecture, os_family, machine_key
 
     union all
 
@@ -66,6 +70,7 @@ machines_of_day as (
         os_release,
         cast(null as varchar) as component,
         machine_key,
+        os_release as known_release,
         false as is_first_failed,
         sum(failures) > 0 as is_failing
     from seen
@@ -76,11 +81,11 @@ placed as (
     select
         machines_of_day.*,
         lag(event_date) over (
-            partition by level, environment, architecture, os_family, os_release, component, machine_key
+            partition by level, environment, architecture, component, machine_key, known_release
             order by event_date
         ) as before_day,
         max(case when is_failing then event_date end) over (
-            partition by level, environment, architecture, os_family, os_release, component, machine_key
+            partition by level, environment, architecture, component, machine_key, known_release
             order by event_date
             rows between unbounded preceding and 1 preceding
         ) as failed_before_day
