@@ -3,9 +3,9 @@
 At the end exactly what was sent is landed, each event once, values and times exact.
 
 The clock runs on between the requests, so a seed fixes the faults, not the edges of all windows: whether the last ten
-readings of new hours were quiet, one more or less, decides whether a day is planned by the rows of its hours or cut when
-it turns out too large, and a fault that strikes a window's first answer strikes then or earlier. What must hold holds
-either way; what a history brought to light has a test without luck in integration/test_piwik_pro_proof.py.
+readings of new hours were quiet, one more or less, decides whether a day is planned by the rows of its hours or cut
+once it turns out too large, and so when a window is first asked for. What must hold holds either way; what a history
+brought to light has a test without luck in integration/test_piwik_pro_proof.py.
 """
 
 from __future__ import annotations
