@@ -30,6 +30,11 @@ def people(events: Iterable[Event]) -> Row:
     }
 
 
+def counts(events: Iterable[Event]) -> Row:
+    """Events, successes and failures."""
+    return {name: count for name, count in rates(events).items() if not name.startswith("success_rate")}
+
+
 def in_order(site: Site) -> list[Event]:
     return sorted(site.counted(), key=lambda e: e.at)
 
@@ -224,6 +229,15 @@ def commit_daily(site: Site) -> list[Row]:
     return [{**dict(zip(names, key, strict=True)), **rates(group)} for key, group in groups.items()]
 
 
+def commit_system_daily(site: Site) -> list[Row]:
+    names = ("event_date", "environment", "commit_sha", "os_family", "os_release", "architecture")
+    groups = grouped(
+        (e for e in site.counted() if e.commit),
+        lambda e: (e.day, e.environment, e.commit, e.os_family, e.os_release, e.architecture),
+    )
+    return [{**dict(zip(names, key, strict=True)), **counts(group)} for key, group in groups.items()]
+
+
 def environment_daily(site: Site) -> list[Row]:
     rows = []
     for (day, environment), group in grouped(site.events, lambda e: (e.day, e.environment)).items():
@@ -246,6 +260,16 @@ def error_window(site: Site) -> list[Row]:
             failures[length, event.environment, event.component, event.error_type] += event.failed
     names = ("window_days", "environment", "component", "error_type")
     return [{**dict(zip(names, key, strict=True)), "failures": n} for key, n in failures.items() if n]
+
+
+def error_system_window(site: Site) -> list[Row]:
+    names = ("environment", "component", "error_type", "os_family", "os_release", "architecture")
+    failures: Counter[tuple[object, ...]] = Counter()
+    for length in LENGTHS:
+        for event in site.within(length):
+            if event.failed:
+                failures[length, *(getattr(event, name) for name in names)] += 1
+    return [{**dict(zip(("window_days", *names), key, strict=True)), "failures": n} for key, n in failures.items()]
 
 
 def duration_window(site: Site) -> list[Row]:
@@ -289,8 +313,7 @@ def at_systems(events: Iterable[Event]) -> list[Row]:
             ),
         )
         for key, group in groups.items():
-            counts = {name: rates(group)[name] for name in ("events", "successes", "failures")}
-            rows.append({**dict(zip(names, key, strict=True)), **counts, **people(group)})
+            rows.append({**dict(zip(names, key, strict=True)), **counts(group), **people(group)})
     return rows
 
 
@@ -340,9 +363,9 @@ def os_window(site: Site) -> list[Row]:
 def os_weekly(site: Site) -> list[Row]:
     names = ("week_start", "environment", "os_family", "os_release")
     groups = grouped(site.counted(), lambda e: (monday(e.day), e.environment, e.os_family, e.os_release))
-    counts = installed(site, lambda r: (monday(r["event_date"]), *(r[name] for name in names[1:])))
+    runs = installed(site, lambda r: (monday(r["event_date"]), *(r[name] for name in names[1:])))
     rows = []
-    for key, count in counts.items():
+    for key, count in runs.items():
         group = groups.get(key, [])
         row = dict(zip(names, key, strict=True)) | rates(group)  # type: ignore[call-overload]
         rows.append(row | {"machines": people(group)["machines"], "installations": count})

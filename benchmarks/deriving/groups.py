@@ -22,7 +22,8 @@ _MODELS = {
     """,
     CUBE: "staging.events_daily",
     ADDITIVE: """
-        marts.commit_daily marts.data_quality_daily marts.environment_daily marts.error_daily marts.error_window
+        marts.commit_daily marts.commit_system_daily marts.data_quality_daily marts.environment_daily marts.error_daily
+        marts.error_system_window marts.error_window
     """,
     MACHINES: """
         staging.commit_baselines staging.commit_comparison staging.durations_daily

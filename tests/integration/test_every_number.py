@@ -51,6 +51,8 @@ MARTS = {
     "machine_share": "",
     "segment_daily": "",
     "system_window": "",
+    "error_system_window": "",
+    "commit_system_daily": "",
     "os_window": "",
     "os_weekly": "",
 }
