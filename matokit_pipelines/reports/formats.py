@@ -99,6 +99,7 @@ def _forms(zone: ZoneInfo) -> Mapping[str, Callable[..., str]]:
         "percent": percent,
         "percent_change": percent_change,
         "points": points,
+        "percentage_points": lambda value: points(value / 100),
         "text": lambda value: plain(str(value)),
         "day": lambda value: day(date.fromisoformat(value)),
         "weekday": lambda value: weekday(date.fromisoformat(value)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ PALE = "#b9c1cb"
 LINES = "#e6e9ed"
 # The drawing program carries Liberation Sans; the others have its widths or stand in where it is missing.
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-_VEGA_LITE = "6.4"
+VEGA_LITE = "6.4"
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,7 @@ def spec(chart: Any, text: int) -> dict[str, Any]:
 
 def svg(chart: Any, name: str, size: Size) -> str:
     """The chart drawn as SVG text, with ids that no other drawing of a page has."""
-    drawn: str = vl_convert.vegalite_to_svg(
-        json.dumps(spec(chart, size.text)), vl_version=_VEGA_LITE, allowed_base_urls=[]
-    )
+    drawn = svg_of(spec(chart, size.text))
     # The drawing program counts its ids on from chart to chart; ours depend on the chart alone.
     for place, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]*)"', drawn))):
         for before, after in (('id="', '"'), ("url(#", ")"), ('href="#', '"')):
@@ -66,9 +65,15 @@ def svg(chart: Any, name: str, size: Size) -> str:
     return drawn
 
 
+def svg_of(document: Mapping[str, Any]) -> str:
+    """A Vega-Lite document drawn as SVG text, with the ids that the drawing program gives."""
+    drawn: str = vl_convert.vegalite_to_svg(json.dumps(document), vl_version=VEGA_LITE, allowed_base_urls=[])
+    return drawn
+
+
 def png(chart: Any, size: Size, scale: float = 1.5) -> bytes:
     """The chart drawn as a picture for mails and Slack, on white, `scale` times as many pixels as it is shown in."""
     drawn: bytes = vl_convert.vegalite_to_png(
-        json.dumps(spec(chart, size.text)), vl_version=_VEGA_LITE, scale=scale, allowed_base_urls=[]
+        json.dumps(spec(chart, size.text)), vl_version=VEGA_LITE, scale=scale, allowed_base_urls=[]
     )
     return drawn
