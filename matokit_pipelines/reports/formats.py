@@ -56,6 +56,16 @@ def day(value: date) -> str:
     return f"{value.day}{SPACE}{_MONTHS[value.month - 1]}"
 
 
+def day_of_year(value: date) -> str:
+    """`9 Nov 2026`."""
+    return f"{day(value)}{SPACE}{value.year}"
+
+
+def month(value: date) -> str:
+    """`Nov 2026`."""
+    return f"{_MONTHS[value.month - 1]}{SPACE}{value.year}"
+
+
 def weekday(value: date) -> str:
     """`Mon 9 Nov`."""
     return f"{_DAYS[value.weekday()]}{SPACE}{day(value)}"
@@ -102,6 +112,8 @@ def _forms(zone: ZoneInfo) -> Mapping[str, Callable[..., str]]:
         "percentage_points": lambda value: points(value / 100),
         "text": lambda value: plain(str(value)),
         "day": lambda value: day(date.fromisoformat(value)),
+        "day_of_year": lambda value: day_of_year(date.fromisoformat(value)),
+        "month": lambda value: month(date.fromisoformat(value)),
         "weekday": lambda value: weekday(date.fromisoformat(value)),
         "weekday_of_year": lambda value: weekday_of_year(date.fromisoformat(value)),
         "instant": lambda value: instant(datetime.fromisoformat(value), zone),
