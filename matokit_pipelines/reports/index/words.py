@@ -61,7 +61,7 @@ def _firing(numbers: IndexNumbers) -> str:
     first = numbers.alerts.rows[0]
     about = "" if first.subject == ALL else "{alerts.rows.0.subject|text}: "
     if numbers.alerts.firing == 1:
-        return f"1 alert is open: {about}{{alerts.rows.0.name|text}}."
+        return f"{{alerts.firing|count}} alert is open: {about}{{alerts.rows.0.name|text}}."
     return f"{{alerts.firing|count}} alerts are open, first {about}{{alerts.rows.0.name|text}}."
 
 
