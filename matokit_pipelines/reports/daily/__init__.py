@@ -1,0 +1,1 @@
+"""The daily component health report for the on-call developer."""

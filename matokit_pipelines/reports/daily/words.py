@@ -1,0 +1,256 @@
+"""What the daily report says in sentences: the headline by rule, what else stands out, and why it is sent.
+
+Sentences are templates over the document (marking.py), so every number in them is also in the JSON. No words of
+statistics: "more than chance" and "could be chance". Not here: the numbers; single components (card_words.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from matokit_pipelines.alerts.content.wording import RULE_NAMES, chance
+from matokit_pipelines.reports.completeness import incomplete, many
+from matokit_pipelines.reports.daily.card_words import card, failed, in_comparison
+from matokit_pipelines.reports.daily.shapes import Component, DailyNumbers, Findings, Trigger
+
+NAMED = 4  # as many of a kind are named before the reader has to look further down
+_ALL = "{totals.counts.failures|count} of {totals.counts.events|count}"
+
+
+def findings(numbers: DailyNumbers) -> Findings:
+    """Headline, details and what is incomplete, as templates over the document of `numbers`."""
+    kind, headline, subject = _headline(numbers)
+    return Findings(
+        headline_kind=kind,
+        headline=headline,
+        subject=subject,
+        details=tuple(_details(numbers, kind)),
+        incomplete=() if kind == "no_data" else tuple(incomplete(numbers)),
+        window=_window(numbers),
+        ended=tuple(_ended(place, numbers) for place in range(len(numbers.ended))),
+        cards=tuple(card(f"components.{place}", one) for place, one in enumerate(numbers.components)),
+        verdicts=tuple(_judged(f"triggers.{place}", one) for place, one in enumerate(numbers.triggers)),
+        why=_why(numbers),
+    )
+
+
+def rows_of(numbers: DailyNumbers) -> list[tuple[str, Component]]:
+    """`(path, component)` of all rows of the document, worst first."""
+    full = [(f"components.{place}.row", one.row) for place, one in enumerate(numbers.components)]
+    return full + [(f"others.{place}", one) for place, one in enumerate(numbers.others)]
+
+
+def _sure(numbers: DailyNumbers) -> list[tuple[str, Component]]:
+    """Components of enough events of which a trigger is met more than chance."""
+    rows = rows_of(numbers)
+    return [(at, row) for at, row in rows if row.rules and not row.counts.small and row.silenced_until is None]
+
+
+def _listed(numbers: DailyNumbers) -> list[tuple[str, Component]]:
+    """Other listed components of enough events."""
+    return [
+        (at, row)
+        for at, row in rows_of(numbers)
+        if row.is_listed and not row.rules and not row.counts.small and row.silenced_until is None
+    ]
+
+
+def _everything(numbers: DailyNumbers) -> int | None:
+    """Where the trigger about everything stands among the triggers, when it is met more than chance."""
+    for place, one in enumerate(numbers.triggers):
+        if one.subject is None and one.is_sure and one.silenced_until is None and not one.counts.small:
+            return place
+    return None
+
+
+def _headline(numbers: DailyNumbers) -> tuple[str, str, str]:
+    """`(kind, headline, subject)`: more than chance, then listed, then what could be chance, then all well."""
+    if numbers.window_end is None:
+        until = "they end {watermark|instant_of_year}" if numbers.watermark else "none have been read yet"
+        return "no_data", f"No data of this window: {until}.", "no data"
+    if not numbers.totals.counts.events:
+        before = many(numbers.totals.week.events, "event", "events")
+        said = f"No installer reported anything; {{totals.week.events|count}} {before} came in the 7 days before."
+        return "no_events", said, "no events"
+    sure, listed = _sure(numbers), _listed(numbers)
+    if (place := _everything(numbers)) is not None:
+        return "more_than_chance", *_about_everything(place, numbers)
+    if sure:
+        start = "" if numbers.totals.sure == 1 else "{totals.sure|count} components fail more than chance; "
+        end = ", more than chance" if numbers.totals.sure == 1 else ""
+        return "more_than_chance", *_about_component(*sure[0], start, end, numbers.totals.sure)
+    if listed:
+        found = numbers.totals.listed_enough
+        start = "" if found == 1 else "{totals.listed_enough|count} components failed more than 10\u00a0%; "
+        return "listed", *_about_component(*listed[0], start, f"; {in_comparison(listed[0][1])}", found)
+    if numbers.worth_sending:
+        return "could_be_chance", *_about_chance(numbers)
+    noun = many(numbers.totals.counts.events, "event", "events")
+    said = f"No component failed more than 10\u00a0% of its events; {_ALL} {noun} failed in all."
+    if numbers.met.silenced or numbers.totals.listed_silenced:
+        said = f"Nothing but what is silenced; {_ALL} {noun} failed in all."
+    return "all_well", said, f"all well, {_ALL} failed"
+
+
+def _about_everything(place: int, numbers: DailyNumbers) -> tuple[str, str]:
+    at = f"triggers.{place}"
+    found = f"{{{at}.counts.failures|count}} of {{{at}.counts.events|count}}"
+    before = numbers.triggers[place].before
+    usual = f", {{{at}.before.failure_rate|percent}} in the 7 days before" if before and before.events else ""
+    headline = (
+        f"Everything fails more often, more than chance: {found} events failed in 24 hours "
+        f"({{{at}.counts.failure_rate|percent}}){usual}."
+    )
+    return headline, f"{found} events failed"
+
+
+def _about_component(at: str, row: Component, start: str, end: str, found: int) -> tuple[str, str]:
+    """`(headline, subject)` of the worst component, with its numbers."""
+    times = many(row.counts.events, "event", "events")
+    usual = f", {{{at}.four_weeks.failure_rate|percent}} in the 28 days before" if row.four_weeks.events else ""
+    headline = (
+        f"{start}{'the worst is ' if start else ''}{{{at}.component|text}}: {{{at}.counts.failures|count}} of "
+        f"{{{at}.counts.events|count}} {times} failed ({{{at}.counts.failure_rate|percent}}){usual}{end}."
+    )
+    subject = f"{{{at}.component|text}} {{{at}.counts.failures|count}} of {{{at}.counts.events|count}} failed"
+    return headline, f"{found} components, worst {subject}" if found > 1 else subject
+
+
+def _about_chance(numbers: DailyNumbers) -> tuple[str, str]:
+    """Only few events failed, or a rule is met that its guard does not bear out."""
+    rows = [(at, row) for at, row in rows_of(numbers) if row.silenced_until is None]
+    noun = many(numbers.totals.counts.events, "event", "events")
+    if rows:
+        at, row = rows[0]
+        why = "too few to judge" if row.counts.small else in_comparison(row)
+        worst = f"the worst is {{{at}.component|text}}, {failed(f'{at}.counts', row.counts)}, {why}"
+    else:
+        rules = many(numbers.met.could_be_chance, "rule is", "rules are")
+        worst = f"{{met.could_be_chance|count}} {rules} met by few failures"
+    return f"Nothing but what could be chance: {worst}; {_ALL} {noun} failed in all.", f"could be chance, {_ALL} failed"
+
+
+def _details(numbers: DailyNumbers, kind: str) -> Iterator[str]:
+    """What else stands out and why we think so."""
+    if kind in ("no_data", "no_events"):
+        return
+    sure, listed = _sure(numbers), _listed(numbers)
+    in_headline = (sure or listed)[:1] if _everything(numbers) is None else []
+    others = [entry for entry in sure + listed if entry not in in_headline][:NAMED]
+    for at, row in others:
+        end = ", more than chance" if row.rules else f"; {in_comparison(row)}"
+        yield f"{_counts(at, row)}{end}."
+    if (line := _could_be_chance(numbers, {row.component for _, row in in_headline + others})) is not None:
+        yield line
+    if numbers.burst is not None:
+        yield _burst(numbers)
+    if numbers.quality.shared_keys:
+        yield (
+            "One machine key holds more than 30\u00a0% of a week's events, so machines cannot be told apart; half the "
+            "events were compared in their place."
+        )
+    if numbers.met.silenced:
+        are = many(numbers.met.silenced, "trigger is", "triggers are")
+        yield f"{{met.silenced|count}} {are} met and silenced."
+    for rule in numbers.rules_off:
+        yield f"The rule {rule} is switched off."
+
+
+def _counts(at: str, row: Component) -> str:
+    usual = f", {{{at}.four_weeks.failure_rate|percent}} in the 28 days before" if row.four_weeks.events else ""
+    noun = many(row.counts.events, "event", "events")
+    return (
+        f"{{{at}.component|text}}: {{{at}.counts.failures|count}} of {{{at}.counts.events|count}} {noun} failed "
+        f"({{{at}.counts.failure_rate|percent}}){usual}"
+    )
+
+
+def _could_be_chance(numbers: DailyNumbers, told: Collection[str]) -> str | None:
+    """The triggers that their guards do not bear out, in one line; without components that are told of already."""
+    found = [
+        (place, one)
+        for place, one in enumerate(numbers.triggers)
+        if one.is_met and not one.is_sure and one.silenced_until is None and one.subject not in told
+    ]
+    shown: dict[str | None, str] = {}
+    for place, one in found:
+        at = f"triggers.{place}"
+        name = f"{{{at}.subject|text}}" if one.subject is not None else "everything"
+        shown.setdefault(
+            one.subject, f"{name} ({{{at}.counts.failures|count}} of {{{at}.counts.events|count}} failed in 24 hours)"
+        )
+    if not shown:
+        return None
+    more = " and others" if len(shown) > NAMED or numbers.triggers_more else ""
+    return f"Could be chance: {', '.join(list(shown.values())[:NAMED])}{more}."
+
+
+def _burst(numbers: DailyNumbers) -> str:
+    quality = {
+        "worse": "more of it failed than usual, more than chance",
+        "better": "less of it failed than usual, more than chance",
+    }.get(numbers.totals.verdict, "with failures as usual")
+    rates = ""
+    if numbers.totals.four_weeks.events:
+        rates = (
+            " ({totals.counts.failure_rate|percent}, {totals.four_weeks.failure_rate|percent} in the 28 days before)"
+        )
+    return (
+        "Far more events than usual: {burst.events|count} against {burst.usual|count} on the middle one of "
+        f"{{burst.days|count}} days; {quality}{rates}."
+    )
+
+
+_WHY_NOT = {
+    "machines": "too few machines failed",
+    "units": "too few tries",
+    "baseline": "too few tries before to compare with",
+    "chance": "so many failures are not rare enough",
+    "seldom_seen": "too few failed to be sure of a component that is hardly known",
+}
+
+
+def _judged(at: str, one: Trigger) -> str:
+    """How a trigger was judged: since when it fires, how rare so many failures are, or what its guard misses."""
+    if one.firing_since is not None:
+        said = f"firing since {{{at}.firing_since|instant}}"
+    elif one.guard == "off":
+        said = "its guard is switched off"
+    elif one.is_guarded:
+        said = chance(one.chance, one.rule) or "surely above its threshold"
+    else:
+        said = _WHY_NOT[one.why_not or "chance"]
+    return said + (f"; silenced until {{{at}.silenced_until|instant}}" if one.silenced_until else "")
+
+
+def _ended(place: int, numbers: DailyNumbers) -> str:
+    one, at = numbers.ended[place], f"ended.{place}"
+    name = f"{{{at}.subject|text}}" if one.subject is not None else "Everything"
+    since = f"firing since {{{at}.firing_since|instant}}" if one.firing_since else "firing a day ago"
+    now = failed(f"{at}.counts", one.counts) if one.counts.events else "it did not run"
+    return f"{name} ({RULE_NAMES[one.rule]}), {since}: not met any more, {now} in 24 hours."
+
+
+def _window(numbers: DailyNumbers) -> str:
+    """What the report is about, with what cut it."""
+    whole = "{period.start|instant} to {period.end|instant_of_year}"
+    if numbers.window_end is None or numbers.window_end >= numbers.period.end:
+        return whole
+    return "{period.start|instant} to {window_end|instant_of_year}"
+
+
+def _why(numbers: DailyNumbers) -> str:
+    """Why it is sent, or is not."""
+    if not numbers.worth_sending:
+        return "No component is listed and no rule is met: nobody is sent this unless the settings say so."
+    found = []
+    if numbers.totals.listed:
+        noun = many(numbers.totals.listed, "component", "components")
+        found.append(f"{{totals.listed|count}} {noun} failed more than 10\u00a0% of the events")
+    if numbers.met.more_than_chance:
+        noun = many(numbers.met.more_than_chance, "rule is", "rules are")
+        found.append(f"{{met.more_than_chance|count}} {noun} met more than chance")
+    if numbers.met.could_be_chance:
+        noun = many(numbers.met.could_be_chance, "rule is", "rules are")
+        found.append(f"{{met.could_be_chance|count}} {noun} met as could be chance")
+    return f"Sent because {', '.join(found)}."
