@@ -16,20 +16,21 @@ from matokit_pipelines.settings import Loaded
 
 RUNBOOK = "docs/runbook.md"  # where the delivered runbook lies
 _SHA = re.compile(r"^[0-9a-f]{7,40}$")
-# the page that shows more of a rule: folders of sql/dashboards
-DASHBOARDS = {
-    "overall_success_rate": "installation_health",
-    "new_failure_pattern": "component_analysis",
-    "high_volume_failures": "component_analysis",
-    "arch_gap": "system_compatibility",
-    "commit_regression": "deployment_tracking",
-    "component_failure_rate": "component_analysis",
-    "new_component_failure": "component_analysis",
-    "success_drop_7d": "component_analysis",
-    "slow_regression": "component_analysis",
-    "no_events": "installation_health",
-    "data_stale": "installation_health",
+# the widget that shows more of a rule: folders and files of sql/dashboards
+WIDGETS = {
+    "overall_success_rate": ("installation_health", "success_rate"),
+    "new_failure_pattern": ("component_analysis", "component_trends"),
+    "high_volume_failures": ("component_analysis", "problematic_components"),
+    "arch_gap": ("system_compatibility", "architecture_success"),
+    "commit_regression": ("deployment_tracking", "commit_table"),
+    "component_failure_rate": ("component_analysis", "component_success"),
+    "new_component_failure": ("component_analysis", "component_success"),
+    "success_drop_7d": ("component_analysis", "component_trends"),
+    "slow_regression": ("component_analysis", "component_trends"),
+    "no_events": ("installation_health", "daily_volume"),
+    "data_stale": ("installation_health", "daily_volume"),
 }
+ALERT_DAYS = 7  # of the period chosen on the dashboard that an alert leads to
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Links:
         return cls(ZoneInfo("UTC"), AlertSettings())
 
     def dashboard(self, rule: str) -> str:
-        """The page about a rule, the start of all pages while it has not been made; "" without an address."""
-        page = DASHBOARDS.get(rule, "")
-        return (
-            f"{self.public_url}/dashboards/{page}.html" if self.public_url and page in self.pages else self.public_url
-        )
+        """The widget about a rule, the start of all pages while its page has not been made; "" without an address."""
+        page, widget = WIDGETS.get(rule, ("", ""))
+        if not self.public_url or page not in self.pages:
+            return self.public_url
+        return self.widget(page, widget, environment="production", days=ALERT_DAYS)
 
     def report(self, report: str, period: str) -> str:
         """The page of a report (`weekly`, `2026-W46`); "" without an address."""
