@@ -326,6 +326,18 @@ def system_window(site: Site) -> list[Row]:
     return rows
 
 
+def system_monthly(site: Site) -> list[Row]:
+    rows = []
+    months = {day.replace(day=1) for day in site.days(200)}
+    for month in months:
+        end = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        for part, last in (("last", end), ("before", end - timedelta(days=30))):
+            if end <= site.last:
+                events = [e for e in in_order(site) if last - timedelta(days=29) <= e.day <= last]
+                rows += [{"month": month, "part": part, **row} for row in at_systems(events)]
+    return rows
+
+
 def machine_share(site: Site) -> list[Row]:
     rows = []
     for (day, source), group in grouped(site.counted("production"), lambda e: (e.day, e.source)).items():

@@ -1,8 +1,8 @@
 """The models of sql/ as a dbt project, and the file that it works in. Prints JSON.
 
 The SQL is the same to the letter, but for the names of tables and of the days asked for: `ref` and `source` of dbt,
-and variables. A view is a view; a model derived anew is a table; one derived by day, week or commit is incremental,
-where the days that are derived are deleted and inserted. What goes through Python (`step`) dbt cannot run; it is left
+and variables. A view is a view; a model derived anew is a table; one derived by day, week, month or commit is
+incremental, where the days that are derived are deleted and inserted. What goes through Python (`step`) dbt cannot run; it is left
 out with everything that reads it. Not here: running it (derive.py).
 """
 

@@ -33,7 +33,7 @@ _MODELS = {
         marts.component_commit marts.component_daily marts.component_weekly marts.component_window
         marts.duration_window marts.machine_share marts.os_daily marts.os_first_seen marts.os_weekly marts.os_window
         marts.segment_daily marts.success_rate_daily marts.system_daily
-        marts.system_window
+        marts.system_monthly marts.system_window
     """,
     KNOWN: """
         staging.contract_findings staging.mirror_days

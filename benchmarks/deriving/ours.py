@@ -57,7 +57,7 @@ class Watch:
 
 
 class Asked:
-    """What the models were derived for: days, weeks, commits."""
+    """What the models were derived for: days, weeks, months, commits."""
 
     def __init__(self) -> None:
         self.parts: dict[str, list[Part]] = {}
@@ -81,7 +81,7 @@ class Asked:
     def as_variables(self, zone: ZoneInfo) -> dict[str, str]:
         """The same for all at once: `day_first_day` and so on, for each way of cutting."""
         variables = {}
-        for by in ("day", "week", "commit"):
+        for by in ("day", "week", "month", "commit"):
             parts = self.parts.get(by) or self.parts["day"]
             part = Part(min(part.first for part in parts), max(part.last for part in parts))
             given = part.parameters(zone)

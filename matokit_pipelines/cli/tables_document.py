@@ -44,7 +44,7 @@ with their answers: [cookbook.md](cookbook.md).
 - **Adding up.** A column that *adds up* may be summed over any rows. One that *does not* may not: a machine seen on
   two days is one machine. A *ratio* is computed anew from its counts, `rate(sum(successes), sum(events))`, never
   averaged. Distinct machines of 1, 7, 30 or 90 days are in tables with `window_days`, of a week in those with
-  `week_start`.
+  `week_start`, of the 30 days that end with a month in those with `month`.
 - **Null is not 0.** A rate without events is null. A day without a row had no such event; from when to when anything
   is known is said by `project_day`, how complete a day is by `extraction_days`.
 - **Days** (`event_date`, `first_date`, …) are days of the project's time zone, with 23 or 25 hours when clocks
@@ -73,7 +73,12 @@ _LAYERS = {
     "staging": "In the warehouse only. What marts are made of; ask it what no mart answers.",
 }
 _ADDS = {"additive": "adds up", "not_additive": "does not", "ratio": "ratio", None: ""}
-_PARTS = {"day": "for each touched day", "week": "for each touched week", "commit": "for each commit with new events"}
+_PARTS = {
+    "day": "for each touched day",
+    "week": "for each touched week",
+    "month": "for each complete month that a touched day reaches",
+    "commit": "for each commit with new events",
+}
 
 
 def tables_document(root: Path | None = None) -> str:

@@ -93,6 +93,7 @@ class _Build:
         self.stale: set[str] = set()
         self.dirty: set[str] = set()
         self.parts: dict[str, list[Part]] = {}
+        self.completed: list[Part] = []  # days that are complete now and were not before, or the other way round
         self.rows: dict[str, int] = {}
         self._every_day: list[Part] | None = None
 
@@ -177,7 +178,26 @@ class _Build:
                 yield part
             return
         days = self._whole() if model.name in self.stale else self._day_parts(model.file.reaches_days)
-        yield from touched_by.whole_weeks(days) if model.file.by == "week" else days
+        if model.file.by == "month":
+            yield from self._month_parts(days)
+        else:
+            yield from touched_by.whole_weeks(days) if model.file.by == "week" else days
+
+    def _month_parts(self, days: Iterable[Part]) -> list[Part]:
+        """The complete months of these days and of those that completed now; a running month has no rows."""
+        until = [day for day in (self._last_complete_day(), *(part.last for part in self.completed)) if day]
+        return touched_by.whole_months([*days, *self.completed], max(until)) if until else []
+
+    def _last_complete_day(self) -> date | None:
+        found: date | None = self.con.execute(f"select max(last_complete_day) from {PRODUCT_DAY}").fetchall()[0][0]
+        return found
+
+    def _note_completed(self, before: date | None) -> None:
+        """Keep between which days the last complete one moved; all days too when there was none or is none."""
+        last = self._last_complete_day()
+        if before != last:
+            known = [day for day in (before, last) if day]
+            self.completed = [Part(min(known), max(known)), *(self._whole() if len(known) == 1 else [])]
 
     def _day_parts(self, reaching: int = 0) -> list[Part]:
         """The touched days, with so many days after each that there are events on."""
@@ -196,15 +216,18 @@ class _Build:
         changed = self.dirty & set(model.file.reads)
         if any(name in self.stale or self.models[name].file.materialisation == "full" for name in changed):
             return True
-        last = self.con.execute(f"select max(last_complete_day) from {PRODUCT_DAY}").fetchall()[0][0]
+        last = self._last_complete_day()
         return last is not None and any(last - model.file.window_days * ONE_DAY < day <= last for day in self.days)
 
     def _derive_full(self, model: Model) -> None:
         tells = model.name in (touched_by.EVIDENCE, touched_by.BASELINES)
         if tells:
             touched_by.keep_before(self.con, model.name)
+        before = self._last_complete_day() if model.name == PRODUCT_DAY else None
         self.rows[model.name] = run_model(self.con, model, None, self.zone)
         self.dirty.add(model.name)
+        if model.name == PRODUCT_DAY:
+            self._note_completed(before)
         if model.name == touched_by.EVIDENCE:
             self.days |= touched_by.days_of_changed_evidence(self.con)
         if model.name == touched_by.BASELINES:

@@ -31,7 +31,7 @@ _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten tim
 ColumnType = Literal["varchar", "bigint", "integer", "double", "boolean", "date", "timestamptz"]
 Materialisation = Literal["view", "incremental", "full"]
 Additivity = Literal["additive", "not_additive", "ratio"]
-By = Literal["day", "week", "commit"]
+By = Literal["day", "week", "month", "commit"]
 
 
 class ModelError(MatokitError):
@@ -56,7 +56,8 @@ class Column(BaseModel):
 class ModelFile(BaseModel):
     """What model.yaml says.
 
-    An incremental model is derived for the days, weeks or commits that are touched (`by`). A full one with
+    An incremental model is derived for the days, weeks, months or commits that are touched (`by`); one by month holds
+    months that are complete, from their own days and those of the two months before. A full one with
     `window_days` depends on that many last complete days only. A row of one with `reaches_days` depends on so many days
     before its own as well, so that a touched day reaches the days after it. `step` names a function of steps.py that
     the rows of the query go through.
@@ -94,7 +95,7 @@ class ModelFile(BaseModel):
     @property
     def part_column(self) -> str:
         """The column by which an incremental model is cut into parts."""
-        return {"day": "event_date", "week": "week_start", "commit": "commit_sha"}[self.by]
+        return {"day": "event_date", "week": "week_start", "month": "month", "commit": "commit_sha"}[self.by]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ ROWS_A_PART = 1_000_000
 COMMITS_A_PART = 20
 MOST_PARTS = 40  # above that many stretches of days, fewer longer ones are cheaper
 COMPARED_BEFORE = timedelta(days=8)  # seven times 24 hours before a commit reach into the eighth day
+MONTHS_REACHED = 2  # the 60 days that end with March may begin on the last of January
 COMPARED_AFTER = timedelta(days=2)  # 24 hours after a first event, with the predecessor's events beside it
 
 
@@ -193,11 +194,31 @@ def cut(runs: Iterable[Part], counts: dict[date, int]) -> list[Part]:
 
 def whole_weeks(parts: Sequence[Part]) -> list[Part]:
     """The weeks that hold the days of `parts`, none of them twice."""
-    weeks: list[Part] = []
-    for part in sorted(part.whole_weeks() for part in parts):
-        if weeks and part.first <= weeks[-1].last:
-            if part.last <= weeks[-1].last:
+    return _each_once(part.whole_weeks() for part in parts)
+
+
+def whole_months(parts: Iterable[Part], until: date) -> list[Part]:
+    """The months that hold the days of `parts`, and MONTHS_REACHED after them; those complete on `until`, none twice."""
+    last_complete = months_on(until + ONE_DAY, 0) - ONE_DAY
+    months = _each_once(
+        Part(months_on(part.first, 0), months_on(part.last, MONTHS_REACHED + 1) - ONE_DAY) for part in parts
+    )
+    return [replace(part, last=min(part.last, last_complete)) for part in months if part.first <= last_complete]
+
+
+def months_on(day: date, months: int) -> date:
+    """The first day of the month so many months after that of `day`."""
+    years, month = divmod(day.month - 1 + months, 12)
+    return date(day.year + years, month + 1, 1)
+
+
+def _each_once(parts: Iterable[Part]) -> list[Part]:
+    """The parts in order, without the days that the one before holds too."""
+    apart: list[Part] = []
+    for part in sorted(parts):
+        if apart and part.first <= apart[-1].last:
+            if part.last <= apart[-1].last:
                 continue
-            part = replace(part, first=weeks[-1].last + ONE_DAY)  # the week they share is in the one before
-        weeks.append(part)
-    return weeks
+            part = replace(part, first=apart[-1].last + ONE_DAY)
+        apart.append(part)
+    return apart

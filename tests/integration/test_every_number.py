@@ -51,6 +51,7 @@ MARTS = {
     "machine_share": "",
     "segment_daily": "",
     "system_window": "",
+    "system_monthly": "",
     "error_system_window": "",
     "commit_system_daily": "",
     "os_window": "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -46,7 +46,8 @@ steps = st.fixed_dictionaries(
         "vanished": st.sets(st.integers(1, 10).map(str), max_size=2),
         "zero_value": st.sampled_from(["failure", "failure", "success", "unknown"]),
         "auto": st.sampled_from(["unknown", "unknown", "production"]),
-        "watermark": st.integers(0, 5 * 24 * 2).map(lambda half_hours: START + timedelta(minutes=30 * half_hours)),
+        # beyond the end of the month, so that it becomes complete in some
+        "watermark": st.integers(0, 10 * 24 * 2).map(lambda half_hours: START + timedelta(minutes=30 * half_hours)),
     }
 )
 short_histories = st.lists(steps, min_size=2, max_size=2)
@@ -257,6 +258,46 @@ def test_a_late_try_is_the_first_of_the_windows_that_hold_it(con, land, now):
     incremental = contents(con)
     build(con, options=BuildOptions(), now=now, full=True)
     assert contents(con) == incremental
+
+
+def months_told(con):
+    return con.execute("select distinct month, part from marts.system_monthly order by all").fetchall()
+
+
+def test_a_month_is_there_while_it_is_complete_and_follows_late_events(con, land, now):
+    day, watermark = timedelta(days=1), datetime(2026, 11, 1, 12, tzinfo=UTC)  # October is complete
+    rows = [{"event_id": str(n), "event_ts": START - n * 8 * day, "visitor_id": str(n % 3)} for n in range(12)]
+    take_step(con, land, now, {"landed": rows, "vanished": (), "watermark": watermark - day})
+    build(con, options=BuildOptions(), now=now)
+    assert max(months_told(con)) == (date(2026, 9, 1), "last")
+    late = [{"event_id": "12", "event_ts": datetime(2026, 8, 1, 12, tzinfo=UTC), "visitor_id": "1", "value": 0.0}]
+    steps = [
+        {"landed": [], "vanished": (), "watermark": watermark},
+        {"landed": late, "vanished": (), "watermark": watermark},
+        {"landed": [], "vanished": {"3"}, "watermark": watermark},
+        {"landed": [], "vanished": (), "watermark": watermark - 40 * day},
+        {"landed": [], "vanished": (), "watermark": None},
+        {"landed": [], "vanished": (), "watermark": watermark + 100 * day},
+    ]
+    last_months = [date(2026, 10, 1)] * 3 + [date(2026, 8, 1), None, date(2026, 11, 1)]
+    for step, month in zip(steps, last_months, strict=True):
+        take_step(con, land, now, step)
+        build(con, options=BuildOptions(), now=now)
+        assert max((found for found, _ in months_told(con)), default=None) == month
+        incremental = contents(con)
+        build(con, options=BuildOptions(), now=now, full=True)
+        assert contents(con) == incremental
+
+
+def test_the_running_month_costs_no_month(con, land, now):
+    rows = [{"event_id": str(n), "event_ts": START + timedelta(days=n)} for n in range(3)]
+    take_step(con, land, now, {"landed": rows, "vanished": (), "watermark": START + timedelta(days=2)})
+    build(con, options=BuildOptions(), now=now)
+    again = {"event_id": "3", "event_ts": START + timedelta(days=3)}
+    take_step(con, land, now, {"landed": [again], "vanished": (), "watermark": START + timedelta(days=3)})
+    result = build(con, options=BuildOptions(), now=now)
+    assert "marts.system_daily" in result.rows
+    assert "marts.system_monthly" not in result.rows
 
 
 def test_scattered_days_are_derived_in_one_run_and_equal_a_full_build(con, land, now):

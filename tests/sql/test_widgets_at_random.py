@@ -31,7 +31,7 @@ MARTS = (
     "component_daily", "component_window", "component_weekly", "component_architecture", "component_commit",
     "commit_performance", "commit_regression", "commit_daily", "commit_leader_changes", "environment_daily",
     "error_daily", "error_window", "duration_window", "system_daily", "machine_share", "segment_daily",
-    "system_window", "error_system_window", "commit_system_daily",
+    "system_window", "system_monthly", "error_system_window", "commit_system_daily",
 )  # fmt: skip
 WHERE = {"component_weekly": "where architecture = 'all' and events > 0"}
 
