@@ -2,8 +2,8 @@
 
 The SQL is the same to the letter, but for the names of tables and of the days asked for: `ref` and `source` of dbt,
 and variables. A view is a view; a model derived anew is a table; one derived by day, week, month or commit is
-incremental, where the days that are derived are deleted and inserted. What goes through Python (`step`) dbt cannot run; it is left
-out with everything that reads it. Not here: running it (derive.py).
+incremental, where the days that are derived are deleted and inserted. What goes through Python (`step`) dbt cannot
+run; it is left out with everything that reads it. Not here: running it (derive.py).
 """
 
 from __future__ import annotations

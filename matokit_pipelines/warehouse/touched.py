@@ -198,7 +198,7 @@ def whole_weeks(parts: Sequence[Part]) -> list[Part]:
 
 
 def whole_months(parts: Iterable[Part], until: date) -> list[Part]:
-    """The months that hold the days of `parts`, and MONTHS_REACHED after them; those complete on `until`, none twice."""
+    """The months that hold the days of `parts`, and the next ones that they reach; complete on `until`, none twice."""
     last_complete = months_on(until + ONE_DAY, 0) - ONE_DAY
     months = _each_once(
         Part(months_on(part.first, 0), months_on(part.last, MONTHS_REACHED + 1) - ONE_DAY) for part in parts
