@@ -24,7 +24,7 @@ from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.reports.index.pages import write_index
 from matokit_pipelines.reports.weekly.pages import write_weekly
-from matokit_pipelines.settings import load
+from matokit_pipelines.settings import Loaded, load
 from matokit_pipelines.simulator import generate
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish
 from matokit_pipelines.warehouse.snapshots import Snapshot, open_current
@@ -63,12 +63,17 @@ class Site:
         return self.home.loaded.home
 
 
-def home_of(folder: Path, rows: pl.DataFrame | None, *, now: datetime = NOW, stale: bool = False) -> Home:
-    """A home that holds these landed rows, derived and published at `now`; nothing was read yet without rows."""
+def settings_of(folder: Path) -> Loaded:
+    """A home that holds its settings and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "matokit.toml"
     file.write_text(SETTINGS, encoding="utf-8")
-    home = Home.of(load(file, environ={"MATOKIT_HOME": str(folder)}, cwd=folder), FixedClock(now))
+    return load(file, environ={"MATOKIT_HOME": str(folder)}, cwd=folder)
+
+
+def home_of(folder: Path, rows: pl.DataFrame | None, *, now: datetime = NOW, stale: bool = False) -> Home:
+    """A home that holds these landed rows, derived and published at `now`; nothing was read yet without rows."""
+    home = Home.of(settings_of(folder), FixedClock(now))
     with home.warehouse.writer() as connection:
         if rows is not None:
             first = rows["event_ts"].min()

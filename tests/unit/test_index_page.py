@@ -17,6 +17,7 @@ from matokit_pipelines import state
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.verdicts import ALL
+from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.errors import SettingsError, StateError
 from matokit_pipelines.reports.dashboards.widgets import load_widgets
 from matokit_pipelines.reports.formats import in_words
@@ -29,7 +30,8 @@ from matokit_pipelines.reports.index.shapes import Freshness, IndexNumbers, Open
 from matokit_pipelines.reports.index.site import copy_site
 from matokit_pipelines.reports.index.words import findings
 from matokit_pipelines.reports.shapes import Gap, KnownLoss, period_of
-from tests.page_homes import ALERTS, HOSTILE, NOW, home_of, one_event, open_alerts
+from matokit_pipelines.warehouse.refresh import Home
+from tests.page_homes import ALERTS, HOSTILE, NOW, home_of, one_event, open_alerts, settings_of
 from tests.unit.test_weekly_page import Page, at_path
 
 ZONE = ZoneInfo("Europe/Copenhagen")
@@ -62,7 +64,7 @@ def alert(**given: Any) -> OpenAlert:
     known: dict[str, Any] = {
         "rule": "component_failure_rate", "name": "component fails often", "subject": "python_install",
         "environment": "production", "severity": "critical", "since": began, "lasts": age(began, NOW), "events": 90,
-        "failures": 38, "told_at": None, "is_provisional": False, "is_silenced": False, "page": "",
+        "failures": 38, "told_at": None, "is_provisional": False, "is_silenced": False, "page": "", "widget": "",
     }  # fmt: skip
     return OpenAlert(**(known | given))
 
@@ -182,8 +184,7 @@ DAMAGED = (
 def test_a_damaged_report_is_listed_and_breaks_nothing(tmp_path: Path, content: str | bytes | None) -> None:
     report(tmp_path, "weekly", "2026-W46", content)
     report(tmp_path, "weekly", "2026-W45", made())
-    home = home_of(tmp_path, None)
-    html = write_index(tmp_path, home.loaded, NOW).read_text(encoding="utf-8")
+    html = write_index(tmp_path, settings_of(tmp_path), NOW).read_text(encoding="utf-8")
     assert 'href="reports/weekly/2026-W46.html"' in html
     assert "matokit report weekly --period 2026-W46" in html
     assert "All well." in html
@@ -203,8 +204,7 @@ def test_years_of_reports_stay_a_page(tmp_path: Path) -> None:
     days = [NOW.date() - timedelta(days=n) for n in range(LISTED + 30)]
     for day in days:
         report(tmp_path, "daily", str(day), made("x" * 5_000))
-    home = home_of(tmp_path, None)
-    page = write_index(tmp_path, home.loaded, NOW)
+    page = write_index(tmp_path, settings_of(tmp_path), NOW)
     kind = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["reports"][1]
     assert (len(kind["entries"]), kind["older"]) == (LISTED, 30)
     assert kind["entries"][0]["period"] == str(days[0])
@@ -212,8 +212,7 @@ def test_years_of_reports_stay_a_page(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_has_an_index_too(tmp_path: Path) -> None:
-    home = home_of(tmp_path / "read", None)
-    page = write_index(tmp_path / "nothing", home.loaded, NOW)
+    page = write_index(tmp_path / "nothing", settings_of(tmp_path / "settings"), NOW)
     assert "Nothing is published yet." in page.read_text(encoding="utf-8")
     assert not (tmp_path / "nothing" / state.FILE).exists()
 
@@ -237,7 +236,7 @@ def test_data_are_old_by_the_setting_of_the_alert(tmp_path: Path) -> None:
 
 
 def test_a_flood_of_alerts_is_cut(tmp_path: Path) -> None:
-    home = home_of(tmp_path, None)
+    home = Home.of(settings_of(tmp_path), FixedClock(NOW))
     open_alerts(home, [("new_failure_pattern", f"component_{n}", "warning") for n in range(MOST_ALERTS + 25)])
     document = json.loads(write_index(tmp_path, home.loaded, NOW).with_suffix(".json").read_text(encoding="utf-8"))
     assert (len(document["alerts"]["rows"]), document["alerts"]["more"]) == (MOST_ALERTS, 25)
@@ -264,13 +263,13 @@ def test_the_same_home_and_time_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_each_dashboard_has_its_place_and_its_links(tmp_path: Path) -> None:
-    home = home_of(tmp_path, None)
+    loaded = settings_of(tmp_path)
     names = dict.fromkeys(widget.dashboard for widget in load_widgets().values())
     assert set(ANSWERS) == set(names)
     (tmp_path / "dashboards").mkdir()
     for name in names:
         (tmp_path / "dashboards" / f"{name}.html").write_text("", encoding="utf-8")
-    html = write_index(tmp_path, home.loaded, NOW).read_text(encoding="utf-8")
+    html = write_index(tmp_path, loaded, NOW).read_text(encoding="utf-8")
     for widget in load_widgets().values():
         assert f'href="dashboards/{widget.dashboard}.html#{widget.name}"' in html
         assert f">{widget.dashboard_title}</a>" in html  # the navigation of all pages says the same
@@ -281,7 +280,7 @@ def test_each_dashboard_has_its_place_and_its_links(tmp_path: Path) -> None:
 
 def test_a_site_holds_pages_and_nothing_else(tmp_path: Path) -> None:
     home, out = tmp_path / "home", tmp_path / "site"
-    loaded = home_of(home, None).loaded
+    loaded = settings_of(home)
     report(home, "weekly", "2026-W46", made())
     (home / "reports" / "weekly" / "2026-W46.message.json").write_text("{}", encoding="utf-8")
     (home / "reports" / "weekly" / ".2026-W46.json-half").write_text("{}", encoding="utf-8")
@@ -309,7 +308,7 @@ def test_a_site_does_not_lie_in_its_home(tmp_path: Path, out: str) -> None:
 
 
 def test_a_site_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
-    loaded = home_of(tmp_path / "home", None).loaded
+    loaded = settings_of(tmp_path / "home")
     write_index(tmp_path / "home", loaded, NOW)
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StateError, match="The pages cannot be copied to"):

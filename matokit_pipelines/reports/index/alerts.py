@@ -9,7 +9,7 @@ from pathlib import Path
 from matokit_pipelines import state
 from matokit_pipelines.alerts import silences, store
 from matokit_pipelines.alerts.book import Matter
-from matokit_pipelines.alerts.content.links import DASHBOARDS
+from matokit_pipelines.alerts.content.links import WIDGETS
 from matokit_pipelines.alerts.content.wording import RULE_NAMES
 from matokit_pipelines.alerts.silences import Silence
 from matokit_pipelines.errors import StateError
@@ -43,7 +43,7 @@ def _open(connection: sqlite3.Connection, home: Path, now: datetime) -> OpenAler
 
 def _row(matter: Matter, in_force: list[Silence], home: Path, now: datetime, evaluated_to: datetime) -> OpenAlert:
     episode = matter.episode
-    page = DASHBOARDS.get(episode.rule, "")
+    page, widget = WIDGETS.get(episode.rule, ("", ""))
     events, failures = (episode.last.inputs.get(name) for name in ("n", "failures"))
     return OpenAlert(
         rule=episode.rule,
@@ -59,6 +59,7 @@ def _row(matter: Matter, in_force: list[Silence], home: Path, now: datetime, eva
         is_provisional=episode.is_provisional,
         is_silenced=bool(silences.silencing(in_force, episode, now=now, complete_to=evaluated_to)),
         page=page if (home / "dashboards" / f"{page}.html").is_file() else "",
+        widget=widget,
     )
 
 

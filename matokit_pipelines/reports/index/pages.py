@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from matokit_pipelines.alerts.content.links import Links, is_web
+from matokit_pipelines.alerts.content.links import ALERT_DAYS, Links, is_web
 from matokit_pipelines.alerts.verdicts import ALL
 from matokit_pipelines.reports.index.numbers import index_numbers
 from matokit_pipelines.reports.index.shapes import IndexNumbers
@@ -62,6 +62,7 @@ def render_index(numbers: IndexNumbers, links: Links) -> tuple[str, dict[str, An
             say=shown.say,
             everything=ALL,
             first=SHOWN,
+            days=ALERT_DAYS,
             answers=ANSWERS,
             runbook=lambda rule: _web(links.runbook(rule)),
         )

@@ -68,7 +68,7 @@ class Freshness:
 @dataclass(frozen=True)
 class OpenAlert:
     """An alert that fires or recovers. `name`: the rule in words; `events` and `failures`: None where the rule counts
-    neither; `page`: the dashboard that shows more, "" while it is not made."""
+    neither; `page` and `widget`: the dashboard and its part that show more, the page "" while it is not made."""
 
     rule: str
     name: str
@@ -83,6 +83,7 @@ class OpenAlert:
     is_provisional: bool
     is_silenced: bool
     page: str
+    widget: str
 
 
 @dataclass(frozen=True)
