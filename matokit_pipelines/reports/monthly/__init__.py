@@ -1,0 +1,1 @@
+"""The monthly system compatibility report for the product team."""
