@@ -58,6 +58,8 @@ def spec(chart: Any, text: int) -> dict[str, Any]:
 def svg(chart: Any, name: str, size: Size) -> str:
     """The chart drawn as SVG text, with ids that no other drawing of a page has."""
     drawn = svg_of(spec(chart, size.text))
+    # The page says in words what the chart shows; the names that the drawing program gives its parts tell nothing.
+    drawn = drawn.replace("<svg ", '<svg aria-hidden="true" ', 1)
     # The drawing program counts its ids on from chart to chart; ours depend on the chart alone.
     for place, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]*)"', drawn))):
         for before, after in (('id="', '"'), ("url(#", ")"), ('href="#', '"')):
