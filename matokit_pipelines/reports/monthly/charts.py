@@ -29,8 +29,8 @@ Chart = Callable[[Size], Any]
 ARCHITECTURES = ("arm64", "x86_64", "x86", "unknown")
 RELEASES = 12
 PANELS, NARROW_PANELS = 5, 4
-_LIGHT, _DARK = "#f6e3d4", "#8a3c0c"  # light is good, dark is bad
-_GOOD = "#e3ecf6"
+_SHADES = ("#7a3208", "#dba67c", "#fbf3ec")  # dark is bad, light is good
+_PERCENT = "format(100 * datum.value, '.0f') + '\u00a0%'"
 _NAMES = {"arm64": "Apple silicon", "x86_64": "Intel"}
 
 
@@ -70,7 +70,7 @@ def _heat(rows: Sequence[Segment], size: Size) -> Any:
         axis=alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, labelPadding=8),
     )
     base = alt.Chart(alt.Data(values=data)).encode(x=x, y=y)
-    shade = alt.Color("rate:Q", legend=None, scale=alt.Scale(domain=[floor, 1], range=[_DARK, _LIGHT, _GOOD]))
+    shade = alt.Color("rate:Q", legend=None, scale=alt.Scale(domain=[floor, (floor + 1) / 2, 1], range=list(_SHADES)))
     cells = base.transform_filter("!datum.small").mark_rect(cornerRadius=3).encode(color=shade)
     pale = base.transform_filter("datum.small").mark_rect(cornerRadius=3, color="#f4f5f7")
     ink = alt.Color("ink:N", scale=None)
@@ -94,7 +94,7 @@ def _cell(row: Segment, releases: Sequence[str], floor: float) -> dict[str, obje
         "architecture": row.architecture,
         "rate": max(rate, floor),
         "small": row.rates.small,
-        "ink": GREY if row.rates.small else "white" if rate < floor + 0.4 * (1 - floor) else INK,
+        "ink": GREY if row.rates.small else "white" if rate < floor + 0.3 * (1 - floor) else INK,
         "shown": percent(rate),
         "events": f"{count(row.rates.events)} {noun}",
     }
@@ -142,7 +142,7 @@ def _lines(weeks: Sequence[date], rows: Sequence[Architecture], of_macs: bool, s
         "share:Q",
         title=None,
         scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format=".0%", tickCount=4, domain=False, ticks=False),
+        axis=alt.Axis(labelExpr=_PERCENT, tickCount=4, domain=False, ticks=False),
     )
     colour = alt.Color(
         "name:N",
@@ -176,59 +176,64 @@ def major_panels(trend: MajorTrend) -> Chart | None:
 
 def _panels(rows: Sequence[MajorVersion], months: Sequence[Month], size: Size) -> Any:
     columns = len(rows) if size.is_wide else min(2, len(rows))
-    width = (size.width - 60) / columns - 18
+    width = (size.width - 62) / columns - 12
+    groups = [rows[start : start + columns] for start in range(0, len(rows), columns)]
     floor, most = _floor(rows), _most(rows)
-    grid = []
-    for start in range(0, len(rows), columns):
-        group = rows[start : start + columns]
-        panels = [_panel(row, months, (floor, most), width, place == 0) for place, row in enumerate(group)]
-        grid.append(alt.hconcat(*panels, spacing=14))
-    return alt.vconcat(*grid, spacing=22)
+    data = [alt.Data(values=[one for row in group for one in _panel_data(row, months, floor)]) for group in groups]
+    blocks = [
+        alt.vconcat(
+            _facets(_success(floor, width), part, group, size.text),
+            _facets(_use(months, most, width), part, group, 0),
+            spacing=8,
+        )
+        for group, part in zip(groups, data, strict=True)
+    ]
+    return alt.vconcat(*blocks, spacing=20)
 
 
-def _panel(
-    row: MajorVersion, months: Sequence[Month], scales: tuple[float, float], width: float, is_first: bool
-) -> Any:
-    floor, most = scales
-    base = alt.Chart(alt.Data(values=_panel_data(row, months, floor)))
-    x = alt.X(
-        "month:N",
-        sort=None,
-        title=None,
-        scale=alt.Scale(padding=0.25),
-        axis=alt.Axis(labelAngle=0, ticks=False, domain=False, labelPadding=6, labelOverlap=False),
-    )
-    bare = alt.X("month:N", sort=None, title=None, axis=None, scale=alt.Scale(padding=0.25))
-    shares = alt.Scale(domain=[floor, 1], nice=False, zero=False)
-    axis = alt.Axis(format=".0%", tickCount=3, domain=False, ticks=False, labels=is_first, gridColor=LINES)
+def _facets(chart: Any, data: Any, rows: Sequence[MajorVersion], text: int) -> Any:
+    """One panel for each version, side by side; `text`: size of their names, 0 for none."""
+    bold = {"labelFontWeight": "bold", "labelFontSize": text, "labelColor": INK}
+    header = alt.Header(title=None, labels=text > 0, labelAnchor="start", labelPadding=6, **bold)
+    names = [plain(row.major) for row in rows]
+    return chart.facet(column=alt.Column("major:N", sort=names, header=header), data=data, spacing=12)
+
+
+def _success(floor: float, width: float) -> Any:
+    """Success rate by month with its interval; grey points have fewer than ten events."""
+    x = alt.X("month:N", sort=None, title=None, axis=None, scale=alt.Scale(padding=0.25))
+    shares = alt.Scale(domain=[floor, 1.04], nice=False, zero=False)  # room for the label of 100 %
+    axis = _left([floor, (floor + 1) / 2, 1])
     y = alt.Y("rate:Q", scale=shares, title=None, axis=axis)
-    success = alt.layer(
-        base.mark_rule(color=BLUE, opacity=0.3, strokeWidth=3).encode(
-            x=bare, y=alt.Y("low:Q", scale=shares, title=None, axis=axis), y2="high:Q"
+    low = alt.Y("low:Q", scale=shares, title=None, axis=axis)
+    points = alt.Chart().transform_filter("datum.rate != null").encode(x=x, y=y)
+    return alt.layer(
+        alt.Chart().mark_rule(color=BLUE, opacity=0.3, strokeWidth=3).encode(x=x, y=low, y2="high:Q"),
+        alt.Chart().mark_line(color=BLUE, strokeWidth=2).encode(x=x, y=y),
+        points.transform_filter("!datum.small").mark_point(size=34, opacity=1, filled=True, color=BLUE),
+        points.transform_filter("datum.small").mark_point(
+            size=34, opacity=1, strokeWidth=1.5, color=GREY, fill="white"
         ),
-        base.mark_line(color=BLUE, strokeWidth=2).encode(x=bare, y=y),
-        base.transform_filter("datum.rate != null")
-        .mark_point(size=34, opacity=1, strokeWidth=1.5)
-        .encode(
-            x=bare,
-            y=y,
-            color=alt.condition("datum.small", alt.value(GREY), alt.value(BLUE)),
-            fill=alt.condition("datum.small", alt.value("white"), alt.value(BLUE)),
-        ),
-    ).properties(
-        width=width,
-        height=110,
-        title=alt.TitleParams(plain(row.major), anchor="start", color=INK, fontWeight="bold", limit=int(width)),
+    ).properties(width=width, height=110)
+
+
+def _use(months: Sequence[Month], most: float, width: float) -> Any:
+    """Share of installations by month as bars from 0, in percent."""
+    ends = [month(months[place].month)[:3] for place in (0, -1)]
+    named = f"datum.value == '{ends[0]}' || datum.value == '{ends[1]}' ? datum.value : ''"
+    axis = alt.Axis(labelAngle=0, ticks=False, domain=False, labelPadding=6, labelOverlap=False, labelExpr=named)
+    x = alt.X("month:N", sort=None, title=None, scale=alt.Scale(padding=0.25), axis=axis)
+    shares = alt.Scale(domain=[0, most * 1.35], nice=False)
+    base = alt.Chart().encode(x=x, y=alt.Y("share:Q", title=None, scale=shares, axis=_left([0])))
+    bars = base.mark_bar(color=PALE, cornerRadiusEnd=2)
+    return alt.layer(bars, base.mark_text(dy=-7, color=INK).encode(text="shown:N")).properties(width=width, height=62)
+
+
+def _left(values: Sequence[float]) -> Any:
+    """The axis of the first panel; of the same width in both rows, so that they stand under each other."""
+    return alt.Axis(
+        values=list(values), labelExpr=_PERCENT, domain=False, ticks=False, gridColor=LINES, minExtent=40, maxExtent=40
     )
-    bars = base.encode(
-        x=x,
-        y=alt.Y("share:Q", title=None, scale=alt.Scale(domain=[0, most * 1.3], nice=False), axis=None),
-    )
-    below = alt.layer(
-        bars.mark_bar(color=PALE, cornerRadiusEnd=2),
-        bars.mark_text(dy=-7, color=INK).encode(text="shown:N"),
-    ).properties(width=width, height=62)
-    return alt.vconcat(success, below, spacing=6)
 
 
 def _panel_data(row: MajorVersion, months: Sequence[Month], floor: float) -> list[dict[str, object]]:
@@ -238,6 +243,7 @@ def _panel_data(row: MajorVersion, months: Sequence[Month], floor: float) -> lis
         low = rates.success_rate_low if rates else None
         rows.append(
             {
+                "major": plain(row.major),
                 "month": month(one.month)[:3],
                 "rate": rates.success_rate if rates else None,
                 "low": None if low is None else max(low, floor),

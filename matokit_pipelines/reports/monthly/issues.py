@@ -67,17 +67,18 @@ def _issue(
 def _worst(
     name: Release, own: Mapping[str, Counts], total: Mapping[str, Counts], errors: Errors | None
 ) -> tuple[WorstComponent, ...]:
-    """The components with most failures beyond what they have on the other releases."""
+    """The components with most failures beyond what they have on the other releases: more than one, or the first."""
     ranked = []
     for component, counts in own.items():
         if component == ALL or not counts.failures:
             continue
         others = total[component] - counts
         usual = (others.failures + 0.5) / (others.events + 1)
-        ranked.append((counts.events * usual - counts.failures, component, counts, others))
-    ranked.sort(key=lambda one: one[:2])
+        ranked.append((counts.failures - counts.events * usual, component, counts, others))
+    ranked.sort(key=lambda one: (-one[0], one[1]))
+    shown = [one for place, one in enumerate(ranked[:COMPONENTS]) if one[0] > 1 or not place]
     rows = []
-    for _, component, counts, others in ranked[:COMPONENTS]:
+    for _, component, counts, others in shown:
         error_type, times = (None, None) if errors is None else errors.get((*name, component), (None, None))
         rows.append(WorstComponent(component, _rates(counts), _rates(others), error_type, times))
     return tuple(rows)

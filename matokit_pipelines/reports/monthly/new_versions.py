@@ -53,13 +53,14 @@ def _by_release(installed: Mapping[System, Installed], part: Part) -> tuple[dict
 def _version(
     one: FirstSeen, counts: Mapping[Name, Installed], machines: Mapping[Name, int], days: Mapping[date, int]
 ) -> NewVersion:
+    """Machines are not known (None) while the month is not whole: then none of them are."""
     name = (one.os_family, one.os_release)
     found = counts.get(name, Installed())
     return NewVersion(
         one.os_family,
         one.os_release,
         one.first_seen,
-        machines.get(name, 0),
+        machines.get(name, 0) if machines else None,
         found.installations,
         _share_since(found.installations, one.first_date, days),
         rates_of(found.events, found.successes, found.failures),
@@ -94,7 +95,7 @@ def _majors(
         if rates.events >= SMALL_NUMBER:
             count = sum(row.installations for row in parts)
             share = _share_since(count, first.first_date, days)
-            machines = sum(row.machines for row in parts)
+            machines = None if any(row.machines is None for row in parts) else sum(row.machines or 0 for row in parts)
             found.append(NewMajor(family, major, first.first_seen, machines, count, share, rates))
     return tuple(sorted(found, key=lambda row: (-row.installations, row.os_family, row.major))[:ROWS])
 

@@ -93,11 +93,13 @@ def _totals(
 ) -> Totals:
     now_all, before_all = whole(last[1].values()), whole(before[1].values())
     word, how_likely = verdict(tallies(now_all), tallies(before_all), shared_keys=shared)
-    this, earlier = _total(last[0], now_all), _total(before[0], before_all)
+    is_compared = bool(now_all) or not any(counts.events for counts in last[0].values())
+    this, earlier = _total(last[0], now_all, is_compared), _total(before[0], before_all, is_compared)
     return Totals(
         last=this,
         before=earlier,
         before_is_known=before_is_known,
+        is_compared=is_compared,
         installations=change_of(this.installations, earlier.installations) if before_is_known else None,
         events=change_of(this.rates.events, earlier.rates.events) if before_is_known else None,
         success_rate=difference(this.rates.success_rate, earlier.rates.success_rate),
@@ -106,9 +108,9 @@ def _totals(
     )
 
 
-def _total(installed: Mapping[System, Installed], components: Mapping[str, Counts]) -> PeriodTotal:
+def _total(installed: Mapping[System, Installed], components: Mapping[str, Counts], is_compared: bool) -> PeriodTotal:
     counts = sum(installed.values(), start=Installed())
-    machines = components.get(ALL, Counts()).machines
+    machines = components.get(ALL, Counts()).machines if is_compared else None
     return PeriodTotal(rates_of(counts.events, counts.successes, counts.failures), counts.installations, machines)
 
 

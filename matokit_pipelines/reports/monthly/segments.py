@@ -10,13 +10,13 @@ from matokit_pipelines.reports.monthly.queries import Installed, Part, System
 from matokit_pipelines.reports.monthly.shapes import OtherSegments, Segment, Segments
 from matokit_pipelines.reports.shapes import Rates, change_of, difference, rates_of
 
-ROWS = 20
+ROWS = 12
 Side = tuple[Mapping[System, Installed], Part]
 Judgement = Mapping[System, tuple[Verdict, float | None]]
 
 
 def segments(last: Side, before: Side, before_is_known: bool, shared_keys: bool) -> Segments:
-    """The segments of the period, most events first, ties by installations and name; of many the first twenty."""
+    """The segments of the period, most events first, ties by installations and name; of many the first twelve."""
     installed, part = last
     ordered = sorted(installed, key=lambda name: (-installed[name].events, -installed[name].installations, name))
     shown, rest = ordered[:ROWS], ordered[ROWS:]

@@ -17,18 +17,24 @@ from matokit_pipelines.reports.shapes import Change, Period, Quality, Rates
 
 @dataclass(frozen=True)
 class PeriodTotal:
+    """`machines`: None while the days are not whole, since machines are counted then."""
+
     rates: Rates
     installations: int
-    machines: int
+    machines: int | None
 
 
 @dataclass(frozen=True)
 class Totals:
-    """`installations` and `events` are None when the days before are not wholly known: counts would not compare."""
+    """`installations` and `events` are None when the days before are not wholly known: counts would not compare.
+
+    `is_compared`: the days are whole, so that first tries have been counted.
+    """
 
     last: PeriodTotal
     before: PeriodTotal
     before_is_known: bool
+    is_compared: bool
     installations: Change | None
     events: Change | None
     success_rate: float | None
@@ -46,7 +52,7 @@ class NewVersion:
     os_family: str
     os_release: str
     first_seen: datetime
-    machines: int
+    machines: int | None
     installations: int
     share: float | None
     rates: Rates
@@ -59,7 +65,7 @@ class NewMajor:
     os_family: str
     major: str
     first_seen: datetime
-    machines: int
+    machines: int | None
     installations: int
     share: float | None
     rates: Rates
@@ -281,7 +287,8 @@ class Deprecation:
 class Findings:
     """What the page says first, and titles. Sentences are templates over the numbers (marking.py).
 
-    `headline_kind`: no_data | no_events | too_few | issue | success_change | new_major | first_month | steady.
+    `headline_kind`: no_data | no_events | too_few | issue | success_change | new_major | first_month |
+    not_compared | steady.
     """
 
     headline_kind: str

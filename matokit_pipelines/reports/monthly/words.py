@@ -55,6 +55,11 @@ def _headline(numbers: MonthlyNumbers) -> tuple[str, str]:
         return "success_change", _success_change(numbers)
     if numbers.new_versions.majors:
         return "new_major", _new_major(0, numbers)
+    if not totals.is_compared:
+        return (
+            "not_compared",
+            f"{_SUCCESS} of {_EVENTS} events succeeded {_DAYS}; nothing is compared before they are whole.",
+        )
     if not totals.before.rates.events:
         return "first_month", f"{_SUCCESS} of {_EVENTS} events succeeded {_DAYS}; there is nothing before to compare."
     if totals.verdict == "too few":
@@ -81,8 +86,7 @@ def _issue(row: int, numbers: MonthlyNumbers) -> str:
     at = f"issues.rows.{row}"
     return (
         f"{{{at}.os_release|text}} fails more than the other versions, more than chance: "
-        f"{{{at}.failed_share|percent}} of {_tries(numbers)} failed, "
-        f"{{{at}.expected_share|percent}} on the others at the same mix of components."
+        f"{{{at}.failed_share|percent}} of {_tries(numbers)} failed, {{{at}.expected_share|percent}} expected."
     )
 
 
@@ -105,9 +109,10 @@ def _success_change(numbers: MonthlyNumbers) -> str:
 
 def _new_major(row: int, numbers: MonthlyNumbers) -> str:
     at = f"new_versions.majors.{row}"
-    machines = many(numbers.new_versions.majors[row].machines, "machine", "machines")
+    count = numbers.new_versions.majors[row].machines
+    machines = "" if count is None else f"on {{{at}.machines|count}} {many(count, 'machine', 'machines')}, "
     return (
-        f"{{{at}.major|text}} is new: first seen {{{at}.first_seen|instant}}, on {{{at}.machines|count}} {machines}, "
+        f"{{{at}.major|text}} is new: first seen {{{at}.first_seen|instant}}, {machines}"
         f"{{{at}.share|percent}} of installations since then."
     )
 
@@ -212,6 +217,8 @@ def _issues_title(numbers: MonthlyNumbers) -> str:
         if count == 1:
             return "{issues.rows.0.os_release|text} has a compatibility issue"
         return "{issues.rows.0.os_release|text} and others have compatibility issues"
+    if not numbers.totals.is_compared:
+        return "Compatibility issues are looked for when the days are whole"
     if not found.judged:
         return "Too few events on any OS version to tell compatibility issues"
     return "No OS version fails more than the others by more than chance"
