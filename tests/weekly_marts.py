@@ -21,13 +21,14 @@ from matokit_pipelines.warehouse import ledger
 from matokit_pipelines.warehouse.connection import Warehouse
 from matokit_pipelines.warehouse.landing import Landed, SourceKey
 from matokit_pipelines.warehouse.snapshots import Manifest, publish
+from matokit_pipelines.warehouse.steps import STEPS
 from matokit_pipelines.windows import Window
 
 ZONE = ZoneInfo("Europe/Copenhagen")
 MONDAY = date(2026, 11, 9)
 NOW = datetime(2026, 11, 16, 6, 30, tzinfo=UTC)
 HOSTILE = "</script><!channel>=1+1"
-STAGING = ("events_daily", "machine_days")
+STAGING = ("events_daily", "machine_days", "commit_baselines", "commit_comparison")
 MARTS = (
     "success_rate_daily",
     "component_weekly",
@@ -39,6 +40,8 @@ MARTS = (
     "commit_daily",
     "component_commit",
     "commit_performance",
+    "commit_regression",
+    "commit_regression_components",
     "data_quality_daily",
     "extraction_status",
     "extraction_days",
@@ -120,8 +123,19 @@ def publish_events(
             for table in tables:
                 query = (resources.path("sql") / layer / table / "query.sql").read_text(encoding="utf-8")
                 con.execute(f"create table {layer}.{table} as {query}", days if "$first_day" in query else None)
+                if table in STEPS:
+                    _through_step(con, layer, table)
                 _whole_numbers(con, layer, table)
     return publish(warehouse, code_version="0.1.0", rule_version="1", project_zone=str(ZONE))
+
+
+def _through_step(con: duckdb.DuckDBPyConnection, layer: str, table: str) -> None:
+    """The rows of a model's query as its step leaves them."""
+    _whole_numbers(con, layer, table)
+    counts: pl.DataFrame = con.sql(f"from {layer}.{table}").pl()
+    con.register("stepped", STEPS[table](counts).to_arrow())
+    con.execute(f"create or replace table {layer}.{table} as from stepped")
+    con.unregister("stepped")
 
 
 def _whole_numbers(con: duckdb.DuckDBPyConnection, layer: str, table: str) -> None:

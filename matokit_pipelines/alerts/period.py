@@ -175,10 +175,10 @@ def _standing(episode: Episode, settings: AlertSettings) -> Standing:
     return episode.end_reason
 
 
-def _gravest(alert: PeriodAlert) -> tuple[bool, int, int, datetime, str, str]:
-    """Still firing first, then by severity, failures and start; a total order."""
+def _gravest(alert: PeriodAlert) -> tuple[int, bool, int, datetime, str, str]:
+    """By severity, still firing first, then failures and start; a total order."""
     return (
-        alert.standing != "firing", _GRAVE.get(alert.severity, 2), -(alert.failures or 0), alert.started_at, alert.rule,
+        _GRAVE.get(alert.severity, 2), alert.standing != "firing", -(alert.failures or 0), alert.started_at, alert.rule,
         alert.subject or "",
     )  # fmt: skip
 

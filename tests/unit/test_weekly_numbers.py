@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from matokit_pipelines.reports.shapes import KnownLoss
+from matokit_pipelines.reports.weekly.commits import COMMITS_SHOWN, DEPLOYMENTS_SHOWN
 from matokit_pipelines.reports.weekly.numbers import weekly_numbers
 from matokit_pipelines.reports.weekly.words import findings
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -185,19 +186,21 @@ def test_a_new_os_version_is_one_whose_first_event_ever_lies_in_the_week(numbers
     assert new.first_seen == at(MONDAY, 9)
 
 
-def test_a_commit_is_judged_against_predecessors_until_they_hold_thirty_units(numbers_of):
+def test_a_commit_is_judged_by_its_first_day_against_predecessors_until_they_hold_thirty_units(numbers_of):
     days = [MONDAY - timedelta(days=back) for back in (6, 5, 4)]
     events = [
         *tries(days[0], "x", 40, 0, commit="aaaaaaa"),
         *tries(days[1], "x", 40, 0, commit="bbbbbbb"),
         *tries(days[2], "x", 5, 0, commit="ccccccc"),
         *tries(MONDAY, "x", 30, 10, commit="ddddddd"),
+        *tries(MONDAY + timedelta(days=3), "x", 0, 30, commit="ddddddd", start=100),
     ]
-    commit = numbers_of(events).commits[0]
-    assert commit.commit_sha == "ddddddd"
-    assert commit.against == ("ccccccc", "bbbbbbb")
-    assert (commit.baseline.events, commit.verdict) == (45, "worse")
+    commit = numbers_of(events).commits.rows[0]
+    assert (commit.commit_sha, commit.predecessor_sha, commit.is_final) == ("ddddddd", "ccccccc", True)
+    assert (commit.this_week.events, commit.first_day.events, commit.predecessor.events) == (70, 40, 5)
+    assert (commit.units, commit.baseline_units, commit.baseline_commits, commit.verdict) == (40, 45, 2, "worse")
     assert commit.success_rate == pytest.approx(-0.25)
+    assert [(one.component, one.failures, one.events) for one in commit.affected] == [("x", 10, 40)]
 
 
 def test_a_commit_older_than_seven_days_before_is_no_baseline(numbers_of):
@@ -205,15 +208,43 @@ def test_a_commit_older_than_seven_days_before_is_no_baseline(numbers_of):
         *tries(MONDAY - timedelta(days=30), "x", 40, 0, commit="aaaaaaa"),
         *tries(MONDAY, "x", 30, 10, commit="ddddddd"),
     ]
-    (commit,) = numbers_of(events).commits
-    assert (commit.against, commit.verdict, commit.success_rate) == ((), "too few", None)
+    (commit,) = numbers_of(events).commits.rows
+    assert (commit.predecessor_sha, commit.predecessor.events) == ("aaaaaaa", 0)
+    assert (commit.verdict, commit.success_rate, commit.chance) == ("too few", None, None)
+
+
+def test_verdicts_on_commits_are_those_of_the_mart(tmp_path):
+    publish_events(tmp_path, seeded_weeks(days=30, runs_a_day=40, broken="vscode_extensions_install"))
+    with open_current(tmp_path) as snapshot:
+        shown = weekly_numbers(snapshot, MONDAY, NOW).commits.rows
+        rows = snapshot.query("select * from commit_regression").to_dicts()
+    judged = {row["commit_sha"]: row for row in rows}
+    assert len(shown) >= 2
+    assert "worse" in {commit.verdict for commit in shown}
+    for commit in shown:
+        row = judged[commit.commit_sha]
+        assert (commit.verdict, commit.predecessor_sha, commit.units) == (
+            row["verdict"], row["predecessor_sha"], row["units"],
+        )  # fmt: skip
+        assert commit.chance == min(row["chance_worse"], row["chance_better"])
+        assert commit.success_rate == pytest.approx(-row["difference_points"] / 100)
+        named = [one.component for one in commit.affected]
+        assert named == (row["affected_components"] or "").split(", ")[: len(named)]
+
+
+def test_a_commit_that_is_still_watched_says_to_when(numbers_of):
+    mark = at(MONDAY, 15)
+    events = [*tries(EARLIER, "x", 40, 0, commit="aaaaaaa"), *tries(MONDAY, "x", 30, 10, commit="ddddddd")]
+    commit = numbers_of(events, sources=(Source(watermark=mark),)).commits.rows[0]
+    assert (commit.is_final, commit.compared_until) == (False, mark)
+    assert commit.first_day.events < commit.this_week.events == 40
 
 
 def test_a_commit_without_events_in_the_week_is_not_listed(numbers_of):
     events = [*tries(EARLIER, "x", 40, 0, commit="aaaaaaa"), *tries(MONDAY, "x", 9, 0, commit="bbbbbbb")]
     numbers = numbers_of(events)
-    assert [commit.commit_sha for commit in numbers.commits] == ["bbbbbbb"]
-    assert numbers.commits[0].verdict == "too few"
+    assert [commit.commit_sha for commit in numbers.commits.rows] == ["bbbbbbb"]
+    assert numbers.commits.rows[0].verdict == "too few"
     assert [one.commit_sha for one in numbers.deployments] == ["aaaaaaa", "bbbbbbb"]
 
 
@@ -224,14 +255,49 @@ def test_a_commit_whose_life_spans_the_week_without_an_event_in_it_is_not_listed
         *tries(MONDAY, "x", 20, 0, commit="bbbbbbb"),
         *tries(later, "x", 20, 0, commit="aaaaaaa"),
     ]
-    assert [commit.commit_sha for commit in numbers_of(events).commits] == ["bbbbbbb"]
+    assert [commit.commit_sha for commit in numbers_of(events).commits.rows] == ["bbbbbbb"]
 
 
 def test_commits_of_the_week_and_events_without_one_add_up_to_the_tile(numbers_of):
     numbers = numbers_of(seeded_weeks(days=20, runs_a_day=15))
-    listed = sum(commit.this_week.events for commit in numbers.commits)
-    assert numbers.events_without_commit > 0
-    assert listed + numbers.events_without_commit == numbers.totals.this_week.rates.events
+    listed = sum(commit.this_week.events for commit in numbers.commits.rows)
+    assert numbers.commits.events_without > 0
+    assert listed + numbers.commits.events_without == numbers.totals.this_week.rates.events
+
+
+def test_of_very_many_commits_those_with_most_events_are_listed_and_the_others_counted(numbers_of):
+    events = [Event(at(MONDAY, 8 + n / 100), commit_sha=f"{n % 300:07x}", machine_key=f"m{n}") for n in range(301)]
+    numbers = numbers_of(events)
+    assert len(numbers.commits.rows) == COMMITS_SHOWN
+    assert "0000000" in {commit.commit_sha for commit in numbers.commits.rows}
+    assert (numbers.commits.others, numbers.commits.others_events) == (200, 200)
+    assert sum(commit.this_week.events for commit in numbers.commits.rows) + 200 == 301
+    assert len(numbers.deployments) == DEPLOYMENTS_SHOWN
+
+
+def test_rare_architectures_stand_together_and_add_up(numbers_of):
+    events = [
+        Event(at(MONDAY), machine_key=f"m{n}-{k}", architecture=f"arch{n:02d}") for n in range(12) for k in range(n + 1)
+    ]
+    numbers = numbers_of(events)
+    rows = numbers.adoption.architectures
+    assert [row.architecture for row in rows] == [f"arch{n:02d}" for n in range(11, 5, -1)] + ["6 others"]
+    assert sum(row.shares[-1].installations for row in rows) == numbers.totals.this_week.installations == 78
+    assert sum(row.shares[-1].share for row in rows) == pytest.approx(1)
+
+
+def test_shares_are_compared_with_the_first_week_that_has_any(numbers_of):
+    events = [
+        Event(at(EARLIER), architecture="x86_64", machine_key="a"),
+        Event(at(MONDAY), machine_key="b"),
+        Event(at(MONDAY), architecture="x86_64", machine_key="a"),
+    ]
+    adoption = numbers_of(events).adoption
+    assert adoption.since == EARLIER
+    assert [(row.architecture, row.change_since) for row in adoption.architectures] == [
+        ("x86_64", -0.5), ("arm64", 0.5),
+    ]  # fmt: skip
+    assert numbers_of(events[1:]).adoption.since is None
 
 
 def test_an_old_week_made_again_from_more_data_keeps_what_it_says_of_the_week(numbers_of):
@@ -245,14 +311,11 @@ def test_an_old_week_made_again_from_more_data_keeps_what_it_says_of_the_week(nu
         *tries(later, "x", 9, 1, commit="ccccccc", start=500),
     ]
     before, after = numbers_of(then), numbers_of([*then, *since])
-    for name in ("totals", "days", "deployments", "failing", "new_failing", "new_os", "adoption"):
+    for name in ("totals", "days", "deployments", "failing", "new_failing", "new_os", "adoption", "commits"):
         assert getattr(after, name) == getattr(before, name), name
-    (old,), (new,) = before.commits, after.commits
-    assert (old.commit_sha, old.first_seen, old.is_new, old.this_week) == (
-        new.commit_sha, new.first_seen, new.is_new, new.this_week,
-    )  # fmt: skip
-    assert (new.this_week.events, new.this_week.failures) == (40, 4)
-    assert (old.life.events, new.life.events, new.units, new.baseline_units) == (40, 90, 90, 30)
+    (commit,) = after.commits.rows
+    assert (commit.this_week.events, commit.this_week.failures) == (40, 4)
+    assert (commit.units, commit.baseline_units) == (40, 30)
 
 
 def test_a_week_of_25_hours_holds_the_commits_of_its_last_second(numbers_of):
@@ -262,16 +325,16 @@ def test_a_week_of_25_hours_holds_the_commits_of_its_last_second(numbers_of):
         Event(end - timedelta(seconds=1), commit_sha="aaaaaaa"),
         Event(end, commit_sha="bbbbbbb", machine_key="other"),
     ]
-    (commit,) = numbers_of(events, monday=monday).commits
-    assert (commit.commit_sha, commit.this_week.events, commit.life.events) == ("aaaaaaa", 1, 1)
+    (commit,) = numbers_of(events, monday=monday).commits.rows
+    assert (commit.commit_sha, commit.this_week.events, commit.first_day.events) == ("aaaaaaa", 1, 1)
 
 
-def test_shared_keys_compare_half_the_events_of_lives(numbers_of):
+def test_a_commit_of_one_shared_key_is_too_few_to_judge(numbers_of):
     shared = [replace(event, machine_key="campus") for event in tries(EARLIER, "x", 30, 1, commit="aaaaaaa")] + [
         replace(event, machine_key="campus") for event in tries(MONDAY, "x", 40, 1, commit="bbbbbbb")
     ]
-    (commit,) = numbers_of(shared).commits
-    assert (commit.units, commit.baseline_units) == (21, 16)
+    (commit,) = numbers_of(shared).commits.rows
+    assert (commit.units, commit.baseline_units, commit.verdict) == (1, 1, "too few")
 
 
 def test_a_week_before_any_data_has_no_rate_and_says_so(numbers_of):

@@ -24,7 +24,7 @@ from tests.weekly_marts import HOSTILE, MONDAY, NOW, ZONE, Event, Source, at, pu
 LINKED = Links(ZoneInfo("UTC"), AlertSettings(), repository_url="https://code.example.org/scripts")
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "weekly" / "2026-W46.txt"
 # Digits that are no data: fixed words of the page and names of things.
-FIXED = ("95 %", "10 events", "75 %", "x86_64")
+FIXED = ("95 %", "10 events", "75 %", "x86_64", "24 hours")
 
 
 class Page(HTMLParser):
@@ -206,9 +206,9 @@ def test_ids_of_drawings_are_unique(broken_week):
 def test_charts_have_alternative_text_and_a_table(broken_week):
     page = Page(broken_week.html.read_text(encoding="utf-8"))
     labels = [found["aria-label"] for _, found in page.tags if found.get("role") == "img"]
-    assert len(labels) == 4
+    assert len(labels) == 6
     assert all("table below" in label for label in labels)
-    assert len([tag for tag, _ in page.tags if tag == "svg"]) == 4
+    assert len([tag for tag, _ in page.tags if tag == "svg"]) == 6
 
 
 def test_incomplete_data_are_said_in_the_first_line(files_of):

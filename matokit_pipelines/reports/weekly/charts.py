@@ -1,4 +1,4 @@
-"""The charts of the weekly summary as SVG text: one wide and one narrow drawing of each, without any script.
+"""The charts of the weekly summary: one wide and one narrow SVG of each for the page, a PNG of each for messages.
 
 Values are inline and nothing is fetched. Times are the project zone's wall clock written as UTC, so the zone of the
 process does not matter and a deployment stands where its hour lies in the day. Not here: titles, tables and the alt
@@ -7,28 +7,52 @@ text around a chart.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import altair as alt
 
+from matokit_pipelines.reports import formats
 from matokit_pipelines.reports.comparison import LOW_RATE
 from matokit_pipelines.reports.formats import count, plain
-from matokit_pipelines.reports.theme import BLUE, GREY, INK, NARROW, ORANGE, PALE, WIDE, Drawn, Size, svg
-from matokit_pipelines.reports.weekly.shapes import Day, Deployment, FailingComponent
+from matokit_pipelines.reports.theme import BLUE, GREY, INK, MAIL, NARROW, ORANGE, PALE, WIDE, Drawn, Size, png, svg
+from matokit_pipelines.reports.weekly.shapes import Adoption, Day, Deployment, FailingComponent, WeeklyNumbers
 
 
 def success_trend(days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo) -> Drawn:
     """Daily success rate with its interval, deployments and the 75 % line. A day without events is a gap."""
-    return Drawn(*(svg(_trend(days, deployments, zone, size), "trend", size) for size in (WIDE, NARROW)))
+    return _drawn("trend", partial(_trend, days, deployments, zone))
 
 
 def failing_components(rows: Sequence[FailingComponent]) -> Drawn:
     """Failures of each component this week and the week before, as paired bars from 0."""
-    return Drawn(*(svg(_failing(rows, size), "failing", size) for size in (WIDE, NARROW)))
+    return _drawn("failing", partial(_failing, rows))
+
+
+def shares_by_week(adoption: Adoption) -> Drawn:
+    """A line an architecture, its name at the right end; a week without installations is a gap."""
+    return _drawn("adoption", partial(_adoption, adoption))
+
+
+def pictures(numbers: WeeklyNumbers, zone: ZoneInfo) -> dict[str, bytes]:
+    """The charts for which there is something to draw as PNG for mails and Slack, by name."""
+    found: dict[str, Any] = {}
+    if any(day.rates.events for day in numbers.days):
+        found["trend"] = _trend(numbers.days, numbers.deployments, zone, MAIL)
+    if numbers.failing.rows:
+        found["failing"] = _failing(numbers.failing.rows, MAIL)
+    if numbers.adoption.architectures:
+        found["adoption"] = _adoption(numbers.adoption, MAIL)
+    return {name: png(chart, MAIL) for name, chart in found.items()}
+
+
+def _drawn(name: str, chart: Callable[[Size], Any]) -> Drawn:
+    return Drawn(*(svg(chart(size), name, size) for size in (WIDE, NARROW)))
 
 
 def _trend(days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo, size: Size) -> Any:
@@ -180,6 +204,69 @@ def _weeks(size: Size) -> Any:
             labelFontSize=size.text,
             offset=10,
         ),
+    )
+
+
+def _adoption(adoption: Adoption, size: Size) -> Any:
+    last = len(adoption.weeks) - 1
+    width, height = size.width - 46, 210 if size.is_wide else 180
+    room = 150 if size.is_wide else 84  # pixels for the names
+    x = alt.X(
+        "place:Q",
+        scale=alt.Scale(domain=[-0.15, last * width / (width - room)], nice=False, zero=False),
+        title=None,
+        axis=_weeks_axis(adoption, size),
+    )
+    y = alt.Y("share:Q", scale=alt.Scale(domain=[0, 1], nice=False), title=None, axis=_percent_axis())
+    colour = alt.Color("colour:N", scale=None)
+    rows, names = _adoption_data(adoption, height)
+    base = alt.Chart(alt.Data(values=rows)).encode(x=x, y=y, color=colour, detail="name:N")
+    lines = [
+        base.mark_line(strokeWidth=2),
+        base.transform_filter("datum.share != null").mark_point(filled=True, size=36, opacity=1),
+    ]
+    labels = (
+        alt.Chart(alt.Data(values=names))
+        .mark_text(align="left", baseline="middle", dx=9, limit=room - 10)
+        .encode(x=x, y=y, text="name:N", color=colour)
+    )
+    return alt.layer(*lines, labels).properties(width=width, height=height)
+
+
+def _adoption_data(adoption: Adoption, height: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """The points of the lines, and where their names stand: beside the last point, pushed apart."""
+    rows: list[dict[str, object]] = []
+    ends: list[tuple[float, str, str]] = []
+    for place, architecture in enumerate(adoption.architectures):
+        name, colour = plain(architecture.architecture), (BLUE, INK, GREY)[min(place, 2)]
+        for week, found in enumerate(architecture.shares):
+            rows.append({"place": week, "share": found.share, "name": f"{place} {name}", "colour": colour})
+        ends.append(
+            (next((one.share for one in reversed(architecture.shares) if one.share is not None), 0.0), name, colour)
+        )
+    names: list[dict[str, object]] = []
+    floor, apart = 0.03, 16 / height
+    ends.sort()
+    for place, (share, name, colour) in enumerate(ends):
+        left = (len(ends) - 1 - place) * apart  # what the names above still need
+        floor = max(floor, min(share, 1 - left))
+        names.append({"place": len(adoption.weeks) - 1, "share": floor, "name": name, "colour": colour})
+        floor += apart
+    return rows, names
+
+
+def _weeks_axis(adoption: Adoption, size: Size) -> Any:
+    labels = {
+        str(place): formats.day(week.monday) for place, week in enumerate(adoption.weeks) if size.is_wide or place % 2
+    }
+    return alt.Axis(
+        values=[int(place) for place in labels],
+        labelExpr=f"({json.dumps(labels)})[datum.value]",
+        labelOverlap=False,
+        labelFlush=False,
+        grid=False,
+        ticks=False,
+        labelPadding=8,
     )
 
 

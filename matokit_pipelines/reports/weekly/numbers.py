@@ -6,29 +6,29 @@ said about the numbers (words.py) and how they are drawn (charts.py, rendering.p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
+from matokit_pipelines.alerts.period import AlertsOfPeriod
 from matokit_pipelines.reports.comparison import (
     LOW_RATE,
     Tally,
-    counted,
     is_new_failing,
     keys_are_shared,
     verdict,
     verdicts_of_rows,
 )
 from matokit_pipelines.reports.quality import quality, success_days
-from matokit_pipelines.reports.shapes import Period, Rates, change_of, difference, period_of, rates_of
+from matokit_pipelines.reports.shapes import Period, change_of, difference, period_of, rates_of
 from matokit_pipelines.reports.weekly import queries
-from matokit_pipelines.reports.weekly.queries import ALL, NO_WEEK, CommitLife, ComponentWeek
+from matokit_pipelines.reports.weekly.commits import commits_of, deployments_of
+from matokit_pipelines.reports.weekly.queries import ALL, NO_WEEK, ComponentWeek
 from matokit_pipelines.reports.weekly.shapes import (
     Adoption,
     AdoptionWeek,
     Architecture,
-    Commit,
     Day,
-    Deployment,
     Failing,
     FailingComponent,
     NewFailing,
@@ -46,28 +46,33 @@ from matokit_pipelines.windows import ONE_DAY, day_window, each_day, week_label,
 ADOPTION_WEEKS = 8
 BASELINE_WEEKS = 4
 TOP_COMPONENTS = 3
-BASELINE_UNITS = 30  # a commit's baseline takes in earlier commits until it holds so many
-BASELINE_REACH = timedelta(days=7)
+ARCHITECTURES_SHOWN = 6
+NEW_OS_SHOWN = 20
 
 Weeks = Mapping[date, Mapping[str, ComponentWeek]]
 
 
-def weekly_numbers(snapshot: Snapshot, monday: date, now: datetime) -> WeeklyNumbers:
-    """Everything the summary of the week of `monday` says, from one snapshot.
+def week_of(monday: date, zone: str) -> Period:
+    """The ISO week of `monday` in the project's zone. ValueError when `monday` is none."""
+    if monday.weekday():
+        raise ValueError(f"{monday} is not a Monday")
+    return period_of(week_label(monday), monday, monday + 6 * ONE_DAY, zone)
+
+
+def weekly_numbers(
+    snapshot: Snapshot, monday: date, now: datetime, alerts: AlertsOfPeriod | None = None
+) -> WeeklyNumbers:
+    """Everything the summary of the week of `monday` says, from one snapshot and the alerts of that week.
 
     `now` is only printed (and may be any time: old weeks can be made again). ValueError when `monday` is none.
     """
-    if monday.weekday():
-        raise ValueError(f"{monday} is not a Monday")
     manifest = snapshot.manifest
     last, earlier = monday + 6 * ONE_DAY, monday - 7 * ONE_DAY
-    period = period_of(week_label(monday), monday, last, manifest.project_zone)
-    before = period_of(week_label(earlier), earlier, monday - ONE_DAY, manifest.project_zone)
+    period, before = week_of(monday, manifest.project_zone), week_of(earlier, manifest.project_zone)
     weeks = queries.component_weeks(snapshot, monday, BASELINE_WEEKS + 1)
     whole = weeks.get(monday, {}).get(ALL, NO_WEEK)
     shared = keys_are_shared(whole.largest_machine_events, whole.tally.events)
-    lives = queries.commits_until(snapshot, period.end)
-    commits = queries.commits_on(snapshot, monday, last)
+    new_os = _new_os(snapshot, monday, last)
     days = _days(snapshot, earlier, last, manifest.watermark)
     return WeeklyNumbers(
         period=period,
@@ -82,16 +87,14 @@ def weekly_numbers(snapshot: Snapshot, monday: date, now: datetime) -> WeeklyNum
         totals=_totals(weeks, monday, shared),
         days=days,
         trend=_trend(days),
-        deployments=tuple(
-            Deployment(life.commit_sha, life.first_seen) for life in lives.values() if life.first_seen >= before.start
-        ),
+        deployments=deployments_of(snapshot, before, period),
         failing=_failing(snapshot, weeks, monday, shared),
         new_failing=_new_failing(weeks, monday, shared),
-        new_os=_new_os(snapshot, monday, last),
-        commits=_commits(commits, lives, period, shared),
-        events_without_commit=sum(day.rates.events for day in days if day.day >= monday)
-        - sum(rates.events for rates in commits.values()),
+        new_os=new_os[:NEW_OS_SHOWN],
+        more_new_os=max(0, len(new_os) - NEW_OS_SHOWN),
+        commits=commits_of(snapshot, period, whole.rates.events),
         adoption=_adoption(snapshot, monday),
+        alerts=alerts,
         quality=quality(
             snapshot, period, before, largest_machine_events=whole.largest_machine_events, shared_keys=shared
         ),
@@ -196,6 +199,7 @@ def _new_failing(weeks: Weeks, monday: date, shared: bool) -> tuple[NewFailing, 
 
 
 def _new_os(snapshot: Snapshot, first: date, last: date) -> tuple[NewOs, ...]:
+    """By first event."""
     return tuple(
         NewOs(
             row["os_family"] or "unknown",
@@ -208,83 +212,35 @@ def _new_os(snapshot: Snapshot, first: date, last: date) -> tuple[NewOs, ...]:
     )
 
 
-def _commits(
-    seen: Mapping[str, Rates], lives: Mapping[str, CommitLife], period: Period, shared: bool
-) -> tuple[Commit, ...]:
-    """The commits seen in the week, the newest first, each over its life against those before it."""
-    rows = []
-    for life in sorted((lives[name] for name in seen), key=lambda one: (one.first_seen, one.commit_sha), reverse=True):
-        against = _predecessors(life, lives)
-        baseline: dict[str, Tally] = {}
-        for other in against:
-            for component, tally in other.components.items():
-                baseline[component] = baseline.get(component, Tally()) + tally
-        rates = [other.rates for other in against]
-        pooled = rates_of(*(sum(column) for column in _columns(rates)))
-        word, how_likely = verdict(life.components, baseline, shared_keys=shared)
-        rows.append(
-            Commit(
-                life.commit_sha,
-                life.first_seen,
-                life.first_seen >= period.start,
-                seen[life.commit_sha],
-                life.rates,
-                life.machines,
-                _units(life.components, shared),
-                tuple(other.commit_sha for other in against),
-                pooled,
-                _units(baseline, shared),
-                difference(life.rates.success_rate, pooled.success_rate),
-                word,
-                how_likely,
-            )
-        )
-    return tuple(rows)
-
-
-def _units(components: Mapping[str, Tally], shared: bool) -> int:
-    return sum(counted(tally, shared_keys=shared).units for tally in components.values())
-
-
-def _columns(rates: list[Rates]) -> tuple[list[int], list[int], list[int]]:
-    return [one.events for one in rates], [one.successes for one in rates], [one.failures for one in rates]
-
-
-def _predecessors(life: CommitLife, lives: Mapping[str, CommitLife]) -> list[CommitLife]:
-    """The previous commit, then earlier ones until they hold thirty units; none last seen over seven days before.
-
-    Rule `commit_regression` (alert-rules, section 3), as far as totals by commit allow it.
-    """
-    found: list[CommitLife] = []
-    units = 0
-    following = lives.get(life.predecessor_sha or "")
-    while following is not None and units < BASELINE_UNITS and following not in found:
-        if following.last_seen < life.first_seen - BASELINE_REACH:
-            break
-        found.append(following)
-        units += sum(tally.units for tally in following.components.values())
-        following = lives.get(following.predecessor_sha or "")
-    return found
-
-
 def _adoption(snapshot: Snapshot, monday: date) -> Adoption:
     mondays = [monday - 7 * n * ONE_DAY for n in reversed(range(ADOPTION_WEEKS))]
-    counted: dict[str, dict[date, int]] = {}
+    counted: dict[str, Counter[date]] = {}
     for week, architecture, installations in queries.installations_by_architecture(
         snapshot, mondays[0], monday + 6 * ONE_DAY
     ):
-        counted.setdefault(architecture or "unknown", {})[week] = installations
-    totals = {week: sum(weeks.get(week, 0) for weeks in counted.values()) for week in mondays}
-    rows = []
-    for name, by_week in counted.items():
-        shares = tuple(Share(by_week.get(week, 0), rate(by_week.get(week, 0), totals[week])) for week in mondays)
-        rows.append(
-            Architecture(
-                name,
-                shares,
-                difference(shares[-1].share, shares[-2].share),
-                difference(shares[-1].share, shares[0].share),
-            )
-        )
-    rows.sort(key=lambda row: (-sum(share.installations for share in row.shares), row.architecture))
-    return Adoption(tuple(AdoptionWeek(week, totals[week]) for week in mondays), tuple(rows))
+        counted.setdefault(architecture or "unknown", Counter())[week] = installations
+    totals = {week: sum(weeks[week] for weeks in counted.values()) for week in mondays}
+    since = next((place for place, week in enumerate(mondays[:-1]) if totals[week]), None)
+    ranked = sorted(counted, key=lambda name: (-sum(counted[name].values()), name))
+    others = ranked[ARCHITECTURES_SHOWN:]
+    rows = [_architecture(name, counted[name], totals, since) for name in ranked[:ARCHITECTURES_SHOWN]]
+    if others:
+        pooled = sum((counted[name] for name in others), start=Counter[date]())
+        rows.append(_architecture(f"{len(others)} others", pooled, totals, since))
+    return Adoption(
+        tuple(AdoptionWeek(week, totals[week]) for week in mondays),
+        None if since is None else mondays[since],
+        tuple(rows),
+    )
+
+
+def _architecture(
+    name: str, by_week: Mapping[date, int], totals: Mapping[date, int], since: int | None
+) -> Architecture:
+    shares = tuple(Share(by_week.get(week, 0), rate(by_week.get(week, 0), totals[week])) for week in totals)
+    return Architecture(
+        name,
+        shares,
+        difference(shares[-1].share, shares[-2].share),
+        None if since is None else difference(shares[-1].share, shares[since].share),
+    )

@@ -6,7 +6,6 @@ Production only, except what is left out of the counts. Not here: comparisons an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +17,6 @@ from matokit_pipelines.windows import ONE_DAY
 ENVIRONMENT = "production"
 ALL = "all"
 NOT_REPORTED = "not_reported"
-GAPS_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -33,19 +31,6 @@ class ComponentWeek:
 
 
 NO_WEEK = ComponentWeek(Tally(), Rates(0, 0, 0, None, None, None, True), 0, 0, 0)
-
-
-@dataclass(frozen=True)
-class CommitLife:
-    """One production commit from its first to its last event, with what its components counted."""
-
-    commit_sha: str
-    first_seen: datetime
-    last_seen: datetime
-    predecessor_sha: str | None
-    rates: Rates
-    machines: int
-    components: Mapping[str, Tally]
 
 
 def component_weeks(snapshot: Queryable, monday: date, weeks: int) -> dict[date, dict[str, ComponentWeek]]:
@@ -122,59 +107,73 @@ def new_os_versions(snapshot: Queryable, first: date, last: date) -> list[dict[s
     ).to_dicts()
 
 
-def commits_until(snapshot: Queryable, end: datetime) -> dict[str, CommitLife]:
-    """Every commit first seen in production before `end`, by name."""
-    components: dict[str, dict[str, Tally]] = defaultdict(dict)
-    for row in snapshot.query(
-        """
-        select commit_sha, component, events, failures, units, unit_failures
-        from component_commit
-        where environment = $environment
-          and component <> 'all'
-        order by commit_sha, component
-        """,
-        {"environment": ENVIRONMENT},
-    ).iter_rows(named=True):
-        tally = Tally(row["events"], row["failures"], row["units"], row["unit_failures"])
-        components[row["commit_sha"]][row["component"]] = tally
+def deployments(snapshot: Queryable, start: datetime, end: datetime) -> list[tuple[str, datetime, int]]:
+    """`(commit, first production event, events ever)` of commits first seen in `[start, end)`, in order."""
     rows = snapshot.query(
         """
-        select commit_sha, first_seen, last_seen, predecessor_sha, events, successes, failures, machines
+        select commit_sha, first_seen, events
         from commit_performance
-        where first_seen < $end
+        where first_seen >= $start and first_seen < $end
         order by first_seen, commit_sha
         """,
-        {"end": end},
+        {"start": start, "end": end},
     )
-    return {
-        row["commit_sha"]: CommitLife(
-            row["commit_sha"],
-            row["first_seen"],
-            row["last_seen"],
-            row["predecessor_sha"],
-            rates_of(row["events"], row["successes"], row["failures"]),
-            row["machines"],
-            components.get(row["commit_sha"], {}),
+    return [(commit, seen, events) for commit, seen, events in rows.iter_rows()]
+
+
+def commits_on(snapshot: Queryable, first: date, last: date) -> list[dict[str, Any]]:
+    """The commits that production events of these days name, most events first: what they counted on these days
+    (`events, successes, failures`), when they were first seen, and what marts.commit_regression says of them."""
+    return snapshot.query(
+        """
+        with counted as (
+            select commit_sha, cast(sum(events) as bigint) as events, cast(sum(successes) as bigint) as successes,
+                   cast(sum(failures) as bigint) as failures
+            from commit_daily
+            where environment = $environment
+              and event_date between $first and $last
+            group by commit_sha
         )
-        for row in rows.iter_rows(named=True)
-    }
+        select counted.commit_sha, counted.events, counted.successes, counted.failures, lives.first_seen,
+               judged.predecessor_sha, judged.compared_until, coalesce(judged.is_final, false) as is_final,
+               coalesce(judged.events, 0) as first_day_events, coalesce(judged.successes, 0) as first_day_successes,
+               coalesce(judged.failures, 0) as first_day_failures,
+               coalesce(judged.predecessor_events, 0) as predecessor_events,
+               coalesce(judged.predecessor_successes, 0) as predecessor_successes,
+               coalesce(judged.units, 0) as units, coalesce(judged.baseline_units, 0) as baseline_units,
+               coalesce(judged.baseline_commits, 0) as baseline_commits,
+               coalesce(judged.verdict, 'too few') as verdict, judged.chance_worse, judged.chance_better
+        from counted
+        inner join commit_performance as lives on lives.commit_sha = counted.commit_sha
+        left join commit_regression as judged on judged.commit_sha = counted.commit_sha
+        order by counted.events desc, lives.first_seen desc, counted.commit_sha
+        """,
+        {"environment": ENVIRONMENT, "first": first, "last": last},
+    ).to_dicts()
 
 
-def commits_on(snapshot: Queryable, first: date, last: date) -> dict[str, Rates]:
-    """The commits that production events of these days name, by name, with what they counted on these days."""
+def made_worse(snapshot: Queryable, first: date, last: date) -> dict[str, list[tuple[str, int, int]]]:
+    """Commit of these days -> `(component, events, failures)` of what it made worse by more than chance in its first
+    24 hours, the most surprising first."""
     rows = snapshot.query(
         """
-        select commit_sha, cast(sum(events) as bigint) as events, cast(sum(successes) as bigint) as successes,
-               cast(sum(failures) as bigint) as failures
-        from commit_daily
-        where environment = $environment
-          and event_date between $first and $last
-        group by commit_sha
-        order by commit_sha
+        select judged.commit_sha, judged.component, judged.events, judged.failures
+        from commit_regression_components as judged
+        where judged.verdict = 'worse'
+          and judged.commit_sha in (
+            select commit_sha
+            from commit_daily
+            where environment = $environment
+              and event_date between $first and $last
+          )
+        order by judged.commit_sha, judged.chance_worse, judged.component
         """,
         {"environment": ENVIRONMENT, "first": first, "last": last},
     )
-    return {name: rates_of(events, successes, failures) for name, events, successes, failures in rows.iter_rows()}
+    found: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+    for commit, component, events, failures in rows.iter_rows():
+        found[commit].append((component, events, failures))
+    return dict(found)
 
 
 def installations_by_architecture(snapshot: Queryable, first: date, last: date) -> list[tuple[date, str, int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from matokit_pipelines.alerts.period import AlertsOfPeriod
 from matokit_pipelines.reports.comparison import Verdict
 from matokit_pipelines.reports.shapes import Change, Period, Quality, Rates
 
@@ -114,29 +115,52 @@ class NewOs:
 
 
 @dataclass(frozen=True)
-class Commit:
-    """A commit with production events in the week.
+class AffectedComponent:
+    """A component that a commit made worse by more than chance; its events of the commit's first 24 hours."""
 
-    `this_week` is of the week alone. Everything else is of whole lives, from the first production event to the end
-    of the data, so a later snapshot may say more: `life` and `machines` of this commit; `against`, the commits it is
-    compared with, the direct predecessor first; `baseline`, their rates together; `success_rate`, the difference of
-    both, None without a baseline; `units` and `baseline_units`, the first tries that the verdict compares (half the
-    events where `Quality.shared_keys`).
+    component: str
+    events: int
+    failures: int
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit with production events in the week, as marts.commit_regression judges it.
+
+    `this_week` is of the week. Everything else compares the commit's first 24 hours in production, to
+    `compared_until` (`is_final`: they have passed), with the commit before it in the seven days before and beside it:
+    `first_day` and `predecessor` are rates over events, `success_rate` their difference, None without either; the
+    verdict rests on `units` and `baseline_units`, first tries before the deployment, of `baseline_commits` commits.
+    `affected`: the first few of its components that are worse, `more_affected` how many others are.
     """
 
     commit_sha: str
     first_seen: datetime
     is_new: bool
     this_week: Rates
-    life: Rates
-    machines: int
-    units: int
-    against: tuple[str, ...]
-    baseline: Rates
-    baseline_units: int
+    compared_until: datetime | None
+    is_final: bool
+    first_day: Rates
+    predecessor_sha: str | None
+    predecessor: Rates
     success_rate: float | None
+    units: int
+    baseline_units: int
+    baseline_commits: int
     verdict: Verdict
     chance: float | None
+    affected: tuple[AffectedComponent, ...]
+    more_affected: int
+
+
+@dataclass(frozen=True)
+class Commits:
+    """The commits of the week, the newest first; beyond a hundred those with most events, and what the others have."""
+
+    rows: tuple[Commit, ...]
+    others: int
+    others_events: int
+    events_without: int
 
 
 @dataclass(frozen=True)
@@ -149,12 +173,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Architecture:
-    """`shares` has one entry a week, oldest first; changes are of this week's share."""
+    """`shares` has one entry a week, oldest first; changes are of this week's share. The last may be all others."""
 
     architecture: str
     shares: tuple[Share, ...]
     change_one_week: float | None
-    change_all_weeks: float | None
+    change_since: float | None
 
 
 @dataclass(frozen=True)
@@ -165,23 +189,34 @@ class AdoptionWeek:
 
 @dataclass(frozen=True)
 class Adoption:
+    """Weeks, the oldest first. `since`: the first of them, before this one, with an installation."""
+
     weeks: tuple[AdoptionWeek, ...]
+    since: date | None
     architectures: tuple[Architecture, ...]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the page says first. Sentences are templates over the numbers (marking.py).
+    """What the page says in sentences: templates over the numbers (marking.py).
 
-    `headline_kind`: no_data | no_events | too_few | success_change | new_failing | steady | first_week.
+    `headline_kind`: no_data | no_events | alert | too_few | success_change | new_failing | steady | first_week.
+    `subject`: the finding on one line, for a mail. The titles state what their sections show.
     """
 
     headline_kind: str
     headline: str
+    subject: str
     details: tuple[str, ...]
     incomplete: tuple[str, ...]
     trend_title: str
     failing_title: str
+    new_os_title: str
+    commits_title: str
+    adoption_title: str
+    alerts_title: str
+    alerts_known: str | None
+    quality_title: str
 
 
 @dataclass(frozen=True)
@@ -202,7 +237,8 @@ class WeeklyNumbers:
     failing: Failing
     new_failing: tuple[NewFailing, ...]
     new_os: tuple[NewOs, ...]
-    commits: tuple[Commit, ...]
-    events_without_commit: int
+    more_new_os: int
+    commits: Commits
     adoption: Adoption
+    alerts: AlertsOfPeriod | None
     quality: Quality

@@ -1,7 +1,7 @@
-"""What the weekly summary says in sentences: the headline by rule, what changed, what is missing, chart titles.
+"""What the weekly summary says in sentences: the headline by rule, what changed, what a mail says in its subject.
 
 Sentences are templates over the document (marking.py), so every number in them is also in the JSON. No words of
-statistics: "more than chance" and "could be chance". Not here: the numbers.
+statistics: "more than chance" and "could be chance". Not here: the numbers, titles of sections (titles.py).
 """
 
 from __future__ import annotations
@@ -10,42 +10,60 @@ from collections.abc import Iterator
 
 from matokit_pipelines.reports.comparison import LOW_RATE, SMALL_NUMBER
 from matokit_pipelines.reports.completeness import incomplete, many
+from matokit_pipelines.reports.weekly import alert_words, titles
 from matokit_pipelines.reports.weekly.queries import NOT_REPORTED
 from matokit_pipelines.reports.weekly.shapes import Commit, Findings, WeeklyNumbers
+from matokit_pipelines.reports.weekly.titles import NAMED
 
-NAMED = 3  # as many of a kind are named before the reader has to look into the tables
 _SUCCESS = "{totals.this_week.rates.success_rate|percent}"
 _BEFORE = "{totals.week_before.rates.success_rate|percent}"
 _NOT_OVERALL = "No notable change overall, but single components got worse"
+_CHANGED = ("worse", "better")
 _EVENTS = "{totals.this_week.rates.events|count}"
 
 
 def findings(numbers: WeeklyNumbers) -> Findings:
-    """Headline, details and what is incomplete, as templates over the document of `numbers`."""
+    """Headline, details, titles and what is incomplete, as templates over the document of `numbers`."""
     kind, headline = _headline(numbers)
+    missing = tuple(incomplete(numbers))
     return Findings(
         headline_kind=kind,
         headline=headline,
+        subject=_subject(numbers, kind),
         details=tuple(_details(numbers, kind)),
-        incomplete=tuple(incomplete(numbers)),
-        trend_title=_trend_title(numbers),
-        failing_title=_failing_title(numbers),
+        incomplete=missing,
+        trend_title=titles.trend(numbers),
+        failing_title=titles.failing(numbers),
+        new_os_title=titles.new_os(numbers),
+        commits_title=titles.commits(numbers),
+        adoption_title=titles.adoption(numbers),
+        alerts_title=alert_words.title(numbers.alerts),
+        alerts_known=alert_words.known(numbers.alerts),
+        quality_title=titles.quality(numbers, missing),
     )
 
 
 def _headline(numbers: WeeklyNumbers) -> tuple[str, str]:
+    """By rule: a firing or recent alert, then as `_overall` says. Without events nothing else can be said."""
+    if not numbers.totals.this_week.rates.events:
+        return _silence(numbers)
+    place = alert_words.recent(numbers.alerts)
+    if numbers.alerts is not None and place is not None:
+        return "alert", alert_words.headline(numbers.alerts, place)
+    return _overall(numbers)
+
+
+def _overall(numbers: WeeklyNumbers) -> tuple[str, str]:
     """By rule: significant change of the success rate, then a new failing component, then no notable change."""
     totals = numbers.totals
     events, before = totals.this_week.rates.events, totals.week_before.rates.events
-    if not events:
-        return _silence(numbers)
     if events < SMALL_NUMBER:
         noun = many(events, "event", "events")
         return (
             "too_few",
             f"Too few events to judge: {{totals.this_week.rates.failures|count}} of {_EVENTS} {noun} failed.",
         )
-    if totals.verdict in ("worse", "better"):
+    if totals.verdict in _CHANGED:
         return "success_change", _success_change(numbers)
     if numbers.new_failing:
         return "new_failing", _began_to_fail(0, numbers) + _and_more(len(numbers.new_failing))
@@ -57,6 +75,28 @@ def _headline(numbers: WeeklyNumbers) -> tuple[str, str]:
     start = "No notable change" if all(row.verdict != "worse" for row in numbers.failing.rows) else _NOT_OVERALL
     start += ", still below 75\u00a0%" if low else ""
     return "steady", f"{start}: {_SUCCESS} of {_EVENTS} events succeeded ({_BEFORE} the week before)."
+
+
+def _subject(numbers: WeeklyNumbers, kind: str) -> str:
+    """What a mail says in its subject: week, success rate, finding."""
+    week = f"Installer week {int(numbers.period.label[-2:])}"
+    totals, rows = numbers.totals, numbers.failing.rows
+    if kind in ("no_data", "no_events"):
+        return f"{week}: no {'data' if kind == 'no_data' else 'event'}"
+    events = totals.this_week.rates.events
+    before = f" ({_BEFORE} before)" if totals.week_before.rates.events >= SMALL_NUMBER else ""
+    success = (
+        f"success {_SUCCESS}{before}" if events >= SMALL_NUMBER else f"{_EVENTS} {many(events, 'event', 'events')}"
+    )
+    place = alert_words.recent(numbers.alerts)
+    if kind == "alert" and numbers.alerts is not None and place is not None:
+        return f"{week}: {alert_words.subject(numbers.alerts, place)}, {success}"
+    worse = next((row for row, found in enumerate(rows) if found.verdict == "worse"), None)
+    if kind == "new_failing":
+        return f"{week}: {success}, {{new_failing.0.component|text}} began to fail"
+    if worse is not None and totals.verdict != "better":
+        return f"{week}: {success}, {{failing.rows.{worse}.component|text}} failing"
+    return f"{week}: {success}{', no notable change' if kind == 'steady' else ''}"
 
 
 def _silence(numbers: WeeklyNumbers) -> tuple[str, str]:
@@ -99,16 +139,21 @@ def _details(numbers: WeeklyNumbers, kind: str) -> Iterator[str]:
     """What else changed and why we think so."""
     if kind in ("no_data", "no_events"):
         return
+    if kind == "alert":
+        yield _overall(numbers)[1]
+        if numbers.alerts is not None and (sentence := alert_words.counts(numbers.alerts)):
+            yield sentence
     begun = {row.component for row in numbers.new_failing}
     for row, component in enumerate(numbers.failing.rows):
         if component.verdict == "worse" and component.component not in begun and component.success_rate is not None:
             yield _component_worse(row, numbers)
-    first = 1 if kind == "new_failing" else 0
+    first = 1 if (kind if kind != "alert" else _overall(numbers)[0]) == "new_failing" else 0
     for row in range(first, min(len(numbers.new_failing), NAMED)):
         yield _began_to_fail(row, numbers)
-    judged = [row for row, commit in enumerate(numbers.commits) if commit.is_new and commit.verdict in _CHANGED]
+    commits = numbers.commits.rows
+    judged = [row for row, commit in enumerate(commits) if commit.is_new and commit.verdict in _CHANGED]
     for row in judged[:NAMED]:
-        yield _commit_changed(row, numbers.commits[row])
+        yield _commit_changed(row, commits[row])
     if 0 < len(numbers.new_os) <= NAMED and kind != "first_week":
         for row, version in enumerate(numbers.new_os):
             machines = many(version.machines, "machine", "machines")
@@ -119,9 +164,6 @@ def _details(numbers: WeeklyNumbers, kind: str) -> Iterator[str]:
             "One machine key holds {quality.largest_machine|percent} of the events, so machines cannot be told apart; "
             "half the events were compared in their place."
         )
-
-
-_CHANGED = ("worse", "better")
 
 
 def _component_worse(row: int, numbers: WeeklyNumbers) -> str:
@@ -136,33 +178,13 @@ def _component_worse(row: int, numbers: WeeklyNumbers) -> str:
 
 
 def _commit_changed(row: int, commit: Commit) -> str:
-    at = f"commits.{row}"
-    others = "its predecessors" if len(commit.against) > 1 else f"{{{at}.against.0|text}}"
+    at = f"commits.rows.{row}"
+    before = f"{{{at}.predecessor_sha|text}} before it" if commit.predecessor_sha else "those before it"
+    rates = ""
+    if commit.first_day.events and commit.predecessor.events:
+        rates = f": {{{at}.first_day.success_rate|percent}} success against {{{at}.predecessor.success_rate|percent}}"
+    span = "in its first 24 hours" if commit.is_final else "so far, within its first 24 hours,"
     return (
-        f"Commit {{{at}.commit_sha|text}}, first seen {{{at}.first_seen|instant}}, is {commit.verdict} than {others}, "
-        f"more than chance: {{{at}.life.success_rate|percent}} success since then against "
-        f"{{{at}.baseline.success_rate|percent}}."
-    )
-
-
-def _trend_title(numbers: WeeklyNumbers) -> str:
-    trend = numbers.trend
-    if trend.lowest_day is None:
-        return "No day has enough events for a rate"
-    lowest = "{trend.lowest_day|weekday}: {trend.lowest_rate|percent}"
-    if not trend.days_below:
-        return f"No day below 75\u00a0%; the lowest is {lowest}"
-    days = many(trend.days_below, "day", "days")
-    return f"{{trend.days_below|count}} {days} below 75\u00a0%, the lowest {lowest}"
-
-
-def _failing_title(numbers: WeeklyNumbers) -> str:
-    if not numbers.failing.rows:
-        return "No component failed this week"
-    if numbers.failing.rows[0].this_week.small:
-        return "Only components with fewer than 10 events failed"
-    noun = many(numbers.failing.rows[0].this_week.failures, "failure", "failures")
-    return (
-        f"{{failing.rows.0.component|text}} fails most: {{failing.rows.0.this_week.failures|count}} {noun}, "
-        "{failing.rows.0.week_before.failures|count} the week before"
+        f"Commit {{{at}.commit_sha|text}}, first seen {{{at}.first_seen|instant}}, did {commit.verdict} {span} than {before}, "
+        f"more than chance{rates}."
     )
