@@ -11,12 +11,12 @@ MACOS, WINDOWS, LINUX = "macOS", "Windows", "Linux"
 # What follows these names after a dot is an update of the same version; elsewhere (Ubuntu 22.04, Alpine 3.19) the dot
 # is part of it.
 _UPDATED_IN_PLACE = (
-    "Debian", "Debian GNU/Linux", "Raspbian GNU/Linux", "Rocky Linux", "AlmaLinux", "Linux Mint",
-    "CentOS Linux", "CentOS Stream", "Red Hat Enterprise Linux", "Oracle Linux Server",
+    "Debian", "Debian GNU/Linux", "Fedora", "Fedora Linux", "Raspbian GNU/Linux", "Rocky Linux", "AlmaLinux",
+    "Linux Mint", "CentOS Linux", "CentOS Stream", "Red Hat Enterprise Linux", "Oracle Linux Server",
 )  # fmt: skip
 _MACOS = re.compile(r"^macOS (10\.\d+|\d+)(?:\.\d+)?$")
 _NUMBERED = re.compile(r"^(.+) (\d+)(?:\.\d+)?$")
-_OTHER_NAMES = {"Debian GNU/Linux": "Debian"}
+_OTHER_NAMES = {"Debian GNU/Linux": "Debian", "Fedora Linux": "Fedora"}
 
 
 def major_of(os_family: str, os_release: str) -> str:
