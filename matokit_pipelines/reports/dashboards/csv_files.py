@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from matokit_pipelines.reports.dashboards.widgets import WINDOWS, Widget, load_widgets, numbers
+from matokit_pipelines.reports.dashboards.widgets import Widget, load_widgets, numbers
 from matokit_pipelines.reports.marking import as_document
 from matokit_pipelines.reports.rendering import write_whole
 from matokit_pipelines.reports.shapes import Queryable
@@ -29,8 +29,6 @@ def csv_of(rows: pl.DataFrame) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     lines = [[_cell(name) for name in rows.columns], *([_cell(value) for value in row] for row in rows.iter_rows())]
-    if len(rows.columns) == 1:  # else an empty cell would be written as a quoted one
-        raise ValueError("A table of one column is no table of a widget.")
     writer.writerows(lines)
     return MARK + file.getvalue()
 
@@ -70,6 +68,3 @@ def _cell(value: object) -> str:
     if isinstance(plain, str) and text.startswith(_RUN_IN_A_SPREADSHEET):
         return f"'{text}"
     return text
-
-
-__all__ = ["WINDOWS", "csv_name", "csv_of", "write_csv", "write_csvs"]

@@ -153,7 +153,8 @@ def _commits(snapshot: Queryable, systems: Systems, limit: int) -> tuple[dict[st
         name: indexed(table, "commit_sha", names, len(names)).rename({"commit_sha": "commit"})
         for name, table in tables.items()
     }
-    found["commit_days"] = added(found["commit_days"], [*_SYSTEM, "commit", "day"], ["events", "failures"])
+    keys = [*_SYSTEM, "commit", "day"]
+    found["commit_days"] = added(found["commit_days"], keys, ["events", "failures"]).sort(keys)
     return found | {"commits_beyond": beyond(rest, ["window"], "commit_sha")}, names
 
 
@@ -192,6 +193,7 @@ def _sides(snapshot: Queryable, systems: Systems, limit: int) -> tuple[dict[str,
         ),
     }  # fmt: skip
     found = {name: indexed(table, "component", names, len(names)) for name, table in tables.items()}
+    found["ci"] = found["ci"].sort(*_KEYS, "component")
     found["ci_errors"], error_types = error_types_indexed(found["ci_errors"], [*_KEYS, "component"])
     found["ci_verdicts"] = indexed(judged, "component", names, ANY).sort("window", "component")
     found["ci_beyond"] = beyond(counts.join(kept, on=kept.columns, how="anti"), ["window"], "component")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import polars as pl
 
 from matokit_pipelines.reports.dashboards.facts_names import (
-    ANY,
     CHOICES,
     ERROR_TYPES,
+    SYSTEM,
     Limits,
     Made,
     added,
@@ -79,15 +79,21 @@ where event_date between last_complete_day - cast($days as integer) + 1 and last
 """
 
 
-def component_analysis(snapshot: Queryable, systems: Systems, limits: Limits) -> Made:
+def component_analysis(snapshot: Queryable, systems: Systems, limits: Limits) -> Made | None:
     """`components` holds each with a place of its own and the others together, which have no machines: a machine that
-    tried two of them would be counted twice. `errors` and `component_days` hold only what a choice can show."""
+    tried two of them would be counted twice. `errors` and `component_days` hold only what a choice can show.
+
+    None when the days would have more rows than the limits allow.
+    """
     counts = systems.indexed(snapshot.query(_WINDOWS, {"windows": list(WINDOWS)}))
     counts = added(counts, [*_KEYS, "component"], _COUNTS)
     kept = _kept(counts, limits.components)
     named = counts.join(kept, on=kept.columns, how="semi")
     rest = counts.join(kept, on=kept.columns, how="anti")
-    days = _days(snapshot, systems, named)
+    lines = leaders(named, _GROUP, "events", "component", LINES)
+    if limits.rows is not None and _expected_days(named, lines) > limits.rows:
+        return None
+    days = _days(snapshot, systems, lines)
     errors, error_types = _errors(snapshot, systems, kept)
     names = kept["component"].unique().sort().to_list()
     together = added(rest, _KEYS, ["events", "failures"]).with_columns(pl.lit(None, pl.String).alias("component"))
@@ -117,11 +123,18 @@ def _kept(counts: pl.DataFrame, limit: int) -> pl.DataFrame:
     return ordered.filter(place < limit).select(*_GROUP, "component").sort(*_GROUP, "component")
 
 
-def _days(snapshot: Queryable, systems: Systems, counts: pl.DataFrame) -> pl.DataFrame:
+def _expected_days(counts: pl.DataFrame, lines: list[pl.DataFrame]) -> int:
+    """How many rows `_days` would give, or a few more: a cell has at most a row a day and at most one an event."""
+    cells = pl.concat([counts.join(top, on=top.columns, how="semi") for top in lines])
+    days = cells.group_by("environment", *SYSTEM, "component").agg(pl.min_horizontal("window", "events").max())
+    return int(days["window"].sum())
+
+
+def _days(snapshot: Queryable, systems: Systems, lines: list[pl.DataFrame]) -> pl.DataFrame:
     """Days of the components that have most events in some choice, as far back as the window of that choice."""
     lines = [
         top.group_by(*choice, "environment", "component").agg(pl.col("window").max())
-        for choice, top in zip(CHOICES, leaders(counts, _GROUP, "events", "component", LINES), strict=True)
+        for choice, top in zip(CHOICES, lines, strict=True)
     ]
     wanted = sorted({name for top in lines for name in top["component"]})
     rows = snapshot.query(_DAYS, {"days": LONGEST_WINDOW, "components": wanted})
@@ -149,7 +162,5 @@ def error_types_indexed(rows: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFra
     longest = rows.filter(pl.col("window") == LONGEST_WINDOW)
     ranked = placed(added(longest, ["error_type"], ["failures"]), [], ["failures"], ["error_type"])
     names = sorted(ranked["error_type"].head(ERROR_TYPES))
-    return added(indexed(rows, "error_type", names, len(names)), [*keys, "error_type"], ["failures"]), names
-
-
-__all__ = ["ANY", "ERRORS", "component_analysis", "error_types_indexed"]
+    keys = [*keys, "error_type"]
+    return added(indexed(rows, "error_type", names, len(names)), keys, ["failures"]).sort(keys), names

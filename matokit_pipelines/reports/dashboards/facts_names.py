@@ -20,11 +20,13 @@ CHOICES: tuple[tuple[str, ...], ...] = ((), ("architecture",), ("os",), SYSTEM)
 
 @dataclass(frozen=True)
 class Limits:
-    """How many names have a place of their own; the others are counted together."""
+    """How many names have a place of their own; the others are counted together. More than `rows` are not tried, since
+    they would not fit a page; None: whatever there is."""
 
     releases: int
     components: int
     commits: int
+    rows: int | None = 250_000
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Made:
 
     tables: Mapping[str, pl.DataFrame]
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(table.height for table in self.tables.values())
 
 
 def shortened(names: Sequence[str]) -> list[str]:
@@ -70,8 +77,8 @@ def placed(rows: pl.DataFrame, within: Sequence[str], by: Sequence[str], names: 
 
 
 def added(rows: pl.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pl.DataFrame:
-    """Sums of the values by key, in the order of the keys."""
-    return rows.group_by(keys).agg(pl.col(value).sum() for value in values).sort(keys)
+    """Sums of the values by key, in no order."""
+    return rows.group_by(keys).agg(pl.col(value).sum() for value in values)
 
 
 def leaders(rows: pl.DataFrame, within: Sequence[str], by: str, name: str, most: int) -> list[pl.DataFrame]:
@@ -90,5 +97,5 @@ def beyond(rows: pl.DataFrame, within: Sequence[str], name: str) -> pl.DataFrame
     for choice in CHOICES:
         chosen = rows.with_columns(pl.lit(ANY, pl.Int64).alias(column) for column in SYSTEM if column not in choice)
         keys = [*within, *SYSTEM]
-        found.append(chosen.group_by(keys).agg(pl.col(name).n_unique().cast(pl.Int64).alias("names")).sort(keys))
-    return pl.concat(found)
+        found.append(chosen.group_by(keys).agg(pl.col(name).n_unique().cast(pl.Int64).alias("names")))
+    return pl.concat(found).sort(*within, *SYSTEM)

@@ -116,13 +116,13 @@ class Systems:
             rows = indexed(rows, "environment", self.environments, NOT_LISTED)
         if "architecture" in rows.columns:
             rows = indexed(rows, "architecture", self.architectures, NOT_LISTED)
+        if "os_family" not in rows.columns:
+            return rows
         places = pl.DataFrame(
             [(*release, place) for place, release in enumerate(self.releases)],
             schema={"os_family": pl.String, "os_release": pl.String, "os": pl.Int64},
             orient="row",
         )
-        if "os_family" not in rows.columns:
-            return rows
         rest = len(self.releases) if self.others else NOT_LISTED
         found = rows.join(places, on=_RELEASE, how="left", maintain_order="left").drop(_RELEASE)
         return found.with_columns(pl.col("os").fill_null(rest))
@@ -167,16 +167,17 @@ def installation_health(snapshot: Queryable, systems: Systems, limits: Limits) -
     installed = systems.indexed(snapshot.query(_INSTALLATIONS, {"days": LONGEST_WINDOW}))
     before = added(systems.segments.filter(pl.col("day") >= LONGEST_WINDOW), keys, ["events", "failures"])
     return Made({
-        "daily": recent.filter(pl.sum_horizontal(values) > 0),
-        "before": before.filter(pl.col("events") > 0),
-        "installations": added(installed, ["environment", "architecture", "day"], ["installations"]),
+        "daily": recent.filter(pl.sum_horizontal(values) > 0).sort(*keys, "day"),
+        "before": before.filter(pl.col("events") > 0).sort(keys),
+        "installations": added(installed, [*keys[:2], "day"], ["installations"]).sort(*keys[:2], "day"),
     })  # fmt: skip
 
 
 def system_compatibility(snapshot: Queryable, systems: Systems, limits: Limits) -> Made:
     """Days of the longest window, and when an environment first saw a release."""
     counted = systems.segments.filter((pl.col("day") < LONGEST_WINDOW) & (pl.col("events") > 0))
-    daily = added(counted, ["environment", "architecture", "os", "day"], ["events", "failures"])
+    keys = ["environment", "architecture", "os", "day"]
+    daily = added(counted, keys, ["events", "failures"]).sort(keys)
     seen = systems.indexed(snapshot.query(_FIRST_SEEN))
     named = seen.filter(pl.col("os").is_between(0, len(systems.releases) - 1))
     return Made({"daily": daily, "first_seen": _written(named.sort("environment", "os"))})
