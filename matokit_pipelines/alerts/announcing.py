@@ -26,6 +26,7 @@ from matokit_pipelines.alerts.conversations import (
     told_today,
 )
 from matokit_pipelines.alerts.lifecycle import Instance, Occasion, Timing, badness, noted, occasion, on_grid
+from matokit_pipelines.alerts.reported import PATIENCE, InReport
 from matokit_pipelines.alerts.silences import Silence, silencing
 from matokit_pipelines.delivery_settings import RecipientSettings
 
@@ -47,11 +48,13 @@ class _Due:
 
 @dataclass(frozen=True)
 class Announcer:
-    """Decides what is told. One of it serves a home, the demo and the back-test alike."""
+    """Decides what is told. One of it serves a home, the demo and the back-test alike. in_report: what the daily report
+    tells in place of a message, where there is one."""
 
     settings: AlertSettings
     recipients: RecipientSettings
     calendar: Calendar
+    in_report: InReport | None = None
 
     def timing(self, rule: str) -> Timing:
         """The times of a rule."""
@@ -87,6 +90,8 @@ class Announcer:
     ) -> list[datetime]:
         if matter.digest and matter.due:
             return [matter.due]
+        if matter.in_report:
+            return []
         episode, telling = matter.episode, matter.telling
         if (telling.told_at is None or episode.ended_at) and (recent := crowded(book, episode.rule, now)):
             return [min(recent) + AN_HOUR]
@@ -167,6 +172,9 @@ class _Round:
             kind = None  # it came and went, and they were told today
         if kind is None:
             self._hold_back(matter, instance, holding)
+        elif matter.in_report:  # its end is told there too
+            if kind == "resolved":
+                self._book.keep(replace(matter, telling=noted(matter.telling, kind, self._now), is_done=True))
         elif kind in ("firing", "past") and (waits := self._waits(matter.episode)):
             self._book.keep(replace(matter, digest=waits[0], due=waits[1]))
         else:
@@ -192,6 +200,8 @@ class _Round:
             return "warnings", self._told.calendar.next_opening(self._now)
         if rule.when == "daily":
             due = self._now if episode.rule in DAILY else self._told.calendar.next_daily(self._now)
+            if self._told.in_report and self._told.in_report.covers(episode):
+                due = max(self._now, episode.detected_at + PATIENCE)
             return "health", self._told.calendar.quiet_until(due) or due
         if self._quiet_until and episode.severity != "critical":
             return "warnings", self._quiet_until
@@ -201,6 +211,9 @@ class _Round:
 
     def _digests(self) -> None:
         """One message for each digest that is due, with everything that waits for it, also what is over by now."""
+        for matter in list(self._book.matters.values()):
+            if matter.digest == "health" and self._told.in_report and self._told.in_report.covers(matter.episode):
+                self._ask_report(matter, self._told.in_report)
         waiting = [m for m in self._book.matters.values() if m.digest and m.due and m.due <= self._now]
         for digest in ("warnings", "health"):
             matters = []
@@ -211,6 +224,16 @@ class _Round:
                 else:
                     matters.append(matter)
             self._send(tuple(matters), "digest", digest=digest)
+
+    def _ask_report(self, matter: Matter, report: InReport) -> None:
+        """What the daily report told needs no message; what it did not tell waits for it no longer."""
+        told = report.tells(matter.episode)
+        if told:
+            is_over = matter.episode.ended_at is not None
+            telling = noted(matter.telling, "past" if is_over else "firing", self._now)
+            self._book.keep(replace(matter, telling=telling, digest=None, due=None, in_report=True, is_done=is_over))
+        elif told is False:
+            self._book.keep(replace(matter, due=self._quiet_until or self._now))
 
     def _put_back(self, matter: Matter, holding: Sequence[Silence]) -> None:
         by = tuple(sorted({*matter.silenced_by, *(silence.id for silence in holding)}))

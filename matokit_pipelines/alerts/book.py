@@ -26,7 +26,8 @@ class Matter:
 
     conversations: destination -> the conversation in which it was told. digest, due: what it waits for, if for
     anything. silenced_by: silences that held a message back, by number. is_done: nothing more will be told.
-    is_confirmed: complete data bear out what was told, which is to be told.
+    is_confirmed: complete data bear out what was told, which is to be told. in_report: the daily report told of it, in
+    place of a message.
     """
 
     episode: Episode
@@ -37,6 +38,7 @@ class Matter:
     silenced_by: tuple[int, ...] = ()
     is_done: bool = False
     is_confirmed: bool = False
+    in_report: bool = False
 
     @property
     def key(self) -> Key:

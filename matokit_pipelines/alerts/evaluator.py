@@ -23,6 +23,7 @@ from matokit_pipelines.alerts.business_days import Calendar
 from matokit_pipelines.alerts.evaluation import evaluate, evaluate_runs
 from matokit_pipelines.alerts.event_log import EventLog
 from matokit_pipelines.alerts.lifecycle import GRID, Instance, deadline, grid_between, on_grid, step
+from matokit_pipelines.alerts.reported import InReport
 from matokit_pipelines.alerts.silences import Silence
 from matokit_pipelines.alerts.tracing import (
     Change,
@@ -70,7 +71,8 @@ class Outcome:
 
 
 class Evaluator:
-    """Carries a book from run to run. `zone`: the project's; `only`: rules, all where None."""
+    """Carries a book from run to run. `zone`: the project's; `only`: rules, all where None; `in_report`: what the daily
+    report tells."""
 
     def __init__(
         self,
@@ -82,12 +84,14 @@ class Evaluator:
         evaluated_to: datetime | None = None,
         only: Collection[str] | None = None,
         judge: Judge | None = None,
+        in_report: InReport | None = None,
     ) -> None:
         self.settings = settings
         self.zone = zone
         self.book = book or Book()
         self.evaluated_to = evaluated_to
-        self.announcer = Announcer(settings, recipients or RecipientSettings(), Calendar.of(settings, zone))
+        calendar = Calendar.of(settings, zone)
+        self.announcer = Announcer(settings, recipients or RecipientSettings(), calendar, in_report)
         self._only = only
         self._judge = judge or self._by_the_rules
         self._started: list[Episode] = []

@@ -22,6 +22,7 @@ from matokit_pipelines.alerts.evaluation import RULE_VERSION, evaluate, stale_ve
 from matokit_pipelines.alerts.evaluator import Evaluator, Outcome, newest_tick
 from matokit_pipelines.alerts.event_log import LoadedLog
 from matokit_pipelines.alerts.lifecycle import GRID, on_grid
+from matokit_pipelines.alerts.reported import InReport
 from matokit_pipelines.alerts.silences import every
 from matokit_pipelines.alerts.tracing import RuleTicks, runs_of
 from matokit_pipelines.alerts.verdicts import Verdict
@@ -147,6 +148,7 @@ class _Pass:
         return Evaluator(
             self._settings.alerts, self._settings.recipients, zone=self._settings.project.zone,
             book=store.book(connection, ended_after=remembered), evaluated_to=known.evaluated_to,
+            in_report=InReport.of(connection, self._settings),
         )  # fmt: skip
 
     def _evaluated(

@@ -171,12 +171,18 @@ def _episode(
 def _told(connection: sqlite3.Connection, matter: Matter, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     """When and where it was told, or what it waits for."""
     if matter.digest and matter.due:
-        name = "the daily health message" if matter.digest == "health" else "the digest of warnings"
+        name = "the digest of warnings"
+        if matter.digest == "health":
+            name = "the daily component health report, or a message in its place"
         yield f"It waits for {name}, due {wording.clock(matter.due, zone, now)}."
     told = matter.telling.told_at
     if told is None:
         if not matter.digest:
             yield "Nobody was told: a silence withheld it." if matter.silenced_by else "Nobody was told yet."
+        return
+    if matter.in_report:
+        day = wording.day(matter.episode.started_at, zone)
+        yield f"It was told in the daily component health report of {day}, so it has no message of its own."
         return
     yield f"It was told {wording.clock(told, zone, now)}."
     rows = outbox.listed(connection)[::-1]

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import escape
 
 from matokit_pipelines import state
+from matokit_pipelines.alerts.reported import note_told
 from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.delivery.outbox import enqueue
 from matokit_pipelines.errors import NothingPublished
@@ -28,8 +29,7 @@ PATIENCE = timedelta(hours=3)  # for which a report waits for the last events of
 ON_TIME = timedelta(minutes=20)
 _BODY = re.compile(r"<body[^>]*>", re.IGNORECASE)
 _NOTICE = (
-    '<div style="padding:12px 16px;background:#fbf1e8;color:#1d2530;'
-    'font:14px/1.5 Arial,Helvetica,sans-serif">{}</div>'
+    '<div style="padding:12px 16px;background:#fbf1e8;color:#1d2530;font:14px/1.5 Arial,Helvetica,sans-serif">{}</div>'
 )
 
 
@@ -70,6 +70,8 @@ def send_report(
     destinations = loaded.settings.recipients.of(readers)
     with state.opened(loaded.home) as connection, state.transaction(connection):
         queued = _queued(connection, report, period, destinations, message, now, again)
+        if report == "daily" and queued:
+            note_told(connection, period, document)
     return Sent(tuple(queued), tuple(one for one in destinations if one not in queued))
 
 

@@ -53,9 +53,11 @@ def _usual(at: str, row: Component) -> str:
             f"{{{at}.week.failure_rate|percent}} in the 7 days before "
             f"({{{at}.week.failures|count}} of {{{at}.week.events|count}})"
         )
+    # once a rule fires, what is usual holds its failures: that they are no longer rare says nothing
+    end = "" if row.rules and row.verdict != "worse" else f": {in_comparison(row)}"
     return (
         f"{week[:1].upper()}{week[1:]}, {{{at}.four_weeks.failure_rate|percent}} in 28 days "
-        f"({{{at}.four_weeks.failures|count}} of {{{at}.four_weeks.events|count}}): {in_comparison(row)}."
+        f"({{{at}.four_weeks.failures|count}} of {{{at}.four_weeks.events|count}}){end}."
     )
 
 

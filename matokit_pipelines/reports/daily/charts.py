@@ -74,7 +74,7 @@ def trend_chart(stretches: Sequence[Stretch], days: Sequence[date]) -> Any:
         for place, (share, kind, when) in enumerate(zip(shares, kinds, days, strict=True))
     ]
     last = len(values) - 1
-    scale = alt.Scale(domain=[0, 1.3 * top], nice=False)
+    scale = alt.Scale(domain=[0, 1.4 * top], nice=False)
     base = alt.Chart(alt.Data(values=values))
     x = alt.X("place:O", axis=None, scale=alt.Scale(paddingInner=0.25, paddingOuter=0.1))
     bars = base.encode(x=x, y=alt.Y("share:Q", axis=None, scale=scale), color=_kinds()).mark_bar()
@@ -86,15 +86,13 @@ def trend_chart(stretches: Sequence[Stretch], days: Sequence[date]) -> Any:
         .mark_rule(color=GREY, strokeDash=[3, 3], strokeWidth=1)
         .encode(y=alt.Y("share:Q", scale=scale, axis=None))
     )
-    newest = base.transform_filter(f"datum.place == {last}").encode(x=x, y=alt.Y("share:Q", scale=scale, axis=None))
+    newest = base.transform_filter(f"datum.place == {last}").encode(x=x, y=alt.value(0))
     ends = base.transform_filter(f"datum.place == 0 || datum.place == {last}").encode(x=x, y=alt.value(76))
     layers = [
         bars,
         feet.mark_tick(thickness=2, width=alt.RelativeBandSize(1)),
         limit,
-        newest.mark_text(align="right", baseline="bottom", dx=9, dy=-3, color=INK, fontWeight="bold").encode(
-            text="label:N"
-        ),
+        newest.mark_text(align="right", baseline="top", dx=9, color=INK, fontWeight="bold").encode(text="label:N"),
         ends.transform_filter("datum.place == 0").mark_text(align="left", dx=-9, color=GREY).encode(text="day:N"),
         ends.transform_filter(f"datum.place == {last}").mark_text(align="right", dx=9, color=GREY).encode(text="day:N"),
     ]

@@ -117,17 +117,12 @@ def _about_component(at: str, row: Component, start: str, end: str, found: int) 
 
 
 def _about_chance(numbers: DailyNumbers) -> tuple[str, str]:
-    """Only few events failed, or a rule is met that its guard does not bear out."""
-    rows = [(at, row) for at, row in rows_of(numbers) if row.silenced_until is None]
+    """Only few events failed, or a rule is met that its guard does not bear out: nothing that bears a name here."""
     noun = many(numbers.totals.counts.events, "event", "events")
-    if rows:
-        at, row = rows[0]
-        why = "too few to judge" if row.counts.small else in_comparison(row)
-        worst = f"the worst is {{{at}.component|text}}, {failed(f'{at}.counts', row.counts)}, {why}"
-    else:
-        rules = many(numbers.met.could_be_chance, "rule is", "rules are")
-        worst = f"{{met.could_be_chance|count}} {rules} met by few failures"
-    return f"Nothing but what could be chance: {worst}; {_ALL} {noun} failed in all.", f"could be chance, {_ALL} failed"
+    what = "what is above 10\u00a0% has fewer than 10 events"
+    if numbers.met.could_be_chance:
+        what = "the rules that are met could be chance"
+    return f"Nothing notable: {_ALL} {noun} failed in all, and {what}.", f"nothing notable, {_ALL} failed"
 
 
 def _details(numbers: DailyNumbers, kind: str) -> Iterator[str]:
@@ -140,6 +135,8 @@ def _details(numbers: DailyNumbers, kind: str) -> Iterator[str]:
     for at, row in others:
         end = ", more than chance" if row.rules else f"; {in_comparison(row)}"
         yield f"{_counts(at, row)}{end}."
+    if (line := _too_few(numbers)) is not None:
+        yield line
     if (line := _could_be_chance(numbers, {row.component for _, row in in_headline + others})) is not None:
         yield line
     if numbers.burst is not None:
@@ -163,6 +160,18 @@ def _counts(at: str, row: Component) -> str:
         f"{{{at}.component|text}}: {{{at}.counts.failures|count}} of {{{at}.counts.events|count}} {noun} failed "
         f"({{{at}.counts.failure_rate|percent}}){usual}"
     )
+
+
+def _too_few(numbers: DailyNumbers) -> str | None:
+    """The listed components of fewer than ten events, in one line."""
+    rows = [
+        (at, row) for at, row in rows_of(numbers) if row.counts.small and row.is_listed and row.silenced_until is None
+    ]
+    if not rows:
+        return None
+    shown = [f"{{{at}.component|text}} ({failed(f'{at}.counts', row.counts)})" for at, row in rows[:NAMED]]
+    more = " and others" if len(rows) > NAMED or numbers.others_more else ""
+    return f"Above 10\u00a0%, but with fewer than 10 events: {', '.join(shown)}{more}."
 
 
 def _could_be_chance(numbers: DailyNumbers, told: Collection[str]) -> str | None:
