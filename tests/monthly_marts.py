@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
+import polars as pl
 
 from matokit_pipelines import resources
 from matokit_pipelines.warehouse.snapshots import Manifest, Snapshot
@@ -123,12 +124,9 @@ COLUMNS = {
 def _create(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Row]) -> None:
     connection.execute(f"create table {name} ({COLUMNS[name]})")
     if rows:
-        columns = list(rows[0])
-        places = ", ".join("?" for _ in columns)
-        connection.executemany(
-            f"insert into {name} ({', '.join(columns)}) values ({places})",
-            [[row[column] for column in columns] for row in rows],
-        )
+        connection.register("given", pl.DataFrame(rows, infer_schema_length=None).to_arrow())
+        connection.execute(f"insert into {name} by name select * from given")
+        connection.unregister("given")
 
 
 def _rates(events: Sequence[Try]) -> Row:
