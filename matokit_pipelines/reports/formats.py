@@ -88,6 +88,11 @@ def instant_of_year(value: datetime, zone: ZoneInfo) -> str:
     return f"{weekday(local.date())}{SPACE}{local.year}{SPACE}{local:%H:%M}"
 
 
+def clock(value: datetime, zone: ZoneInfo) -> str:
+    """`14:05` in `zone`, where the day is said already."""
+    return f"{value.astimezone(zone):%H:%M}"
+
+
 def plain(value: str) -> str:
     """Text that came from outside on one line: control and direction characters become a visible mark."""
     return "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in value)
@@ -116,6 +121,7 @@ def _forms(zone: ZoneInfo) -> Mapping[str, Callable[..., str]]:
         "month": lambda value: month(date.fromisoformat(value)),
         "weekday": lambda value: weekday(date.fromisoformat(value)),
         "weekday_of_year": lambda value: weekday_of_year(date.fromisoformat(value)),
+        "clock": lambda value: clock(datetime.fromisoformat(value), zone),
         "instant": lambda value: instant(datetime.fromisoformat(value), zone),
         "instant_of_year": lambda value: instant_of_year(datetime.fromisoformat(value), zone),
     }

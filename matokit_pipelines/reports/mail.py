@@ -40,12 +40,14 @@ class Figure:
 class Table:
     """A table of a mail: the first column are names, the others figures; five columns at most can be read on a phone.
 
-    A cell may hold a second line, after a line break, which is shown small. `more`: rows left out before.
+    A cell may hold a second line, after a line break, which is shown small. `more`: rows left out before. `extra`: the
+    place of a column that narrow screens leave out.
     """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     more: int = 0
+    extra: int | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def _part(part: Part, rows: int) -> dict[str, Any]:
         and {
             "head": [_line(cell, LABEL) for cell in table.head],
             "rows": [[_cell(cell) for cell in row] for row in table.rows[:rows]],
+            "extra": table.extra,
         },
         "lines": _lines(part.lines),
         "more": " ".join(filter(None, (f"and {left:,} more on the page." if left else "", _line(part.more)))),

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from matokit_pipelines.reports.formats import in_words
 
 _PLACE = re.compile(r"\{([a-z0-9_.]+)\|([a-z_]+)\}")
-_TIMES = ("day", "day_of_year", "month", "weekday", "weekday_of_year", "instant", "instant_of_year")
+_TIMES = ("day", "day_of_year", "month", "weekday", "weekday_of_year", "clock", "instant", "instant_of_year")
 
 
 def as_document(value: Any) -> Any:

@@ -5,13 +5,15 @@ Sentences are templates over the document (marking.py). Not here: which alerts t
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from matokit_pipelines.alerts.period import AlertsOfPeriod, PeriodAlert, named
 from matokit_pipelines.reports.completeness import many
 
 FIRST_TRIES = ("slow_regression",)  # a rule that counts those and not events
 ENDED = {
     "recovered": "recovered",
-    "failures_go_on": "its rule no longer holds, failures go on",
+    "failures_go_on": "its rule no longer holds, but failures go on",
     "no_longer_measurable": "it can no longer be measured",
     "not_confirmed": "complete data did not confirm it",
 }
@@ -28,16 +30,18 @@ def recent(alerts: AlertsOfPeriod | None) -> int | None:
     return None
 
 
-def headline(alerts: AlertsOfPeriod, place: int) -> str:
+def headline(alerts: AlertsOfPeriod, place: int, zone: ZoneInfo) -> str:
     """The sentence about one alert: what, since when, how bad it was."""
     alert, at = alerts.alerts[place], f"alerts.alerts.{place}"
     worst = f"; {worst_of(alert, at)}" if alert.events is not None else ""
     began = f"{{{at}.started_at|instant}}"
     if alert.standing == "firing":
         return f"An alert was still firing when the week ended: {who(alert, at)}, since {began}{worst}."
+    others = many(alerts.still_firing or 0, "other was", "others were")
+    firing = f"; {{alerts.still_firing|count}} {others} still firing when the week ended" if alerts.still_firing else ""
     if alert.standing == "recovered":
-        return f"An alert fired and recovered: {who(alert, at)}, {began} to {{{at}.ended_at|instant}}{worst}."
-    return f"An alert fired: {who(alert, at)}, {began}{worst}; {ENDED[alert.standing]}."
+        return f"An alert fired and recovered: {who(alert, at)}, {span(alert, at, zone)}{worst}{firing}."
+    return f"An alert fired: {who(alert, at)}, {began}{worst}; {ENDED[alert.standing]}{firing}."
 
 
 def subject(alerts: AlertsOfPeriod, place: int) -> str:
@@ -50,6 +54,12 @@ def subject(alerts: AlertsOfPeriod, place: int) -> str:
 def who(alert: PeriodAlert, at: str) -> str:
     """What an alert is about: its subject and the rule."""
     return f"{{{at}.subject|text}} ({{{at}.name|text}})" if alert.subject is not None else f"{{{at}.name|text}}"
+
+
+def span(alert: PeriodAlert, at: str, zone: ZoneInfo) -> str:
+    """When an alert that is over began and ended; the day is said once."""
+    days = {edge.astimezone(zone).date() for edge in (alert.started_at, alert.ended_at) if edge}
+    return f"{{{at}.started_at|instant}} to {{{at}.ended_at|{'clock' if len(days) == 1 else 'instant'}}}"
 
 
 def worst_of(alert: PeriodAlert, at: str) -> str:
@@ -67,7 +77,7 @@ def counts(alerts: AlertsOfPeriod) -> str | None:
     """How many alerts there were, where that is known and more than one."""
     if (alerts.fired or 0) + (alerts.still_firing or 0) < 2:
         return None
-    return f"{_fired(alerts)}; {{alerts.still_firing|count}} still firing at its end."
+    return f"{_fired(alerts)}; {{alerts.still_firing|count}} {_were(alerts)} firing when it ended."
 
 
 def title(alerts: AlertsOfPeriod | None) -> str:
@@ -78,8 +88,8 @@ def title(alerts: AlertsOfPeriod | None) -> str:
         return _NO_LONGER
     if not alerts.fired and not alerts.still_firing:
         return "No alert fired" + (" in the part of the week that is known" if alerts.known == "part" else "")
-    firing = ", {alerts.still_firing|count} still firing at its end" if alerts.still_firing else ", all of them over"
-    return _fired(alerts) + (firing if alerts.fired or alerts.still_firing else "")
+    firing = f"; {{alerts.still_firing|count}} {_were(alerts)} firing when it ended"
+    return _fired(alerts) + (firing if alerts.still_firing else ", all of them over")
 
 
 _NO_LONGER = "The alerts of this week are no longer known"
@@ -95,6 +105,10 @@ def known(alerts: AlertsOfPeriod | None) -> str | None:
         "Evaluations are kept for ninety days; those that are known reach from {alerts.known_from|instant_of_year} to "
         "{alerts.evaluated_to|instant_of_year}."
     )
+
+
+def _were(alerts: AlertsOfPeriod) -> str:
+    return many(alerts.still_firing or 0, "was", "were")
 
 
 def _fired(alerts: AlertsOfPeriod) -> str:

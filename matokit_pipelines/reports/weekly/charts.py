@@ -23,6 +23,9 @@ from matokit_pipelines.reports.formats import count, plain
 from matokit_pipelines.reports.theme import BLUE, GREY, INK, MAIL, NARROW, ORANGE, PALE, WIDE, Drawn, Size, png, svg
 from matokit_pipelines.reports.weekly.shapes import Adoption, Day, Deployment, FailingComponent, WeeklyNumbers
 
+_NAME_WIDTH = 63  # pixels of a commit's name
+_ROOM_FOR_EACH_DAY = 800
+
 
 def success_trend(days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo) -> Drawn:
     """Daily success rate with its interval, deployments and the 75 % line. A day without events is a gap."""
@@ -125,7 +128,7 @@ def _deployment_marks(
     days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInfo, size: Size, scale: Any
 ) -> list[Any]:
     """A dashed line for each deployment; its name on top where there is room for it."""
-    room = 26 if size.is_wide else 80  # hours that one name takes
+    room = _NAME_WIDTH * 24 * len(days) / (size.width - 46)  # hours that one name takes
     rows: list[dict[str, object]] = []
     named_until = -math.inf
     first = datetime.combine(days[0].day, datetime.min.time())
@@ -152,7 +155,8 @@ def _deployment_marks(
 
 
 def _days_axis(days: Sequence[Day], size: Size) -> Any:
-    shown = [day for place, day in enumerate(days) if size.is_wide or place % 7 in (0, 3)]
+    every = (0, 1, 2, 3, 4, 5, 6) if size.width > _ROOM_FOR_EACH_DAY else (0, 2, 4) if size.is_wide else (0, 3)
+    shown = [day for place, day in enumerate(days) if place % 7 in every]
     return alt.Axis(
         values=[_wall(day.day, 12) for day in shown],
         labelExpr="[utcFormat(datum.value, '%a'), utcFormat(datum.value, '%-d %b')]",

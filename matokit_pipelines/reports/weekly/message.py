@@ -13,12 +13,12 @@ from matokit_pipelines.delivery.messages import Image, Message
 from matokit_pipelines.reports.mail import Figure, Part, Table, brief, report_message
 from matokit_pipelines.reports.marking import Marker
 from matokit_pipelines.reports.weekly import charts
-from matokit_pipelines.reports.weekly.alert_words import ENDED, who, worst_of
+from matokit_pipelines.reports.weekly.alert_words import ENDED, span, who, worst_of
 from matokit_pipelines.reports.weekly.shapes import WeeklyNumbers, WeekTotal
 from matokit_pipelines.reports.weekly.words import findings
 from matokit_pipelines.windows import zone_named
 
-ALERTS_SHOWN = 4
+ALERTS_SHOWN = 3
 _WORDS = {"worse": "worse, more than chance", "better": "better, more than chance"}
 
 
@@ -113,8 +113,8 @@ def _alerts(numbers: WeeklyNumbers, marker: Marker) -> Iterator[str]:
         if alert.standing == "firing":
             yield marker.say(f"{who(alert, at)}: still firing, since {{{at}.started_at|instant}}{worst}.")
         else:
-            span = f"{{{at}.started_at|instant}} to {{{at}.ended_at|instant}}"
-            yield marker.say(f"{who(alert, at)}: {ENDED[alert.standing]}, {span}{worst}.")
+            when = span(alert, at, zone_named(numbers.zone))
+            yield marker.say(f"{who(alert, at)}: {when}, {ENDED[alert.standing]}{worst}.")
 
 
 def _more(numbers: WeeklyNumbers) -> str:
@@ -139,7 +139,7 @@ def _failing(numbers: WeeklyNumbers, marker: Marker) -> Table:
                 marker.say(f"{{{at}.success_rate|points}}\n") + row.verdict,
             )
         )
-    return Table(("Component", "Failures", "Success", "Week before", "Change"), rows)
+    return Table(("Component", "Failures", "Success", "Week before", "Change"), rows, extra=3)
 
 
 def _commits(numbers: WeeklyNumbers, marker: Marker) -> Table:
@@ -156,7 +156,7 @@ def _commits(numbers: WeeklyNumbers, marker: Marker) -> Table:
             )
         )
     head = ("Commit", "Events this week", "Success", "Before it", "Change")
-    return Table(head, rows, more=numbers.commits.others)
+    return Table(head, rows, more=numbers.commits.others, extra=1)
 
 
 def _new_os(numbers: WeeklyNumbers, marker: Marker) -> Table:

@@ -14,6 +14,7 @@ from matokit_pipelines.reports.weekly import alert_words, titles
 from matokit_pipelines.reports.weekly.queries import NOT_REPORTED
 from matokit_pipelines.reports.weekly.shapes import Commit, Findings, WeeklyNumbers
 from matokit_pipelines.reports.weekly.titles import NAMED
+from matokit_pipelines.windows import zone_named
 
 _SUCCESS = "{totals.this_week.rates.success_rate|percent}"
 _BEFORE = "{totals.week_before.rates.success_rate|percent}"
@@ -49,7 +50,7 @@ def _headline(numbers: WeeklyNumbers) -> tuple[str, str]:
         return _silence(numbers)
     place = alert_words.recent(numbers.alerts)
     if numbers.alerts is not None and place is not None:
-        return "alert", alert_words.headline(numbers.alerts, place)
+        return "alert", alert_words.headline(numbers.alerts, place, zone_named(numbers.zone))
     return _overall(numbers)
 
 
@@ -185,6 +186,6 @@ def _commit_changed(row: int, commit: Commit) -> str:
         rates = f": {{{at}.first_day.success_rate|percent}} success against {{{at}.predecessor.success_rate|percent}}"
     span = "in its first 24 hours" if commit.is_final else "so far, within its first 24 hours,"
     return (
-        f"Commit {{{at}.commit_sha|text}}, first seen {{{at}.first_seen|instant}}, did {commit.verdict} {span} than {before}, "
-        f"more than chance{rates}."
+        f"Commit {{{at}.commit_sha|text}}, first seen {{{at}.first_seen|instant}}, did {commit.verdict} {span} "
+        f"than {before}, more than chance{rates}."
     )
