@@ -291,6 +291,95 @@ def test_a_system_that_is_not_there_has_no_events(show: Show) -> None:
     assert show(marts, chosen)[0]["commit_table"] == []
 
 
+# -- more names than a page holds -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Marts:
+    """500 components, 250 commits, 70 releases and 45 kinds of errors, all in ten days."""
+    return built(
+        landed([
+            {
+                "event_ts": WATERMARK - timedelta(hours=6 + n % 240),
+                "visitor_id": str(n % 90),
+                "name": f"step_{n % 500:03d}",
+                "value": 0.0 if n % 7 == 0 else 2.0,
+                "category": "Installer_CI" if n % 3 == 0 else "Installer",
+                "os_raw": f"Odd system {n % 70}",
+                "architecture_raw": "x64" if n % 11 == 0 else "arm64",
+                "commit_raw": f"{n % 250 + 1:07x}",
+                "contract_raw": "1" if n % 7 == 0 else None,
+                "error_type_raw": f"kind_{n % 45}",
+            }
+            for n in range(3_000)
+        ]),
+        KNOWN_FROM,
+    )  # fmt: skip
+
+
+def counts(rows: Rows, *columns: str) -> list[int]:
+    return [sum(row[column] for row in rows) for column in columns]
+
+
+@pytest.mark.parametrize(
+    ("widget", "name", "columns", "named"),
+    [
+        ("component_success", "component", ("events", "failures"), 200),
+        ("commit_table", "commit_sha", ("events", "failures"), 200),
+        ("os_versions", "os_release", ("events", "failures"), 60),
+    ],
+)
+def test_others_are_the_last_row_and_hold_the_rest(
+    show: Show, crowd: Marts, widget: str, name: str, columns: tuple[str, ...], named: int
+) -> None:
+    found, expected = show(crowd, [filters()])[0][widget], of_sql(crowd, filters())[widget]
+    *rows, others = found
+    assert len(rows) == named
+    assert others[name] == f"others ({len(expected) - named})"
+    assert counts(found, *columns) == counts(expected, *columns)
+    shown = {row[name] for row in rows}
+    assert_alike({widget: rows}, {widget: [row for row in expected if row[name] in shown]}, widget)
+
+
+def test_charts_and_sums_do_not_suffer_from_names_without_a_place(show: Show, crowd: Marts) -> None:
+    chosen = filters(days=7)
+    [found], expected = show(crowd, [chosen]), of_sql(crowd, chosen)
+    whole = (
+        "success_rate", "daily_volume", "outcomes", "environments", "architecture_performance", "architecture_success",
+        "os_version_trends", "component_trends", "version_rollback", "version_rollback.changes", "test_environments",
+    )  # fmt: skip
+    assert_alike(found, {name: expected[name] for name in whole}, "whole")
+    assert found["ci_comparison"][-1]["component"] == "all"
+    assert same(found["ci_comparison"][-1]["gap_points"], expected["ci_comparison"][-1]["gap_points"])
+    assert counts(found["ci_comparison"][:-1], "ci_events", "production_events") == counts(
+        expected["ci_comparison"][:-1], "ci_events", "production_events"
+    )
+    worst = [(row["component"], row["component_failures"]) for row in expected["problematic_components"]]
+    assert dict(worst) == {row["component"]: row["component_failures"] for row in found["problematic_components"]}
+
+
+def test_how_many_others_there_are_follows_the_choice(show: Show, crowd: Marts) -> None:
+    chosen = [filters(architecture="x86_64"), filters(os="Odd system 3"), filters(os="others (10)")]
+    for at, found in zip(chosen, show(crowd, chosen), strict=True):
+        where = "architecture = 'x86_64'" if at["os"] == "all" else "os_release = $release"
+        if at["os"].startswith("others"):
+            listed = {row["os_release"] for row in found["os_versions"]}
+            assert listed == {"others (10)"}
+            continue
+        values = {"release": at["os"]} if "$release" in where else {}
+        [[names]] = crowd.query(
+            "select count(distinct component) from marts.system_window "
+            f"where window_days = 30 and environment = 'production' and component <> 'all' and {where}",
+            values,
+        ).rows()
+        rows = found["component_success"]
+        others = [row["component"] for row in rows if row["component"].startswith("others (")]
+        told = sum(int(name.removeprefix("others (").removesuffix(")")) for name in others)
+        assert len(rows) - len(others) + told == names
+
+
+# -- CSV ----
+
 # -- CSV ------------------------------------------------------------------------------------------------------------
 
 
