@@ -134,11 +134,17 @@ def chance(value: float | None, rule: str) -> str:
     once = f"{unit} if nothing had changed"
     if value * RARER < 1:
         return f"less than once in a million {once}"
-    odds = 1 / min(value, 1.0)
-    if odds < 2:
-        return f"in most {once}"
-    size = 10 ** max(0, math.floor(math.log10(odds)) - (0 if odds >= 10_000 else 1))
-    return f"about once in {count(round(odds / size) * size)} {once}"
+    found = odds(value)
+    return f"in most {once}" if found is None else f"about once in {count(found)} {once}"
+
+
+def odds(value: float | None) -> int | None:
+    """20000 for a chance of about one in so many, rounded; None for one that is not known, or more likely than half."""
+    if not value or math.isnan(value) or value * RARER < 1 or 1 / value < 2:
+        return None
+    found = 1 / value
+    size = int(10 ** max(0, math.floor(math.log10(found)) - (0 if found >= 10_000 else 1)))
+    return round(found / size) * size
 
 
 def number(inputs: Mapping[str, Input], key: str) -> float | None:

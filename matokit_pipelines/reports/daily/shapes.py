@@ -137,7 +137,8 @@ class Trigger:
     `counts`: its last 24 hours, `before`: what it holds them against, where it does. `is_guarded`: rule and guard are
     met. `firing_since`: it was more than chance before and the rule has been met since; then the guard is not asked
     again, as what is usual holds its failures by now. `guard`: met, not_met or off; `why_not`: the first part of it
-    that is not met. `chance`: how often so many failures would be seen had nothing changed.
+    that is not met. `chance`: how often so many failures would be seen had nothing changed; `once_in`: the same as once
+    in about so many days, None for what is rarer than one in a million or not rare at all.
     """
 
     rule: str
@@ -146,6 +147,7 @@ class Trigger:
     before: Failures | None
     machines_failing: int | None
     chance: float | None
+    once_in: int | None
     is_met: bool
     is_guarded: bool
     firing_since: datetime | None

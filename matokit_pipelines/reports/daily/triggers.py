@@ -10,6 +10,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alert_settings import AlertSettings
+from matokit_pipelines.alerts.content.wording import odds
 from matokit_pipelines.alerts.evaluation import DAILY, findings_at
 from matokit_pipelines.alerts.event_log import EventLog
 from matokit_pipelines.alerts.silences import Silence
@@ -70,14 +71,16 @@ def _trigger(
 ) -> Trigger:
     rule, subject = key
     inputs = now.inputs if now else {}
-    chance = inputs.get("chance")
+    found = inputs.get("chance")
+    chance = float(found) if isinstance(found, int | float) else None
     return Trigger(
         rule=rule,
         subject=None if subject == ALL else subject,
         counts=failures_of(_count(inputs, "failures"), _count(inputs, "n")),
         before=_before(inputs),
         machines_failing=_count(inputs, "machines_failing") if "machines_failing" in inputs else None,
-        chance=float(chance) if isinstance(chance, int | float) else None,
+        chance=chance,
+        once_in=odds(chance),
         is_met=now is not None and now.raw,
         is_guarded=now is not None and now.guarded,
         firing_since=since,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from matokit_pipelines.alerts.content.wording import RULE_NAMES, chance
+from matokit_pipelines.alerts.content.wording import RULE_NAMES
 from matokit_pipelines.reports.completeness import incomplete, many
 from matokit_pipelines.reports.daily.card_words import card, failed, in_comparison
 from matokit_pipelines.reports.daily.shapes import Component, DailyNumbers, Findings, Trigger
@@ -226,10 +226,19 @@ def _judged(at: str, one: Trigger) -> str:
     elif one.guard == "off":
         said = "its guard is switched off"
     elif one.is_guarded:
-        said = chance(one.chance, one.rule) or "surely above its threshold"
+        said = _rarely(at, one)
     else:
         said = _WHY_NOT[one.why_not or "chance"]
     return said + (f"; silenced until {{{at}.silenced_until|instant}}" if one.silenced_until else "")
+
+
+def _rarely(at: str, one: Trigger) -> str:
+    """How rare so many failures would be by chance; where that was not asked, that they are surely too many."""
+    if one.chance is None:
+        return "surely above its threshold"
+    if one.once_in is None:
+        return "less than once in a million days if nothing had changed"
+    return f"about once in {{{at}.once_in|count}} days if nothing had changed"
 
 
 def _ended(place: int, numbers: DailyNumbers) -> str:

@@ -1,0 +1,234 @@
+"""The headline of the daily report, by rule, in each of its cases; what else it says, and when it is worth sending."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from matokit_pipelines.alert_settings import AlertSettings
+from matokit_pipelines.alerts.silences import Silence
+from matokit_pipelines.reports.daily.pages import daily_document
+from matokit_pipelines.reports.daily.shapes import DailyNumbers, Standing
+from tests.daily_scenes import DAY, END, START, history, morning, tries
+from tests.weekly_marts import Event
+
+STATISTICS = re.compile(r"significan|p-value|confidence|hypothes|probab|posterior|wilson|\bmust\b", re.IGNORECASE)
+
+
+def said(numbers: DailyNumbers) -> dict:
+    """The sentences as they read, with plain blanks."""
+    document = daily_document(numbers)
+    return plain(document["findings"])
+
+
+def plain(value):
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return value.replace("\u00a0", " ").replace("\u202f", " ")
+
+
+def broken() -> list[Event]:
+    return [
+        *history("python_install", 30, 30),
+        *tries("python_install", 90, 38),
+        *history("latex", 20),
+        *tries("latex", 20),
+    ]
+
+
+def test_more_than_chance_leads() -> None:
+    numbers = morning([*broken(), *history("conda", 20, 8), *tries("conda", 20, 3)])
+    words = said(numbers)
+    assert words["headline_kind"] == "more_than_chance"
+    assert words["headline"].startswith("Everything fails more often, more than chance: 41 of 130 events failed")
+    assert words["subject"] == "41 of 130 events failed"
+    assert any(one.startswith("python_install: 38 of 90 events failed (42.2 %), 3.3 % in") for one in words["details"])
+    assert numbers.worth_sending
+    assert "met more than chance" in words["why"]
+
+
+def test_one_component_more_than_chance_is_named_with_its_numbers() -> None:
+    numbers = morning([*broken(), *history("big", 300, 100), *tries("big", 300, 3)])
+    words = said(numbers)
+    assert (words["headline_kind"], numbers.totals.sure) == ("more_than_chance", 1)
+    assert words["headline"] == (
+        "python_install: 38 of 90 events failed (42.2 %), 3.3 % in the 28 days before, more than chance."
+    )
+    assert words["subject"] == "python_install 38 of 90 failed"
+
+
+def test_several_components_more_than_chance_are_counted() -> None:
+    events = [
+        *broken(),
+        *history("pip", 20, 25),
+        *tries("pip", 20, 8),
+        *history("big", 900, 100),
+        *tries("big", 900, 9),
+    ]
+    words = said(morning(events))
+    assert words["headline"].startswith(
+        "2 components fail more than chance; the worst is python_install: 38 of 90 events failed (42.2 %)"
+    )
+    assert words["subject"] == "2 components, worst python_install 38 of 90 failed"
+    assert words["details"][0].startswith("pip: 8 of 20 events failed (40.0 %)")
+
+
+def test_a_listed_component_of_enough_events_leads_where_no_rule_is_more_than_chance() -> None:
+    numbers = morning([*history("conda", 20, 8), *tries("conda", 20, 3), *tries("tiny", 3, 2)])
+    words = said(numbers)
+    assert words["headline_kind"] == "listed"
+    assert words["headline"] == (
+        "conda: 3 of 20 events failed (15.0 %), 12.5 % in the 28 days before; the difference could be chance."
+    )
+    assert [one.row.component for one in numbers.components] == ["conda", "tiny"]
+
+
+@pytest.mark.parametrize("failed", [1, 2, 3])
+def test_few_events_are_never_a_headline_nor_first(failed: int) -> None:
+    numbers = morning([*tries("tiny", 9, failed + 1), *history("latex", 20), *tries("latex", 20)])
+    words = said(numbers)
+    assert words["headline_kind"] == "could_be_chance"
+    assert "tiny" not in words["headline"] + words["subject"]
+    assert any("tiny" in one and "fewer than 10 events" in one for one in words["details"])
+    assert numbers.worth_sending
+
+
+def test_what_could_be_chance_is_one_line() -> None:
+    numbers = morning([*history("latex", 50), *tries("latex", 50, 1)])
+    words = said(numbers)
+    assert words["headline_kind"] == "could_be_chance"
+    assert (
+        words["headline"]
+        == "Nothing notable: 1 of 50 events failed in all, and the rules that are met could be chance."
+    )
+    assert words["details"] == ["Could be chance: latex (1 of 50 failed in 24 hours)."]
+    assert (numbers.met.more_than_chance, numbers.met.could_be_chance, numbers.totals.listed) == (0, 1, 0)
+    assert words["verdicts"] == ["too few machines failed"]
+    assert "met as could be chance" in words["why"]
+
+
+def test_all_well_says_so_in_one_line_and_is_not_sent() -> None:
+    numbers = morning([*history("latex", 20, 20), *tries("latex", 40, 2)])
+    words = said(numbers)
+    assert words["headline_kind"] == "all_well"
+    assert words["headline"] == "No component failed more than 10 % of its events; 2 of 40 events failed in all."
+    assert not words["details"]
+    assert not numbers.worth_sending
+    assert words["why"].startswith("No component is listed and no rule is met")
+
+
+@pytest.mark.parametrize(("failed", "kind"), [(4, "all_well"), (5, "listed")])
+def test_exactly_ten_percent_is_not_listed(failed: int, kind: str) -> None:
+    numbers = morning([*history("latex", 40, 11), *tries("latex", 40, failed)])
+    assert said(numbers)["headline_kind"] == kind
+    assert numbers.totals.listed == (kind == "listed")
+
+
+def test_no_events_and_no_data_are_told_apart() -> None:
+    silent = said(morning(history("latex", 20)))
+    assert silent["headline"] == "No installer reported anything; 140 events came in the 7 days before."
+    late = said(morning(broken(), watermark=datetime(2026, 11, 18, 21, 10, tzinfo=UTC)))
+    assert late["headline"] == "No data of this window: they end Wed 18 Nov 2026 22:10."
+    assert said(morning([], watermark=None))["headline"] == "No data of this window: none have been read yet."
+    assert (silent["headline_kind"], late["headline_kind"]) == ("no_events", "no_data")
+
+
+def test_a_cut_window_says_to_when_it_goes() -> None:
+    numbers = morning(broken(), watermark=END - timedelta(minutes=110))
+    words = said(numbers)
+    assert words["window"] == "Thu 19 Nov 07:00 to Fri 20 Nov 2026 05:10"
+    assert words["incomplete"][0] == "data to Fri 20 Nov 2026 05:10."
+    assert numbers.window_end == END - timedelta(minutes=110)
+
+
+def test_what_fires_goes_on_being_more_than_chance_though_its_baseline_holds_it() -> None:
+    bad = [tries("latex", 24, 12, start=START - timedelta(days=back)) for back in range(12)]
+    events = [*history("latex", 24, 0, days=16, end=START - timedelta(days=12)), *(one for day in bad for one in day)]
+    alone = morning(events)
+    rule = next(one for one in alone.triggers if one.rule == "component_failure_rate")
+    assert rule.is_met
+    since = START - timedelta(days=11)
+    numbers = morning(events, standing=Standing(firing={("component_failure_rate", "latex"): since}))
+    assert said(numbers)["headline_kind"] == "more_than_chance"
+    assert "firing since Sun 8 Nov 07:00" in said(numbers)["verdicts"]
+    assert numbers.components[0].row.rules == ("component_failure_rate",)
+
+
+def test_what_is_not_met_any_more_is_told() -> None:
+    events = [
+        *history("pip", 20, 0, end=START - timedelta(days=1)),
+        *tries("pip", 40, 20, start=START - timedelta(days=1)),
+    ]
+    numbers = morning([*events, *tries("pip", 40)])
+    words = said(numbers)
+    assert [one.rule for one in numbers.ended if one.subject == "pip"]
+    assert any(
+        one.startswith("pip (component fails often), firing since Thu 19 Nov 07:00: not met") for one in words["ended"]
+    )
+    assert any("0 of 40 failed in 24 hours" in one for one in words["ended"])
+    assert words["headline_kind"] == "all_well"
+
+
+def test_what_is_silenced_is_shown_and_neither_leads_nor_is_sent() -> None:
+    silence = Silence(1, {"component": "python_*"}, START, END + timedelta(hours=5), "a", "known", START)
+    events = [
+        *history("python_install", 30, 30),
+        *tries("python_install", 90, 38),
+        *history("b", 900, 99),
+        *tries("b", 900, 9),
+    ]
+    numbers = morning(events, standing=Standing(silences=(silence,)))
+    words = said(numbers)
+    assert (numbers.worth_sending, words["headline_kind"]) == (False, "all_well")
+    assert words["headline"].startswith("Nothing but what is silenced")
+    assert numbers.totals.listed_silenced == 1
+    assert any("silenced until Fri 20 Nov 12:00" in mark for mark in words["cards"][0]["marks"])
+
+
+def test_a_guard_that_is_off_and_a_rule_that_is_off_are_named() -> None:
+    off = AlertSettings.model_validate(
+        {
+            "rules": {
+                "new_component_failure": {"guard": {"enabled": False}},
+                "success_drop_7d": {"enabled": False},
+            }
+        }
+    )
+    numbers = morning([*history("latex", 50), *tries("latex", 50, 1)], settings=off)
+    words = said(numbers)
+    assert "The rule success_drop_7d is switched off." in words["details"]
+    assert words["verdicts"] == ["its guard is switched off"]
+
+
+def test_many_times_the_usual_load_is_a_line() -> None:
+    numbers = morning([*history("latex", 20, 20), *tries("latex", 500, 25)])
+    line = next(one for one in said(numbers)["details"] if one.startswith("Far more events than usual"))
+    assert line == (
+        "Far more events than usual: 500 against 20 on the middle one of 28 days; with failures as usual "
+        "(5.0 %, 5.0 % in the 28 days before)."
+    )
+    assert morning([*history("latex", 20, 20), *tries("latex", 79, 3)]).burst is None
+
+
+def test_ci_that_is_green_while_production_fails_is_said() -> None:
+    ci = tries("python_install", 12, 0, environment="ci", machine="ci-{place}")
+    words = said(morning([*broken(), *ci]))
+    card = words["cards"][0]
+    assert card["ci"].endswith("CI green, production failing.")
+    red = tries("python_install", 12, 6, environment="ci", machine="ci-{place}")
+    assert "production failing" not in said(morning([*broken(), *red]))["cards"][0]["ci"]
+
+
+def test_no_words_of_statistics() -> None:
+    for events in (broken(), history("latex", 20), [*history("latex", 50), *tries("latex", 50, 1)]):
+        words = said(morning(events))
+        assert not STATISTICS.search(repr(words))
+
+
+def test_the_label_is_the_day_of_the_morning() -> None:
+    numbers = morning(broken())
+    assert (numbers.period.label, numbers.period.last_day, numbers.period.end) == ("2026-11-20", DAY, END)
