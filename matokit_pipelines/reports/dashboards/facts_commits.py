@@ -132,8 +132,8 @@ def _environments(systems: Systems) -> pl.DataFrame:
 
 
 def _commits(snapshot: Queryable, systems: Systems, limit: int) -> tuple[dict[str, pl.DataFrame], list[str]]:
-    """`commit_days`, with days before the longest window for the leader until then; `commits`, last seen first on top,
-    where `age` counts first sights, commits of one instant alike; `commits_beyond`."""
+    """`commit_days`, with days before the longest window for the leader until then; `commits`, the one first seen last
+    on top, where `age` counts first sights, commits of one instant alike; `commits_beyond`."""
     days = systems.indexed(snapshot.query(_COMMITS, {"days": LONGEST_WINDOW}))
     days = added(days, [*_SYSTEM, "commit_sha", "day"], ["events", "failures"])
     lives = snapshot.query(_LIVES, {"commits": days["commit_sha"].unique().sort().to_list()})
