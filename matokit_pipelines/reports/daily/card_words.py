@@ -64,7 +64,7 @@ def _usual(at: str, row: Component) -> str:
 def _since(at: str, health: Health) -> Iterator[str]:
     """When it began, as far as that can be told."""
     if health.started_at is not None:
-        yield f"Got worse from about {{{at}.started_at|instant}} on, as its tries one by one say."
+        yield f"Got worse from about {{{at}.started_at|instant}} on, estimated from its tries one by one."
     began = health.began
     if began is not None:
         commit = f"with commit {{{at}.began.commit_sha|text}}" if began.commit_sha else "without a known commit"

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 
 from matokit_pipelines.reports.daily.shapes import Component, Stretch
 from matokit_pipelines.reports.formats import day, percent, plain
-from matokit_pipelines.reports.theme import GREY, INK, NARROW, ORANGE, PALE, WIDE, Drawn, Size, svg
+from matokit_pipelines.reports.theme import GREY, INK, NARROW, ORANGE, PALE, WIDE, Drawn, Size, spec, svg, svg_of
 
 IN_CHART = 8
 _SPARK = Size("spark", 300, 12, False)
 _LEAST_TOP = 0.2  # so far up the axis of a trend goes at least
 _LIMIT = 0.1
+_ROOM = 1.4  # so much higher than its highest bar a trend is, for the number above
+_HEIGHT = 66
 
 
 def rates(rows: Sequence[Component]) -> Drawn:
@@ -51,52 +54,50 @@ def rates_chart(rows: Sequence[Component], size: Size) -> Any:
 
 
 def trend(stretches: Sequence[Stretch], days: Sequence[date], name: str) -> str:
-    """The failure rate of a component day by day as SVG: bars from 0, pale where fewer than ten events came."""
-    return svg(trend_chart(stretches, days), name, _SPARK)
+    """The failure rate of a component day by day as SVG: bars from 0, pale where fewer than ten events came.
 
-
-def trend_chart(stretches: Sequence[Stretch], days: Sequence[date]) -> Any:
-    """The same as an Altair chart; `days`: of each stretch the day on whose morning it ends."""
+    `days`: of each stretch the day on whose morning it begins.
+    """
     shares = [one.counts.failure_rate for one in stretches]
-    top = max([_LEAST_TOP, *(share for share in shares if share is not None)])
-    kinds = [
-        "none" if one.counts.failure_rate is None else "few" if one.counts.small else "enough" for one in stretches
-    ]
+    top = _ROOM * max([_LEAST_TOP, *(share for share in shares if share is not None)])
     values = [
         {
             "place": place,
-            "share": share or 0,
+            "height": (one.counts.failure_rate or 0) / top,
             "foot": 0,
-            "kind": kind,
-            "label": "" if share is None else percent(share),
+            "kind": "none" if not one.counts.events else "few" if one.counts.small else "enough",
+            "label": "" if one.counts.failure_rate is None else percent(one.counts.failure_rate),
             "day": day(when),
+            "is_first": place == 0,
+            "is_last": place == len(stretches) - 1,
         }
-        for place, (share, kind, when) in enumerate(zip(shares, kinds, days, strict=True))
+        for place, (one, when) in enumerate(zip(stretches, days, strict=True))
     ]
-    last = len(values) - 1
-    scale = alt.Scale(domain=[0, 1.4 * top], nice=False)
-    base = alt.Chart(alt.Data(values=values))
+    document = {**_trend_document(), "datasets": {"days": values, "limit": [{"height": _LIMIT / top}]}}
+    return svg_of(document, name).replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+
+@lru_cache(maxsize=1)
+def _trend_document() -> dict[str, Any]:
+    """The chart without its data: to put an Altair chart together takes longer than to draw it."""
+    base = alt.Chart(alt.NamedData("days"))
     x = alt.X("place:O", axis=None, scale=alt.Scale(paddingInner=0.25, paddingOuter=0.1))
-    bars = base.encode(x=x, y=alt.Y("share:Q", axis=None, scale=scale), color=_kinds()).mark_bar()
-    feet = base.transform_filter("datum.kind != 'none'").encode(
-        x=x, y=alt.Y("foot:Q", axis=None, scale=scale), color=_kinds()
-    )
-    limit = (
-        alt.Chart(alt.Data(values=[{"share": _LIMIT, "label": "10\u00a0%"}]))
-        .mark_rule(color=GREY, strokeDash=[3, 3], strokeWidth=1)
-        .encode(y=alt.Y("share:Q", scale=scale, axis=None))
-    )
-    newest = base.transform_filter(f"datum.place == {last}").encode(x=x, y=alt.value(0))
-    ends = base.transform_filter(f"datum.place == 0 || datum.place == {last}").encode(x=x, y=alt.value(76))
+    y = alt.Y("height:Q", axis=None, scale=alt.Scale(domain=[0, 1], nice=False))
+    first, last = base.transform_filter("datum.is_first"), base.transform_filter("datum.is_last")
+    feet = base.transform_filter("datum.kind != 'none'").mark_tick(thickness=2, width=alt.RelativeBandSize(1))
+    limit = alt.Chart(alt.NamedData("limit")).mark_rule(color=GREY, strokeDash=[3, 3], strokeWidth=1)
+    below = alt.value(_HEIGHT + 10)
     layers = [
-        bars,
-        feet.mark_tick(thickness=2, width=alt.RelativeBandSize(1)),
-        limit,
-        newest.mark_text(align="right", baseline="top", dx=9, color=INK, fontWeight="bold").encode(text="label:N"),
-        ends.transform_filter("datum.place == 0").mark_text(align="left", dx=-9, color=GREY).encode(text="day:N"),
-        ends.transform_filter(f"datum.place == {last}").mark_text(align="right", dx=9, color=GREY).encode(text="day:N"),
+        base.mark_bar().encode(x=x, y=y, color=_kinds()),
+        feet.encode(x=x, y=alt.Y("foot:Q", axis=None), color=_kinds()),
+        limit.encode(y=y),
+        last.mark_text(align="right", baseline="top", dx=9, color=INK, fontWeight="bold").encode(
+            x=x, y=alt.value(0), text="label:N"
+        ),
+        first.mark_text(align="left", dx=-9, color=GREY).encode(x=x, y=below, text="day:N"),
+        last.mark_text(align="right", dx=9, color=GREY).encode(x=x, y=below, text="day:N"),
     ]
-    return alt.layer(*layers).properties(width=_SPARK.width - 8, height=66)
+    return spec(alt.layer(*layers).properties(width=_SPARK.width - 8, height=_HEIGHT), _SPARK.text)
 
 
 def _most(rows: Sequence[Component]) -> float:
