@@ -59,6 +59,16 @@ def tries(count: int, failed: int = 0, *, day: date = LAST, name: str = "m", **r
     return [Try(day, f"{name}{n}", n < failed, **rest) for n in range(count)]
 
 
+def three_months(old_release: str = "macOS 12.7", old: int = 15, others: int = 985) -> list[Try]:
+    """In each of the last three months one day with so many installations of an old release and of another."""
+    events = []
+    for one in (date(2026, 8, 1), date(2026, 9, 1), MONTH):
+        day = _last_day(one)
+        events += [Try(day, f"o{n}", os_release=old_release) for n in range(old)]
+        events += [Try(day, f"n{n}", os_release="macOS 15.1") for n in range(others)]
+    return events
+
+
 @contextmanager
 def snapshot_of(
     events: Iterable[Try],

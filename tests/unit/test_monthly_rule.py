@@ -13,12 +13,12 @@ from matokit_pipelines.reports.monthly import deprecation
 from matokit_pipelines.reports.monthly.deprecation import is_falling, is_far_below, is_under, recommendation
 from matokit_pipelines.reports.monthly.judging import Judged
 from matokit_pipelines.reports.monthly.numbers import monthly_numbers
-from matokit_pipelines.reports.monthly.periods import days_of_month, months_until
+from matokit_pipelines.reports.monthly.periods import days_of_month
 from matokit_pipelines.reports.monthly.queries import Installed
 from matokit_pipelines.reports.monthly.shapes import Deprecation, Month, Recommendation
 from matokit_pipelines.reports.monthly.trend import MajorMonth
 from matokit_pipelines.reports.monthly.vendor import Support
-from tests.monthly_marts import LAST, MONTH, NOW, Try, snapshot_of
+from tests.monthly_marts import LAST, MONTH, NOW, Try, snapshot_of, three_months
 
 OLD = ("macOS", "macOS 12")  # out of support in practice since 2024-09-16
 KEPT = ("macOS", "macOS 15")
@@ -153,16 +153,6 @@ def test_falling_is_less_each_month_than_in_the_one_before(counts: list[tuple[in
 
 
 # -- from events -----------------------------------------------------------------------------------------------------
-
-
-def three_months(old_release: str = "macOS 12.7", old: int = 15, others: int = 985) -> list[Try]:
-    """In each of the last three months one day with so many installations of an old release and of another."""
-    events = []
-    for one in months_until(MONTH, 3):
-        day = days_of_month(one)[1]
-        events += [Try(day, f"o{n}", os_release=old_release) for n in range(old)]
-        events += [Try(day, f"n{n}", os_release="macOS 15.1") for n in range(others)]
-    return events
 
 
 def deprecations(events: list[Try], **rest: object) -> Deprecation:

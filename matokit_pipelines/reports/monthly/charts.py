@@ -13,6 +13,7 @@ from typing import Any
 
 import altair as alt
 
+from matokit_pipelines.delivery.escaping import cut
 from matokit_pipelines.reports.formats import count, day, month, percent, plain
 from matokit_pipelines.reports.monthly.shapes import (
     Adoption,
@@ -28,7 +29,7 @@ from matokit_pipelines.reports.theme import BLUE, GREY, INK, LINES, NARROW, ORAN
 Chart = Callable[[Size], Any]
 ARCHITECTURES = ("arm64", "x86_64", "x86", "unknown")
 RELEASES = 12
-PANELS, NARROW_PANELS = 5, 4
+PANELS = {"wide": 5, "mail": 4, "narrow": 4}
 _SHADES = ("#7a3208", "#dba67c", "#fbf3ec")  # dark is bad, light is good
 _PERCENT = "format(100 * datum.value, '.0f') + '\u00a0%'"
 _NAMES = {"arm64": "Apple silicon", "x86_64": "Intel"}
@@ -171,80 +172,87 @@ def major_panels(trend: MajorTrend) -> Chart | None:
     rows = [row for row in trend.rows if row.months[-1].installations]
     if len(known) < 2 or not rows:
         return None
-    return lambda size: _panels(rows[: PANELS if size.is_wide else NARROW_PANELS], trend.months, size)
+    return lambda size: _panels(rows[: PANELS[size.name]], trend.months, size)
 
 
 def _panels(rows: Sequence[MajorVersion], months: Sequence[Month], size: Size) -> Any:
+    """Drawn on one horizontal scale, a panel after the other: that is quicker than facets, and all stand in line."""
     columns = len(rows) if size.is_wide else min(2, len(rows))
-    width = (size.width - 62) / columns - 12
-    groups = [rows[start : start + columns] for start in range(0, len(rows), columns)]
+    span = len(months) + 1.1
+    x = alt.X("x:Q", title=None, axis=None, scale=alt.Scale(domain=[-0.5, columns * span - 1.6], nice=False))
     floor, most = _floor(rows), _most(rows)
-    data = [alt.Data(values=[one for row in group for one in _panel_data(row, months, floor)]) for group in groups]
-    blocks = [
-        alt.vconcat(
-            _facets(_success(floor, width), part, group, size.text),
-            _facets(_use(months, most, width), part, group, 0),
-            spacing=8,
-        )
-        for group, part in zip(groups, data, strict=True)
-    ]
-    return alt.vconcat(*blocks, spacing=20)
+    width = size.width - 62
+    bar = 0.72 * width / (columns * span)
+    blocks = []
+    for start in range(0, len(rows), columns):
+        group = [(place * span, row) for place, row in enumerate(rows[start : start + columns])]
+        data = alt.Data(values=[one for at, row in group for one in _panel_data(at, row, months, floor)])
+        blocks += [
+            _success(data, _panel_texts(group, months), x, floor).properties(width=width, height=112),
+            _use(data, _panel_texts(group, months), x, most, bar).properties(width=width, height=62),
+        ]
+    return alt.vconcat(*blocks, spacing=10)
 
 
-def _facets(chart: Any, data: Any, rows: Sequence[MajorVersion], text: int) -> Any:
-    """One panel for each version, side by side; `text`: size of their names, 0 for none."""
-    bold = {"labelFontWeight": "bold", "labelFontSize": text, "labelColor": INK}
-    header = alt.Header(title=None, labels=text > 0, labelAnchor="start", labelPadding=6, **bold)
-    names = [plain(row.major) for row in rows]
-    return chart.facet(column=alt.Column("major:N", sort=names, header=header), data=data, spacing=12)
-
-
-def _success(floor: float, width: float) -> Any:
-    """Success rate by month with its interval; grey points have fewer than ten events."""
-    x = alt.X("month:N", sort=None, title=None, axis=None, scale=alt.Scale(padding=0.25))
+def _success(data: Any, texts: Any, x: Any, floor: float) -> Any:
+    """Success rate by month with its interval under the versions' names; grey points have fewer than ten events."""
     shares = alt.Scale(domain=[floor, 1.04], nice=False, zero=False)  # room for the label of 100 %
-    axis = _left([floor, (floor + 1) / 2, 1])
-    y = alt.Y("rate:Q", scale=shares, title=None, axis=axis)
-    low = alt.Y("low:Q", scale=shares, title=None, axis=axis)
-    points = alt.Chart().transform_filter("datum.rate != null").encode(x=x, y=y)
+    ticks = [floor, (floor + 1) / 2, 1]
+    y = alt.Y("rate:Q", scale=shares, title=None, axis=_left(ticks))
+    low = alt.Y("low:Q", scale=shares, title=None, axis=_left(ticks))
+    base = alt.Chart(data).encode(x=x)
+    points = base.transform_filter("datum.rate != null").encode(y=y)
+    line = base.mark_line(color=BLUE, strokeWidth=2).encode(y=y, detail="panel:N")
+    names = alt.Chart(texts).transform_filter("datum.is_name").encode(x=x, y=alt.value(-12), text="text:N")
     return alt.layer(
-        alt.Chart().mark_rule(color=BLUE, opacity=0.3, strokeWidth=3).encode(x=x, y=low, y2="high:Q"),
-        alt.Chart().mark_line(color=BLUE, strokeWidth=2).encode(x=x, y=y),
+        base.mark_rule(color=BLUE, opacity=0.3, strokeWidth=3).encode(y=low, y2="high:Q"),
+        line,
         points.transform_filter("!datum.small").mark_point(size=34, opacity=1, filled=True, color=BLUE),
         points.transform_filter("datum.small").mark_point(
             size=34, opacity=1, strokeWidth=1.5, color=GREY, fill="white"
         ),
-    ).properties(width=width, height=110)
+        names.mark_text(align="left", color=INK, fontWeight="bold"),
+    )
 
 
-def _use(months: Sequence[Month], most: float, width: float) -> Any:
-    """Share of installations by month as bars from 0, in percent."""
-    ends = [month(months[place].month)[:3] for place in (0, -1)]
-    named = f"datum.value == '{ends[0]}' || datum.value == '{ends[1]}' ? datum.value : ''"
-    axis = alt.Axis(labelAngle=0, ticks=False, domain=False, labelPadding=6, labelOverlap=False, labelExpr=named)
-    x = alt.X("month:N", sort=None, title=None, scale=alt.Scale(padding=0.25), axis=axis)
+def _use(data: Any, texts: Any, x: Any, most: float, bar: float) -> Any:
+    """Share of installations by month as bars from 0, in percent; the first and the last month named."""
     shares = alt.Scale(domain=[0, most * 1.35], nice=False)
-    base = alt.Chart().encode(x=x, y=alt.Y("share:Q", title=None, scale=shares, axis=_left([0])))
-    bars = base.mark_bar(color=PALE, cornerRadiusEnd=2)
-    return alt.layer(bars, base.mark_text(dy=-7, color=INK).encode(text="shown:N")).properties(width=width, height=62)
+    base = alt.Chart(data).encode(x=x, y=alt.Y("share:Q", title=None, scale=shares, axis=_left([0])))
+    names = alt.Chart(texts).transform_filter("!datum.is_name").encode(x=x, y=alt.value(74), text="text:N")
+    return alt.layer(
+        base.mark_bar(color=PALE, cornerRadiusEnd=2, size=bar),
+        base.mark_text(dy=-7, color=INK).encode(text="shown:N"),
+        names.mark_text(color=GREY),
+    )
 
 
 def _left(values: Sequence[float]) -> Any:
-    """The axis of the first panel; of the same width in both rows, so that they stand under each other."""
+    """The axis at the left; of the same width everywhere, so that panels stand under each other."""
     return alt.Axis(
         values=list(values), labelExpr=_PERCENT, domain=False, ticks=False, gridColor=LINES, minExtent=40, maxExtent=40
     )
 
 
-def _panel_data(row: MajorVersion, months: Sequence[Month], floor: float) -> list[dict[str, object]]:
+def _panel_texts(group: Sequence[tuple[float, MajorVersion]], months: Sequence[Month]) -> Any:
+    """The name above each panel, and its first and last month below it."""
     rows: list[dict[str, object]] = []
-    for one, found in zip(months, row.months, strict=True):
+    for at, row in group:
+        rows.append({"x": at - 0.4, "text": cut(plain(row.major), 18), "is_name": True})
+        for place in (0, len(months) - 1):
+            rows.append({"x": at + place, "text": month(months[place].month)[:3], "is_name": False})
+    return alt.Data(values=rows)
+
+
+def _panel_data(at: float, row: MajorVersion, months: Sequence[Month], floor: float) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for place, found in enumerate(row.months[: len(months)]):
         rates = found.rates
         low = rates.success_rate_low if rates else None
         rows.append(
             {
-                "major": plain(row.major),
-                "month": month(one.month)[:3],
+                "x": at + place,
+                "panel": at,
                 "rate": rates.success_rate if rates else None,
                 "low": None if low is None else max(low, floor),
                 "high": rates.success_rate_high if rates else None,

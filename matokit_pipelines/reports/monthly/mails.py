@@ -18,6 +18,7 @@ from matokit_pipelines.reports.monthly.words import findings
 from matokit_pipelines.reports.theme import MAIL
 from matokit_pipelines.windows import zone_named
 
+ROWS = 6  # of the table of segments; the picture above it holds more
 _WORDS = {"worse": "worse, more than chance", "better": "better, more than chance"}
 
 
@@ -96,7 +97,7 @@ def _image(name: str, alt: str, chart: charts.Chart | None) -> Image | None:
 
 def _segments(numbers: MonthlyNumbers, short: Marker) -> Table | None:
     rows = []
-    for place, row in enumerate(numbers.segments.rows):
+    for place, row in enumerate(numbers.segments.rows[:ROWS]):
         at = f"segments.rows.{place}"
         system = short.say(f"{{{at}.os_release|text}}") + "\n" + short.say(f"{{{at}.architecture|text}}")
         rate = short.show(f"{at}.rates.success_rate", "percent")
@@ -104,6 +105,6 @@ def _segments(numbers: MonthlyNumbers, short: Marker) -> Table | None:
         said = change if row.success_rate is None else f"{change}\n{_WORDS.get(row.verdict, row.verdict)}"
         installed = short.show(f"{at}.installations", "count")
         rows.append((system, installed, short.show(f"{at}.rates.events", "count"), rate, said))
-    others = numbers.segments.others
     head = ("System", "Installations", "Events", "Success", "Change")
-    return Table(head, rows, more=others.segments if others else 0) if rows else None
+    left = numbers.segments.count - len(rows)
+    return Table(head, rows, more=left) if rows else None
