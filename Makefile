@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
-.PHONY: help install demo test test-slow test-browser peer-check chaos docs lint bench wheel wheel-check constraints clean
+.PHONY: help install demo test test-slow test-browser peer-check chaos docs pictures lint bench wheel wheel-check constraints clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,9 @@ lint: install ## ruff and mypy --strict
 docs: install ## Make the documents anew that follow from the code
 	@$(BIN)/python -m matokit_pipelines.cli.setting_up > docs/settings.md
 	@$(BIN)/python -m matokit_pipelines.cli.tables_document > docs/tables.md
+
+pictures: install ## A picture of each report, dashboard and the weekly mail for docs/reports.md; needs a Chromium
+	@$(BIN)/python -m tests.pictures docs/images
 
 bench: install ## The benchmarks, printed as tables
 	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short && $(BIN)/python benchmarks/ticks.py --help >/dev/null && $(BIN)/python benchmarks/alerts.py --quick

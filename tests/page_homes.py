@@ -5,11 +5,10 @@ Belongs here: landing events without a service, open alerts, and which pages the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -19,16 +18,25 @@ from matokit_pipelines.alerts import silences, store
 from matokit_pipelines.alerts.announcements import Episode
 from matokit_pipelines.alerts.book import Book, Matter
 from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.alerts.evaluation import RULE_VERSION, evaluate_runs, ticks_between
+from matokit_pipelines.alerts.evaluator import Evaluator
 from matokit_pipelines.alerts.lifecycle import Telling
+from matokit_pipelines.alerts.period import alerts_of
+from matokit_pipelines.alerts.tracing import RuleTicks, runs_found
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.reports.daily.pages import write_daily
+from matokit_pipelines.reports.dashboards.pages import write_dashboards
+from matokit_pipelines.reports.dashboards.widgets import load_widgets
 from matokit_pipelines.reports.index.pages import write_index
+from matokit_pipelines.reports.monthly.pages import write_monthly
 from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.settings import Loaded, load
 from matokit_pipelines.simulator import generate
+from matokit_pipelines.warehouse.event_log import WarehouseLog
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish
 from matokit_pipelines.warehouse.snapshots import Snapshot, open_current
-from matokit_pipelines.windows import last_complete_week
+from matokit_pipelines.windows import last_complete_month, last_complete_week, local_date, start_of_day
 from tests.dashboard_marts import landed, landed_truth
 
 ZONE = ZoneInfo("Europe/Copenhagen")
@@ -89,7 +97,7 @@ def home_of(folder: Path, rows: pl.DataFrame | None, *, now: datetime = NOW, sta
     return home
 
 
-def usual(days: int = 60, events_per_day: float = 150, now: datetime = NOW) -> pl.DataFrame:
+def usual(days: int = 90, events_per_day: float = 120, now: datetime = NOW) -> pl.DataFrame:
     """Simulated machines with planted incidents, up to `now`."""
     return landed_truth(generate(days=days, events_per_day=events_per_day, seed=SEED, end=now, zone=str(ZONE)))
 
@@ -142,6 +150,23 @@ def open_alerts(home: Home, subjects: Iterable[tuple[str, str, str]], *, silent:
             )  # fmt: skip
 
 
+def evaluated(home: Home, days: int) -> None:
+    """Evaluate every tick of the last days as live, and keep what came of it; nobody is told."""
+    settings, zone, now = home.loaded.settings, home.loaded.settings.project.zone, home.clock.now()
+    evaluator = Evaluator(settings.alerts, settings.recipients, zone=zone)
+    with home.warehouse.reader() as warehouse:
+        mark = warehouse.execute("select watermark from ledger.product_watermark").fetchall()[0][0]
+        until = evaluator.newest_tick(mark)
+        ticks = ticks_between(until - timedelta(days=days), until)
+        runs = runs_found(evaluate_runs(WarehouseLog(warehouse), ticks, settings.alerts, zone=zone, watermark=mark))
+    evaluator.advance(runs, until=until)
+    follows = {name: RuleTicks.of(name, settings.alerts, zone) for name, _ in settings.alerts.rules.named()}
+    done = store.Progress(evaluated_to=evaluator.evaluated_to, landed_to=now, complete_to=evaluator.evaluated_to)
+    with state.opened(home.loaded.home) as connection, state.transaction(connection):
+        store.add_runs(connection, runs, rule_version=RULE_VERSION, now=now, follows=follows)
+        store.save(connection, evaluator.book, done, now)
+
+
 ALERTS = (
     ("component_failure_rate", "python_install", "critical"),
     ("overall_success_rate", ALL, "critical"),
@@ -149,23 +174,41 @@ ALERTS = (
 )
 
 
-def _weekly(site: Site, snapshot: Snapshot) -> Path:
-    return write_weekly(
-        snapshot, last_complete_week(NOW, ZONE), NOW, site.folder / "reports", Links.of(site.home.loaded)
-    ).html
+def _weekly(home: Home, snapshot: Snapshot) -> Iterator[tuple[str, Path]]:
+    monday, now = last_complete_week(home.clock.now(), ZONE), home.clock.now()
+    with state.opened(home.loaded.home) as connection:
+        alerts = alerts_of(connection, start_of_day(monday, ZONE), start_of_day(monday + timedelta(days=7), ZONE), now)
+    yield "weekly", write_weekly(snapshot, monday, now, *_to(home), alerts).html
 
 
-# One line a page that is made of a snapshot: its name and what makes it.
-WRITERS: dict[str, Callable[[Site, Snapshot], Path]] = {
-    "weekly": _weekly,
-}
+def _daily(home: Home, snapshot: Snapshot) -> Iterator[tuple[str, Path]]:
+    now = home.clock.now()
+    yield "daily", write_daily(home, local_date(now, ZONE), now, *_to(home))[0].html
 
 
-def with_pages(home: Home, only: Iterable[str] | None = None) -> Site:
-    """The home with all its pages, or only those named, and always the index, which is made last."""
-    pages: dict[str, Any] = {}
+def _monthly(home: Home, snapshot: Snapshot) -> Iterator[tuple[str, Path]]:
+    now = home.clock.now()
+    yield "monthly", write_monthly(snapshot, last_complete_month(now, ZONE), now, *_to(home)).html
+
+
+def _dashboards(home: Home, snapshot: Snapshot) -> Iterator[tuple[str, Path]]:
+    pages = write_dashboards(snapshot, home.clock.now(), home.loaded.home / "dashboards", Links.of(home.loaded))
+    yield from ((page.stem, page) for page in pages)
+
+
+def _to(home: Home) -> tuple[Path, Links]:
+    return home.loaded.home / "reports", Links.of(home.loaded)
+
+
+# What makes pages of a snapshot, and the names of all pages: a new page is one line in each.
+WRITERS = (_weekly, _daily, _monthly, _dashboards)
+DASHBOARDS = tuple(dict.fromkeys(widget.dashboard for widget in load_widgets().values()))
+PAGES = ("weekly", "daily", "monthly", *DASHBOARDS, "index")
+
+
+def with_pages(home: Home) -> Site:
+    """The home with all its pages; the index, which lists the others, is made last."""
     with open_current(home.loaded.home) as snapshot:
-        for name in only if only is not None else WRITERS:
-            pages[name] = WRITERS[name](Site(home, {}), snapshot)
+        pages = dict(page for write in WRITERS for page in write(home, snapshot))
     pages["index"] = write_index(home.loaded.home, home.loaded, home.clock.now())
     return Site(home, pages)
