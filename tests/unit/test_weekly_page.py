@@ -172,6 +172,7 @@ def test_ten_thousand_components_stay_a_short_page(files_of):
     )
     assert files.html.stat().st_size < 200_000
     assert json.loads(files.json.read_text(encoding="utf-8"))["failing"]["components"] == 10_000
+    assert files.message.stat().st_size < 1_000_000
 
 
 def test_what_came_from_outside_is_text_everywhere(files_of):

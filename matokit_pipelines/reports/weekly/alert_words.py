@@ -75,7 +75,7 @@ def tries_of(rule: str, counted: int | None) -> str:
 
 def counts(alerts: AlertsOfPeriod) -> str | None:
     """How many alerts there were, where that is known and more than one."""
-    if (alerts.fired or 0) + (alerts.still_firing or 0) < 2:
+    if len(alerts.alerts) + alerts.more_alerts < 2:
         return None
     return f"{_fired(alerts)}; {{alerts.still_firing|count}} {_were(alerts)} firing when it ended."
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import altair as alt
 
+from matokit_pipelines.delivery.escaping import cut
 from matokit_pipelines.reports import formats
 from matokit_pipelines.reports.comparison import LOW_RATE
 from matokit_pipelines.reports.formats import count, plain
@@ -139,7 +140,11 @@ def _deployment_marks(
         fits = (hours - room if late else hours) >= named_until
         named_until = (hours if late else hours + room) if fits else named_until
         rows.append(
-            {"t": local.isoformat() + "Z", "name": one.commit_sha if fits else "", "align": "right" if late else "left"}
+            {
+                "t": local.isoformat() + "Z",
+                "name": _name(one.commit_sha) if fits else "",
+                "align": "right" if late else "left",
+            }
         )
     if not rows:
         return []
@@ -180,7 +185,7 @@ def _failing(rows: Sequence[FailingComponent], size: Size) -> Any:
     for place, row in enumerate(rows):
         for line, failures in (("now", row.this_week.failures), ("before", row.week_before.failures)):
             values.append({"place": place, "line": line, "failures": failures, "label": count(failures)})
-        values.append({"place": place, "line": "name", "failures": 0, "label": plain(row.component)})
+        values.append({"place": place, "line": "name", "failures": 0, "label": _name(row.component)})
     most = max((max(row.this_week.failures, row.week_before.failures) for row in rows), default=1)
     y = alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0.18, paddingOuter=0))
     offset = alt.YOffset("line:N", scale=alt.Scale(domain=["name", "now", "before"], paddingInner=0.12))
@@ -242,7 +247,7 @@ def _adoption_data(adoption: Adoption, height: int) -> tuple[list[dict[str, obje
     rows: list[dict[str, object]] = []
     ends: list[tuple[float, str, str]] = []
     for place, architecture in enumerate(adoption.architectures):
-        name, colour = plain(architecture.architecture), (BLUE, INK, GREY)[min(place, 2)]
+        name, colour = _name(architecture.architecture), (BLUE, INK, GREY)[min(place, 2)]
         for week, found in enumerate(architecture.shares):
             rows.append({"place": week, "share": found.share, "name": f"{place} {name}", "colour": colour})
         ends.append(
@@ -272,6 +277,11 @@ def _weeks_axis(adoption: Adoption, size: Size) -> Any:
         ticks=False,
         labelPadding=8,
     )
+
+
+def _name(text: str) -> str:
+    """A name from outside; measuring the text of a very long one takes seconds."""
+    return cut(plain(text))
 
 
 def _wall(day: date, hour: int) -> str:

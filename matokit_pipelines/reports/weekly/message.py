@@ -19,6 +19,7 @@ from matokit_pipelines.reports.weekly.words import findings
 from matokit_pipelines.windows import zone_named
 
 ALERTS_SHOWN = 3
+_MADE_FROM = " from data complete to {watermark|instant_of_year}"
 _WORDS = {"worse": "worse, more than chance", "better": "better, more than chance"}
 
 
@@ -41,7 +42,7 @@ def weekly_message(numbers: WeeklyNumbers, document: Mapping[str, Any], text: st
         parts=tuple(_parts(numbers, marker, pictures)),
         page_url=links.report("weekly", numbers.period.label),
         footer=(
-            marker.say("Made {now|instant_of_year} from data complete to {watermark|instant_of_year}."),
+            marker.say(f"Made {{now|instant_of_year}}{_MADE_FROM if numbers.watermark else ''}."),
             "“More than chance” compares first tries of machines; installations and machines are estimates.",
         ),
     )
@@ -133,7 +134,7 @@ def _failing(numbers: WeeklyNumbers, marker: Marker) -> Table:
                 marker.say(
                     f"{{{at}.component|text}}\n{{{at}.machines_failing|count}} of {{{at}.machines|count}} machines"
                 ),
-                marker.say(f"{{{at}.this_week.failures|count}}\nof {{{at}.this_week.events|count}} events"),
+                marker.say(f"{{{at}.this_week.failures|count}}\nof {{{at}.this_week.events|count}}"),
                 marker.say(f"{{{at}.this_week.success_rate|percent}}"),
                 marker.say(f"{{{at}.week_before.success_rate|percent}}\n{before.replace('{', f'{{{at}.')}"),
                 marker.say(f"{{{at}.success_rate|points}}\n") + row.verdict,
