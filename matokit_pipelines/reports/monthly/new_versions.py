@@ -82,11 +82,14 @@ def _majors(
     firsts: dict[Name, FirstSeen] = {}
     for one in seen:
         firsts.setdefault((one.os_family, _major(one)), one)
+    parts_of: dict[Name, list[NewVersion]] = {}
+    for row in rows:
+        parts_of.setdefault((row.os_family, major_of(row.os_family, row.os_release)), []).append(row)
     found = []
     for (family, major), first in firsts.items():
         if (family, major) in old or not is_version(family, major):
             continue
-        parts = [row for row in rows if row.os_family == family and major_of(family, row.os_release) == major]
+        parts = parts_of.get((family, major), [])
         rates = rates_of(
             sum(row.rates.events for row in parts),
             sum(row.rates.successes for row in parts),
