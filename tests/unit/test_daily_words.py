@@ -40,15 +40,26 @@ def broken() -> list[Event]:
     ]
 
 
-def test_more_than_chance_leads() -> None:
-    numbers = morning([*broken(), *history("conda", 20, 8), *tries("conda", 20, 3)])
+def test_everything_leads_where_many_components_fail_more_than_chance() -> None:
+    names = ("python", "pip", "latex", "conda")
+    numbers = morning([one for name in names for one in (*history(name, 10, 30), *tries(name, 25, 10))])
     words = said(numbers)
     assert words["headline_kind"] == "more_than_chance"
-    assert words["headline"].startswith("Everything fails more often, more than chance: 41 of 130 events failed")
-    assert words["subject"] == "41 of 130 events failed"
-    assert any(one.startswith("python_install: 38 of 90 events failed (42.2 %), 3.3 % in") for one in words["details"])
+    assert words["headline"] == (
+        "Everything fails more often, more than chance: 40 of 100 events failed in 24 hours (40.0 %), "
+        "2.9 % in the 7 days before."
+    )
+    assert words["subject"] == "40 of 100 events failed"
+    assert words["details"][0].startswith("conda: 10 of 25 events failed (40.0 %), 3.2 % in")
+    assert len(words["details"]) == 4
     assert numbers.worth_sending
     assert "met more than chance" in words["why"]
+
+
+def test_a_component_with_most_of_the_failures_leads_before_everything() -> None:
+    numbers = morning(broken())
+    assert any(one.subject is None and one.is_sure for one in numbers.triggers)
+    assert said(numbers)["subject"] == "python_install 38 of 90 failed"
 
 
 def test_one_component_more_than_chance_is_named_with_its_numbers() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from matokit_pipelines.alerts.content.surroundings import MOST
 from matokit_pipelines.alerts.content.wording import RULE_NAMES
 from matokit_pipelines.reports.completeness import incomplete, many
 from matokit_pipelines.reports.daily.card_words import card, failed, in_comparison
@@ -56,7 +57,11 @@ def _listed(numbers: DailyNumbers) -> list[tuple[str, Component]]:
 
 
 def _everything(numbers: DailyNumbers) -> int | None:
-    """Where the trigger about everything stands among the triggers, when it is met more than chance."""
+    """Where the trigger about everything stands among the triggers, when it is met more than chance and no component
+    that is so itself holds most of the failures."""
+    most = max((row.counts.failures for _, row in _sure(numbers)), default=0)
+    if most >= MOST * numbers.totals.counts.failures:
+        return None
     for place, one in enumerate(numbers.triggers):
         if one.subject is None and one.is_sure and one.silenced_until is None and not one.counts.small:
             return place
