@@ -31,7 +31,7 @@ REPORTS = {"weekly": (1000, 2000), "daily": (1000, 1700), "monthly": (1000, 2200
 OF_A_DASHBOARD = (1280, 2100)
 OF_A_MAIL = (640, 2000)
 FITTING = """limit => Math.max(...[...document.querySelectorAll('section, .tiles, .card, footer, img, h1')]
-    .map(e => e.getBoundingClientRect().bottom + scrollY).filter(bottom => bottom <= limit - 24))"""
+    .map(e => e.getBoundingClientRect().bottom + scrollY).filter(bottom => bottom <= limit - 8))"""
 
 
 def main(folder: Path) -> None:
@@ -71,7 +71,7 @@ def _photographed(browser: Browser, page: Path, size: tuple[int, int]) -> bytes:
     opened.goto(page.as_uri())
     opened.wait_for_load_state("networkidle")
     opened.wait_for_timeout(1500)  # charts of dashboards are drawn after loading
-    fitting = int(opened.evaluate(FITTING, height)) + 24
+    fitting = int(opened.evaluate(FITTING, height)) + 8
     png = opened.screenshot(clip={"x": 0, "y": 0, "width": width, "height": fitting}, full_page=True)
     context.close()
     return png
