@@ -66,7 +66,7 @@ def test_a_cell_of_few_events_is_pale_and_one_without_events_is_blank() -> None:
 def test_few_events_do_not_set_the_scale() -> None:
     chart = charts.heat_map(numbers_of(tries(40) + tries(9, 9, architecture="x86_64", name="x")).segments)
     assert chart is not None
-    assert '"domain": [0.9' in re.sub(r"\s+", " ", json.dumps(spec(chart(WIDE), 13)))
+    assert '"domain": [0.8' in re.sub(r"\s+", " ", json.dumps(spec(chart(WIDE), 13)))
 
 
 def test_a_week_that_is_not_recorded_is_a_gap() -> None:

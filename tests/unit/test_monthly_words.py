@@ -165,7 +165,27 @@ def test_a_recommendation_says_consider_and_carries_its_evidence() -> None:
         "no dates; Apple security releases, as of 31 Mar 2026). 15 machines would be affected (estimate, of the last "
         "30 days)."
     )
-    assert sentence.startswith(found["details"][-1].removesuffix("."))
+    assert found["details"][-1] == (
+        "Consider ending support for macOS 12: 1.5 % of installations, and its vendor's support in practice ended on "
+        "16 Sep 2024."
+    )
+
+
+def test_a_version_that_fails_is_recommended_with_both_rates() -> None:
+    """`macOS 14` is in support: only its failures speak against it."""
+    events = [
+        Try(one.day, one.machine, one.machine[0] == "o" and int(one.machine[1:]) < 12, os_release=one.os_release)
+        for one in three_months("macOS 14.2")
+    ]
+    found = said(events)
+    assert found["details"][-1] == (
+        "Consider ending support for macOS 14: 1.5 % of installations, and success 20.0 % against 100.0 % elsewhere, "
+        "more than chance."
+    )
+    assert found["recommendations"][0].startswith(
+        "Consider ending support for macOS 14: 1.5 %, 1.5 %, 1.5 % of installations in the last three months (45 in "
+        "all); success 20.0 % against 100.0 % elsewhere, more than chance. 15 machines would be affected"
+    )
 
 
 def test_support_that_a_vendor_dates_is_said_with_its_page() -> None:

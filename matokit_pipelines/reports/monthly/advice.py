@@ -12,9 +12,16 @@ from matokit_pipelines.reports.monthly.shapes import Recommendation
 
 
 def advice(row: int, found: Recommendation) -> str:
-    """One sentence that says what to consider and on what it rests."""
+    """One sentence for the top of the page: what to consider, and the reasons in short."""
     at = f"deprecation.rows.{row}"
-    return f"Consider ending support for {{{at}.major|text}}: {_use(at, found)}; {'; '.join(_reasons(at, found))}."
+    reasons = []
+    if found.is_failing:
+        reasons.append(_failing(at))
+    if found.is_unmaintained and found.support is not None:
+        how = "in practice " if found.support.basis == "practice" else ""
+        reasons.append(f"its vendor's support {how}ended on {{{at}.support.ended_on|day_of_year}}")
+    share = f"{{{at}.months.{len(found.months) - 1}.share|percent}} of installations"
+    return f"Consider ending support for {{{at}.major|text}}: {share}, and {' and '.join(reasons)}."
 
 
 def recommendation(row: int, found: Recommendation) -> str:
@@ -23,7 +30,8 @@ def recommendation(row: int, found: Recommendation) -> str:
     machines = many(found.machines, "machine", "machines")
     affected = f"{{{at}.machines|count}} {machines} would be affected (estimate, of the last 30 days)."
     if found.kind == "consider":
-        return f"{advice(row, found)} {affected}"
+        reasons = "; ".join(_reasons(at, found))
+        return f"Consider ending support for {{{at}.major|text}}: {_use(at, found)}; {reasons}. {affected}"
     return f"Watch {{{at}.major|text}}: {_use(at, found)}, less each time. {affected}"
 
 
@@ -32,12 +40,14 @@ def _use(at: str, found: Recommendation) -> str:
     return f"{shares} of installations in the last three months ({{{at}.installations|count}} in all)"
 
 
+def _failing(at: str) -> str:
+    rates = f"{{{at}.rates.success_rate|percent}} against {{{at}.others.success_rate|percent}} elsewhere"
+    return f"success {rates}, more than chance"
+
+
 def _reasons(at: str, found: Recommendation) -> Iterator[str]:
     if found.is_failing:
-        yield (
-            f"success {{{at}.rates.success_rate|percent}} against {{{at}.others.success_rate|percent}} elsewhere, "
-            "more than chance"
-        )
+        yield _failing(at)
     if found.is_unmaintained and found.support is not None:
         day = f"{{{at}.support.ended_on|day_of_year}}"
         source = f"{{{at}.support.source|text}}, as of {{{at}.support.as_of|day_of_year}}"

@@ -59,7 +59,7 @@ def _heat(rows: Sequence[Segment], size: Size) -> Any:
     names = [name for name in ARCHITECTURES if any(row.architecture == name for row in rows)]
     shown = [row for row in rows if _label(row) in releases]
     enough = [row.rates.success_rate or 0.0 for row in shown if not row.rates.small]
-    floor = min([0.9, *(math.floor(10 * rate) / 10 for rate in enough)])
+    floor = min([0.8, *(math.floor(10 * rate) / 10 for rate in enough)])  # few failures stay light
     data = [_cell(row, releases, floor) for row in shown]
     width = size.width - (170 if size.is_wide else 118)
     y = alt.Y("place:O", title=None, axis=None, scale=alt.Scale(padding=0.06))

@@ -34,7 +34,7 @@ def monthly_message(numbers: MonthlyNumbers, document: Mapping[str, Any], text: 
         ),
         headline=short.say(words.headline),
         text=text,
-        figures=_figures(numbers, short),
+        figures=_figures(numbers, short) if words.headline_kind != "no_data" else (),
         incomplete=[short.say(one) for one in words.incomplete],
         changes=[short.say(one) for one in words.details],
         parts=_parts(numbers, short),
