@@ -117,7 +117,7 @@ def test_a_page_fits_its_screen_and_says_nothing_to_the_console(opened, name, wi
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-@pytest.mark.parametrize(("name", "charts"), [("broken", 2), ("calm", 2), ("empty", 1), ("hostile", 2)])
+@pytest.mark.parametrize(("name", "charts"), [("broken", 3), ("calm", 3), ("empty", 1), ("hostile", 3)])
 def test_charts_are_drawn_once_and_can_be_read(opened, name, charts, width):
     page = opened(name, width)
     shown = [chart for chart in page.evaluate(CHARTS) if chart["shown"]]
@@ -159,9 +159,10 @@ def test_hostile_names_are_text(opened):
 def test_the_first_line_of_an_incomplete_page_says_so(opened):
     said = opened("hostile", 360).inner_text(".notice").replace("\u202f", " ").replace("\u00a0", " ")
     assert said == (
-        "Incomplete: data to Mon 9 Nov 2026 20:00. 1 234 events of installers were cut off at the source this week. "
-        "1 event of installers was cut off at the source in the week before, with which this one is compared. "
-        "1 day of installers differs from the source's own report in the week before, with which this one is compared."
+        "Incomplete: data to Mon 9 Nov 2026 20:00. 1 234 events of installers were cut off at the source in this "
+        "period. 1 event of installers was cut off at the source in the period before, with which this one is "
+        "compared. 1 day of installers differs from the source's own report in the period before, with which this "
+        "one is compared."
     )
 
 
@@ -169,7 +170,7 @@ def test_the_first_line_of_an_incomplete_page_says_so(opened):
 def test_each_figure_of_a_commit_stands_under_its_span(opened, width):
     """Above the column on a wide screen, beside the value on a narrow one."""
     page = opened("broken", width)
-    table = page.locator("section", has=page.get_by_role("heading", name="Commits in production")).locator("table")
+    table = page.locator("#commits table")
     if width == 360:
         labels = (
             table.locator("tbody tr")
@@ -177,8 +178,8 @@ def test_each_figure_of_a_commit_stands_under_its_span(opened, width):
             .evaluate_all("cells => cells.map(c => getComputedStyle(c, '::before').content.slice(1, -1))")
         )
         assert labels == [
-            "Events, this week", "Success, this week", "Success, over its life", "Commits before it, over theirs",
-            "Difference, over life",
+            "Events, this week", "Success, this week", "Success, first 24 hours", "Commit before it",
+            "Difference",
         ]  # fmt: skip
         return
     spans = table.locator("th.span").evaluate_all(
@@ -189,5 +190,5 @@ def test_each_figure_of_a_commit_stands_under_its_span(opened, width):
         .first.locator("td")
         .evaluate_all("cells => cells.map(c => [c.getBoundingClientRect().left, c.getBoundingClientRect().right])")
     )
-    assert [said for said, *_ in spans] == ["This week", "Over its life, to the end of the data"]
+    assert [said for said, *_ in spans] == ["This week", "First 24 hours in production"]
     assert [spans[0][1:], spans[1][1:]] == [[cells[1][0], cells[2][1]], [cells[3][0], cells[5][1]]]
