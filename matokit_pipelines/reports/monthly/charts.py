@@ -61,6 +61,8 @@ def _heat(rows: Sequence[Segment], size: Size) -> Any:
     enough = [row.rates.success_rate or 0.0 for row in shown if not row.rates.small]
     floor = min([0.8, *(math.floor(10 * rate) / 10 for rate in enough)])  # few failures stay light
     data = [_cell(row, releases, floor) for row in shown]
+    if not size.is_wide:  # where the word has no room
+        data = [{**cell, "events": f"of {count(row.rates.events)}"} for cell, row in zip(data, shown, strict=True)]
     width = size.width - (170 if size.is_wide else 118)
     y = alt.Y("place:O", title=None, axis=None, scale=alt.Scale(padding=0.06))
     x = alt.X(
