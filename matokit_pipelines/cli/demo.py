@@ -1,7 +1,7 @@
 """`demo`: the whole product against simulated services that misbehave, ending at the real now, beside the truth.
 
 Not here: the services and the clock (demo_stage.py), the alerts of the past (demo_alerts.py) and of a component that
-is broken on demand (demo_break.py), the comparison (scoreboard.py).
+is broken on demand (demo_break.py), reports (demo_reports.py), the comparison (scoreboard.py).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def demo(
     no_open: bool = typer.Option(False, "--no-open", help="Do not open the page in a browser."),
 ) -> None:
     """Run the whole product against simulated services, faults on, and compare with the truth."""
-    from matokit_pipelines.cli import demo_alerts, demo_break
+    from matokit_pipelines.cli import demo_alerts, demo_break, demo_reports
     from matokit_pipelines.cli.demo_stage import StageClock, home_of, services
     from matokit_pipelines.errors import CheckFailed
     from matokit_pipelines.simulator.truth import generate
@@ -71,35 +71,40 @@ def demo(
     with services(truth, clock, seed) as stage:
         used = home_of(folder, stage, truth, clock)
         stage.killer.run_and_kill(folder, stage.environ)
-        board, page = _read(frame, used, stage, truth)
+        board = _read(frame, used, stage, truth)
         with frame.progress("Alerting") as step:
             past = demo_alerts.rehearse(used, truth, clock, step)
         seen = demo_alerts.sightings(past, truth)
         came = demo_alerts.show(frame, past, seen, stage, os.path.relpath(folder / "messages"))
+        with frame.progress("Making pages, sending reports"):
+            made = demo_reports.make(used)
+        demo_reports.show(frame, made)
         told = broken is None or demo_break.play(frame, used, stage, clock, broken, seed)
-    _where_to_look(frame, home, page)
+    _where_to_look(frame, home, made.index)
     if not no_open and sys.stdout.isatty():
-        webbrowser.open(page.resolve().as_uri())
+        webbrowser.open(made.index.resolve().as_uri())
     if not board.is_whole:
         raise CheckFailed("The demo did not find everything that was sent; that is a defect of matokit, report it.")
     if not came.is_whole:
         raise CheckFailed("The demo did not tell each message once; that is a defect of matokit, report it.")
+    if not made.is_whole:
+        raise CheckFailed("The demo did not deliver each report once; that is a defect of matokit, report it.")
     if not told:
         raise CheckFailed("The demo did not tell of what it broke; that is a defect of matokit, report it.")
 
 
-def _read(frame: Frame, home: Home, stage: Services, truth: Truth) -> tuple[Scoreboard, Path]:
-    """Read, derive, render, and compare with the truth; the alerts of all that time come after."""
+def _read(frame: Frame, home: Home, stage: Services, truth: Truth) -> Scoreboard:
+    """Read, derive and compare with the truth; the alerts of all that time and the reports come after."""
     from matokit_pipelines.cli.scoreboard import compare
 
     began = home.clock.now()
-    with frame.progress("Reading, deriving, rendering"):
-        page = _whole_product(_without_alerts(home))
+    with frame.progress("Reading, deriving"):
+        _whole_product(_without_alerts(home))
     with home.warehouse.reader() as connection:
         board = compare(stage.sent(began, home.clock.now()), truth.incidents, connection)
         rows = connection.execute("select count(*) from raw.piwik_pro_provisional where source = 'installers'")
         _show(frame, board, stage.struck, stage.killer.kills, rows.fetchall()[0][0])
-    return board, page
+    return board
 
 
 def _without_alerts(home: Home) -> Home:
@@ -123,14 +128,13 @@ def _fresh(home: Path) -> Path:
     return folder
 
 
-def _whole_product(home: Home) -> Path:
-    """Refresh and render, as the schedule would; gives the weekly page."""
+def _whole_product(home: Home) -> None:
+    """Refresh, as the schedule would."""
     from matokit_pipelines.orchestration import in_process
 
-    outcome = in_process.refresh(home)
+    outcome = in_process.refresh(home, with_reports=False)
     if outcome.trouble:
         raise outcome.trouble
-    return in_process.weekly_page(home)
 
 
 def _show(frame: Frame, board: Scoreboard, struck: Counter[str], kills: int, provisional: int) -> None:

@@ -78,6 +78,7 @@ sender = "matokit@example.org"
 [recipients]
 on_call = ["slack:#{channels[0]}", "email:on-call@example.org", "files"]
 development = ["slack:#{channels[1]}", "email:development@example.org", "files"]
+product = ["slack:#{channels[1]}", "email:product@example.org", "files"]
 operators = ["files"]
 """
 

@@ -11,14 +11,15 @@ from matokit_pipelines.orchestration.alert_sensor import alert_sensor
 from matokit_pipelines.orchestration.assets.alerts import alert_evaluation
 from matokit_pipelines.orchestration.assets.extract import raw_events
 from matokit_pipelines.orchestration.assets.models import derived_tables
-from matokit_pipelines.orchestration.assets.reports import weekly_pages
+from matokit_pipelines.orchestration.assets.pages import dashboards, index
+from matokit_pipelines.orchestration.assets.reports import report_assets
 from matokit_pipelines.orchestration.assets.serving import published_snapshot
 from matokit_pipelines.orchestration.jobs import (
     BACKFILL,
     EVALUATE,
     NIGHTLY,
     REFRESH,
-    WEEKLY_REPORT,
+    REPORTS,
     deliver_job,
     housekeeping_job,
 )
@@ -42,12 +43,14 @@ def build_definitions(home: HomeFinder | None = None, *, pool: str | None = WARE
             derived_tables(calendar, pool),
             alert_evaluation(pool),
             published_snapshot(calendar, pool),
-            weekly_pages(calendar),
+            dashboards,
+            index,
+            *report_assets(calendar),
         ]
     return dg.Definitions(
         assets=assets,
-        jobs=[REFRESH, NIGHTLY, BACKFILL, EVALUATE, WEEKLY_REPORT, deliver_job, housekeeping_job],
-        schedules=schedules(calendar, used.orchestration),
+        jobs=[REFRESH, NIGHTLY, BACKFILL, EVALUATE, *REPORTS.values(), deliver_job, housekeeping_job],
+        schedules=schedules(calendar, used),
         sensors=[alert_sensor, *SENSORS],
         resources={"home": home or HomeResource()},
         executor=dg.in_process_executor,

@@ -20,11 +20,10 @@ from yaml import YAMLError
 from matokit_pipelines import resources
 from matokit_pipelines.delivery.draining import drain
 from matokit_pipelines.errors import (
+    CheckFailed,
     DataIncomplete,
     MatokitError,
-    NothingPublished,
     SettingsError,
-    SnapshotDamaged,
     SourceError,
     StateError,
     WarehouseDamaged,
@@ -33,18 +32,20 @@ from matokit_pipelines.errors import (
 from matokit_pipelines.orchestration import alerting
 from matokit_pipelines.orchestration.assets.alerts import ALERTS, EVALUATED, evaluated
 from matokit_pipelines.orchestration.assets.extract import NOTHING_IS_MISSING, RAW, SOURCES_ANSWER
+from matokit_pipelines.orchestration.assets.pages import MADE
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.days import REFRESH, range_tags
 from matokit_pipelines.orchestration.definitions import build_definitions, calendar_for
+from matokit_pipelines.orchestration.editions import due_editions, newest, page_of
 from matokit_pipelines.orchestration.housekeeping import delete_old_runs
 from matokit_pipelines.orchestration.pool import end_dead_runs as end_dead_runs
 from matokit_pipelines.orchestration.pool import living
 from matokit_pipelines.orchestration.resources import GivenHome
-from matokit_pipelines.orchestration.weekly import is_due, page_of
+from matokit_pipelines.reports import making
 from matokit_pipelines.warehouse.connection import disk_full, translated
 from matokit_pipelines.warehouse.probe import probe
 from matokit_pipelines.warehouse.refresh import Home
-from matokit_pipelines.windows import last_complete_week, local_date
+from matokit_pipelines.windows import local_date
 
 _LOG = logging.getLogger(__name__)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -60,9 +61,8 @@ class Outcome:
     is_refresh: bool = True
 
 
-def refresh(home: Home) -> Outcome:
-    """Refresh, evaluate the alerts, render the last complete week where its page is missing or older than its data,
-    and send what is due.
+def refresh(home: Home, *, with_reports: bool = True) -> Outcome:
+    """Refresh, evaluate the alerts, make the pages and the reports that are due, and send what is due.
 
     Raises what a step raised; a source that could not be read, and alerts that could not be evaluated, are in the
     outcome, since all else went on.
@@ -80,12 +80,14 @@ def refresh(home: Home) -> Outcome:
             instance=instance, run_config=_QUIET, tags={**life, **shown}
         )
         lines = [*dict.fromkeys(_sentences(run))]
-        monday = last_complete_week(home.clock.now(), zone)
-        if is_due(home, monday):
-            definitions.resolve_job_def("weekly_report").execute_in_process(
-                instance=instance, run_config=_QUIET, partition_key=calendar.key_of_week(monday), tags=life
+        made = [*due_editions(home)] if with_reports else []
+        for edition in made:
+            definitions.resolve_job_def(f"{edition.report}_report").execute_in_process(
+                instance=instance, run_config=_QUIET, partition_key=edition.key, tags=life
             )
-            lines.append(f"Weekly page {page_of(home, monday)}")
+            lines.append(f"{edition.report.capitalize()} page {page_of(home, edition)}")
+        if made:
+            making.make_index(home)
         delete_old_runs(instance)
     lines += _delivered(home)
     return Outcome(tuple(lines), _trouble(run))
@@ -94,6 +96,8 @@ def refresh(home: Home) -> Outcome:
 def evaluate(home: Home) -> Outcome:
     """Evaluate the alerts without reading anything, and send what is due. No run of Dagster's: nobody looks at it."""
     report, sentence = evaluated(home, uuid.uuid4().hex, lambda said, error: _LOG.debug(said, exc_info=error))
+    if report and (report.started or report.ended):
+        making.make_index(home)
     lines = [] if report is None else _alerts_in_words(report.started, report.ended, report.open)
     return Outcome((*lines, *_delivered(home)), None if report else StateError(sentence), is_refresh=False)
 
@@ -101,22 +105,14 @@ def evaluate(home: Home) -> Outcome:
 def tick(home: Home) -> Outcome | None:
     """What schedule and sensor do every few minutes, in this process: None when there is nothing to do.
 
-    A weekly page that is due makes a refresh due; a watermark that moved or a timer only an evaluation. Raises what
+    A report that is due makes a refresh due; a watermark that moved or a timer only an evaluation. Raises what
     `probe` and `refresh` raise.
     """
     due = probe(home)
-    if due.is_due or _page_is_due(home):
+    if due.is_due or any(due_editions(home)):
         return refresh(home)
     alerting.note_complete_to(home, due.complete_to)
     return evaluate(home) if alerting.why_due(home) else None
-
-
-def _page_is_due(home: Home) -> bool:
-    """Whether a refresh would render the weekly page; a home without a snapshot has none to render yet."""
-    try:
-        return is_due(home, last_complete_week(home.clock.now(), home.loaded.settings.project.zone))
-    except (NothingPublished, SnapshotDamaged):
-        return False
 
 
 @contextmanager
@@ -145,8 +141,8 @@ def storage_in_words(home: Path) -> Iterator[None]:
 
 
 def weekly_page(home: Home) -> Path:
-    """Where the page of the last complete week lies."""
-    return page_of(home, last_complete_week(home.clock.now(), home.loaded.settings.project.zone))
+    """Where the newest page of a week lies."""
+    return page_of(home, newest("weekly", home.loaded.settings, home.clock.now()))
 
 
 def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
@@ -164,7 +160,7 @@ def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
             yield f"Published snapshot {values['generation']}."
     failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
     for check in failed:
-        if check.check_name not in (SOURCES_ANSWER, NOTHING_IS_MISSING, EVALUATED):
+        if check.check_name not in (SOURCES_ANSWER, NOTHING_IS_MISSING, EVALUATED, MADE):
             yield f"Warning: {check.asset_key.to_user_string()}: {check.description or check.check_name}"
 
 
@@ -182,10 +178,15 @@ def _moment(seconds: object) -> str:
 
 
 def _trouble(run: dg.ExecuteInProcessResult) -> MatokitError | None:
-    """What a person must be told of; a source that could not be read before alerts that could not be evaluated, and
-    these before a source that withholds something."""
+    """What a person must be told of: a source that could not be read before alerts that could not be evaluated, these
+    before pages that could not be made, and these before a source that withholds something."""
     failed = [check for check in run.get_asset_check_evaluations() if not check.passed]
-    kinds = ((SOURCES_ANSWER, SourceError), (EVALUATED, StateError), (NOTHING_IS_MISSING, DataIncomplete))
+    kinds = (
+        (SOURCES_ANSWER, SourceError),
+        (EVALUATED, StateError),
+        (MADE, CheckFailed),
+        (NOTHING_IS_MISSING, DataIncomplete),
+    )
     for name, kind in kinds:
         for check in failed:
             if check.check_name == name:

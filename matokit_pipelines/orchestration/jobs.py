@@ -7,12 +7,15 @@ from matokit_pipelines.orchestration import days
 from matokit_pipelines.orchestration.assets.alerts import ALERTS
 from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, PIWIK_PRO_EVENTS
 from matokit_pipelines.orchestration.assets.models import BY_DAY, EVENTS, asset_key
-from matokit_pipelines.orchestration.assets.reports import WEEKLY
+from matokit_pipelines.orchestration.assets.pages import DASHBOARDS, INDEX
+from matokit_pipelines.orchestration.assets.reports import KINDS
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.housekeeping import housekeeping
 from matokit_pipelines.orchestration.resources import HomeFinder
 
-_WEEKLY = dg.AssetSelection.assets(WEEKLY)
+_REPORTS = dg.AssetSelection.assets(*(key for kind in KINDS for key in (kind.page, kind.message)))
+_PAGES = dg.AssetSelection.assets(DASHBOARDS, INDEX)
+_INDEX = dg.AssetSelection.assets(INDEX)
 _ALERTS = dg.AssetSelection.assets(ALERTS)
 _EVENTS = dg.AssetSelection.assets(asset_key(EVENTS))
 
@@ -26,14 +29,15 @@ REFRESH = dg.define_asset_job(
     days.REFRESH,
     selection=dg.AssetSelection.assets(MATOMO_EVENTS, PIWIK_PRO_EVENTS, SNAPSHOT)
     | _ALERTS
+    | _PAGES
     | (_EVENTS - dg.AssetSelection.checks_for_assets(asset_key(EVENTS))),
     tags=WRITES,
-    description="Extract what is new, derive and check what it touches, evaluate the alerts, publish. The ledger "
-    "decides what is read; the run is shown for every table that it derived.",
+    description="Extract what is new, derive and check what it touches, evaluate the alerts, publish, make the pages. "
+    "The ledger decides what is read; the run is shown for every table that it derived.",
 )
 NIGHTLY = dg.define_asset_job(
     days.NIGHTLY,
-    selection=dg.AssetSelection.all() - _WEEKLY,
+    selection=dg.AssetSelection.all() - _REPORTS,
     tags=WRITES,
     description="A refresh in which every table and every check is shown.",
 )
@@ -63,7 +67,7 @@ def housekeeping_job() -> None:
 
 EVALUATE = dg.define_asset_job(
     days.EVALUATE,
-    selection=_ALERTS,
+    selection=_ALERTS | _INDEX,
     description="Evaluate the alerts without reading anything: the data stand still, but a timer is due, or it is "
     "known that nothing happened.",
 )
@@ -84,6 +88,12 @@ def deliver_job() -> None:
     send()
 
 
-WEEKLY_REPORT = dg.define_asset_job(
-    "weekly_report", selection=_WEEKLY, description="Render the weekly operations summary of one week."
-)
+# by the name of the report
+REPORTS = {
+    kind.report: dg.define_asset_job(
+        f"{kind.report}_report",
+        selection=dg.AssetSelection.assets(kind.page, kind.message),
+        description=f"{kind.description} Made, and queued for its readers.",
+    )
+    for kind in KINDS
+}

@@ -10,17 +10,19 @@ from datetime import date
 import dagster as dg
 
 from matokit_pipelines.settings import Settings
-from matokit_pipelines.windows import monday_of
+from matokit_pipelines.windows import monday_of, month_label
 
 FIRST_DAY = date(2025, 8, 15)  # the first event that any installer sent
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """The days and weeks of one project. A key is the day, or the week's Monday, as `YYYY-MM-DD`."""
+    """The days, weeks and months of one project. A key is the day, the week's Monday or the month's first day, as
+    `YYYY-MM-DD`."""
 
     days: dg.DailyPartitionsDefinition
     weeks: dg.WeeklyPartitionsDefinition
+    months: dg.MonthlyPartitionsDefinition
 
     @property
     def zone(self) -> str:
@@ -35,9 +37,9 @@ class Calendar:
         """The Monday of a week's key."""
         return self.weeks.time_window_for_partition_key(key).start.date()
 
-    def key_of_week(self, monday: date) -> str:
-        """The key of the week that begins on `monday`."""
-        return monday.strftime(self.weeks.fmt)
+    def month_of(self, key: str) -> date:
+        """The first day of a month's key."""
+        return self.months.time_window_for_partition_key(key).start.date()
 
     def keys_between(self, first: date, last: date) -> list[str]:
         """The keys of the days `first` to `last`, both included, as far as there are such partitions."""
@@ -45,7 +47,7 @@ class Calendar:
 
 
 def calendar_of(settings: Settings, today: date) -> Calendar:
-    """Days from the earliest start_date of a source to today, and weeks from that day's or the first one's Monday.
+    """Days from the earliest start_date of a source to today; weeks and months from those that hold it.
 
     A start_date that is still to come, which a pass refuses, makes no calendar without days.
     """
@@ -57,4 +59,5 @@ def calendar_of(settings: Settings, today: date) -> Calendar:
         dg.WeeklyPartitionsDefinition(
             start_date=monday_of(min(first, FIRST_DAY)).isoformat(), day_offset=1, timezone=zone
         ),
+        dg.MonthlyPartitionsDefinition(start_date=f"{month_label(min(first, FIRST_DAY))}-01", timezone=zone),
     )

@@ -1,30 +1,31 @@
 """When things run by themselves, in the project's zone. Every schedule is on from the start.
 
-Not here: what is due (warehouse/probe.py, weekly.py), what runs (jobs.py).
+Not here: what is due (warehouse/probe.py, editions.py), what runs (jobs.py).
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from matokit_pipelines.orchestration import alerting, weekly
+from matokit_pipelines.alert_settings import clock_time
+from matokit_pipelines.orchestration import alerting, editions
 from matokit_pipelines.orchestration.at_work import ASKED_FOR, going_on
 from matokit_pipelines.orchestration.days import LOOK_BACK_DAYS, range_tags
 from matokit_pipelines.orchestration.housekeeping import delete_old_runs
-from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, WEEKLY_REPORT, housekeeping_job
+from matokit_pipelines.orchestration.jobs import BACKFILL, NIGHTLY, REFRESH, REPORTS, housekeeping_job
 from matokit_pipelines.orchestration.partitions import Calendar
 from matokit_pipelines.orchestration.pool import end_dead_runs
 from matokit_pipelines.orchestration.resources import HomeFinder
-from matokit_pipelines.settings import OrchestrationSettings
+from matokit_pipelines.settings import Settings
 from matokit_pipelines.warehouse.probe import probe
-from matokit_pipelines.windows import last_complete_week, local_date
+from matokit_pipelines.windows import local_date
 
 AT_NIGHT, AFTER_NIGHT = "10 3 * * *", "30 4 * * *"
 # On Mondays until the week is complete, three hours long; on the other days for a page that was made too early.
 WEEKLY = ["30,45 7 * * 1", "*/15 8-9 * * 1", "0,15,30 10 * * 1", "30 7 * * 2-7"]
-FIRST_TICK = time(7, 30)
+# In the days that may hold the first business day likewise; on the others for a page that was made too early.
+MONTHLY = ["*/15 8-10 1-10 * *", "0 11 1-10 * *", "0 8 11-31 * *"]
+RENEWED_AFTER = (3, 6)  # hours after the daily report at which its page is made again, when all of its window is known
 A_TICK = 10  # old runs deleted: more than come, and a fraction of a second
 REASON_TAG = "matokit/reason"
 
@@ -34,7 +35,7 @@ def every(minutes: int) -> str:
     return "0 * * * *" if minutes == 60 else f"*/{minutes} * * * *"
 
 
-def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[dg.ScheduleDefinition]:
+def schedules(calendar: Calendar, settings: Settings) -> Sequence[dg.ScheduleDefinition]:
     """All schedules."""
     running = dg.DefaultScheduleStatus.RUNNING
     zone = calendar.zone
@@ -42,7 +43,7 @@ def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[d
     @dg.schedule(
         name="refresh_schedule",
         job=REFRESH,
-        cron_schedule=every(settings.refresh_minutes),
+        cron_schedule=every(settings.orchestration.refresh_minutes),
         execution_timezone=zone,
         default_status=running,
         description="Refresh when the sources hold something new or anything else is due; else no run.",
@@ -77,29 +78,6 @@ def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[d
         today = local_date(used.clock.now(), used.loaded.settings.project.zone)
         return dg.RunRequest(tags={**range_tags(calendar, today, LOOK_BACK_DAYS), REASON_TAG: "It is night."})
 
-    @dg.schedule(
-        name="weekly_report_schedule",
-        job=WEEKLY_REPORT,
-        cron_schedule=WEEKLY,
-        execution_timezone=zone,
-        default_status=running,
-        description="The page of the last complete week: Monday 07:30, at the latest 10:30 when its data are late; "
-        "made again on a later morning when it was made too early.",
-    )
-    def weekly_report_schedule(
-        context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeFinder]
-    ) -> dg.RunRequest | dg.SkipReason:
-        if busy := going_on(context.instance, WEEKLY_REPORT.name):
-            return dg.SkipReason(busy)
-        used = home.home()
-        now = used.clock.now()
-        monday = last_complete_week(now, used.loaded.settings.project.zone)
-        # the wall clock of the first tick, also where that Monday has 23 or 25 hours
-        first = datetime.combine(monday + timedelta(days=7), FIRST_TICK, ZoneInfo(zone))
-        if reason := weekly.why_to_wait(used, monday, first_tick=first.astimezone(UTC), now=now):
-            return dg.SkipReason(reason)
-        return dg.RunRequest(partition_key=calendar.key_of_week(monday))
-
     housekeeping_schedule = dg.ScheduleDefinition(
         name="housekeeping_schedule",
         job=housekeeping_job,
@@ -108,4 +86,56 @@ def schedules(calendar: Calendar, settings: OrchestrationSettings) -> Sequence[d
         default_status=running,
         description="Old runs, readings and files are put away.",
     )
-    return [refresh_schedule, nightly_schedule, weekly_report_schedule, housekeeping_schedule]
+    return [refresh_schedule, nightly_schedule, *report_schedules(calendar, settings), housekeeping_schedule]
+
+
+def report_schedules(calendar: Calendar, settings: Settings) -> Sequence[dg.ScheduleDefinition]:
+    """When each report is asked for."""
+    daily_zone = settings.alerts.timezone or calendar.zone
+    return [
+        _report_schedule(
+            "weekly", WEEKLY, calendar.zone,
+            "The summary of the last complete week: Monday 07:30, at the latest 10:30 when its data are late; made "
+            "again on a later morning when it was made too early.",
+        ),
+        _report_schedule(
+            "daily", daily_crons(settings), daily_zone,
+            "The component health report, at its hour whatever the data are complete to; its page is made again when "
+            "all of its window is known.",
+        ),
+        _report_schedule(
+            "monthly", MONTHLY, calendar.zone,
+            "The compatibility report of the last month: 08:00 on the first business day, at the latest 11:00 when "
+            "its data are late; made again on a later morning when it was made too early.",
+        ),
+    ]  # fmt: skip
+
+
+def daily_crons(settings: Settings) -> list[str]:
+    """The hour of the daily report and those at which its page is renewed."""
+    at = clock_time(settings.alerts.daily_at)
+    return [f"{at.minute} {(at.hour + later) % 24} * * *" for later in (0, *RENEWED_AFTER)]
+
+
+def _report_schedule(report: str, crons: list[str], zone: str, description: str) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"{report}_report_schedule",
+        job=REPORTS[report],
+        cron_schedule=crons,
+        execution_timezone=zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+    def report_schedule(
+        context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[HomeFinder]
+    ) -> dg.RunRequest | dg.SkipReason:
+        if busy := going_on(context.instance, REPORTS[report].name):
+            return dg.SkipReason(busy)
+        used = home.home()
+        now = used.clock.now()
+        edition = editions.newest(report, used.loaded.settings, now)
+        if reason := editions.why_to_wait(used, edition, now):
+            return dg.SkipReason(reason)
+        return dg.RunRequest(partition_key=edition.key)
+
+    return report_schedule

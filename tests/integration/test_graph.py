@@ -17,7 +17,7 @@ from matokit_pipelines.errors import CheckFailed, DataIncomplete, SourceError
 from matokit_pipelines.orchestration import in_process
 from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, PIWIK_PRO_EVENTS
 from matokit_pipelines.orchestration.assets.models import MODELS, asset_key
-from matokit_pipelines.orchestration.assets.reports import WEEKLY
+from matokit_pipelines.orchestration.assets.reports import KINDS
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.definitions import build_definitions, defs
 from matokit_pipelines.orchestration.pool import WAREHOUSE
@@ -90,16 +90,18 @@ def test_every_asset_says_what_it_is_and_raw_snapshot_and_page_how_fresh_they_mu
         assert node.group_name in ("extract", "staging", "marts", "serving", "alerts", "reports")
         assert node.kinds
         assert len(node.description or "") > 40
-    for key in (MATOMO_EVENTS, PIWIK_PRO_EVENTS, SNAPSHOT, WEEKLY):
+    for key in (MATOMO_EVENTS, PIWIK_PRO_EVENTS, SNAPSHOT, *(kind.page for kind in KINDS)):
         assert graph.get(key).freshness_policy is not None, key
 
 
 def test_what_writes_to_the_warehouse_shares_a_pool_but_not_in_process(tmp_path: Path) -> None:
     home = GivenHome(home_at(tmp_path, "http://127.0.0.1:9", now=NOW))
     steps = {"matomo_events", "piwik_pro_events", "tables", "alerts", "serving__snapshot"}
+    pages = {"pages__dashboards", "pages__index"}  # read the snapshot and the store
     for pool in (WAREHOUSE, None):
         job = build_definitions(home, pool=pool).resolve_job_def("nightly")
-        assert {node.name: node.definition.pool for node in job.nodes} == dict.fromkeys(steps, pool)  # type: ignore[attr-defined]
+        pools = {node.name: node.definition.pool for node in job.nodes}  # type: ignore[attr-defined]
+        assert pools == dict.fromkeys(steps, pool) | dict.fromkeys(pages)
 
 
 def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
@@ -114,7 +116,8 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     assert in_process.weekly_page(home).stem == "2026-W46"
     with in_process.instance_of(home.loaded.home) as instance:
         runs = {run.job_name: run.status for run in instance.get_runs()}
-        assert runs == {"refresh": dg.DagsterRunStatus.SUCCESS, "weekly_report": dg.DagsterRunStatus.SUCCESS}
+        jobs = ("refresh", "weekly_report", "daily_report", "monthly_report")
+        assert runs == dict.fromkeys(jobs, dg.DagsterRunStatus.SUCCESS)
         idle = instance.get_latest_materialization_event(PIWIK_PRO_EVENTS)
         assert idle
         assert idle.asset_materialization
@@ -126,7 +129,7 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
         assert done.asset_materialization.metadata["rows_written"].value == sent
     again = in_process.refresh(home)
     assert again.lines[0].startswith("installers: 0 new events")
-    assert not any(line.startswith("Weekly page") for line in again.lines)
+    assert not any(" page " in line for line in again.lines)
 
 
 @pytest.mark.slow

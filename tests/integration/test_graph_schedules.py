@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from matokit_pipelines.clock import FixedClock
-from matokit_pipelines.orchestration import in_process, schedules, weekly
+from matokit_pipelines.orchestration import editions, in_process, schedules
 from matokit_pipelines.orchestration.days import RANGE_END, RANGE_START
 from matokit_pipelines.orchestration.definitions import build_definitions
 from matokit_pipelines.orchestration.resources import GivenHome
@@ -127,8 +127,8 @@ def test_a_week_waits_for_its_last_events_and_for_three_hours_at_most(
     refreshed: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = datetime(2026, 11, 15, 20, tzinfo=UTC)  # three hours of Sunday are missing
-    monkeypatch.setattr(weekly, "complete_to", lambda home: known)
-    monkeypatch.setattr(weekly, "is_due", lambda home, monday: True)
+    monkeypatch.setattr(editions, "complete_to", lambda home: known)
+    monkeypatch.setattr(editions, "is_made", lambda home, edition, known: False)
 
     def decided(minutes: int) -> tuple[list[dg.RunRequest], str | None]:
         with dg.DagsterInstance.local_temp() as instance:
@@ -136,7 +136,9 @@ def test_a_week_waits_for_its_last_events_and_for_three_hours_at_most(
 
     requests, skipped = decided(0)
     assert requests == []
-    assert skipped == "Week 2026-W46 waits for its last events: all is complete to 2026-11-15 20:00 UTC."
+    assert (
+        skipped == "The weekly report of 2026-W46 waits for its last events: all is complete to 2026-11-15 20:00 UTC."
+    )
     assert decided(165)[0] == []
     [late], _ = decided(180)
     assert late.partition_key == MONDAY.isoformat()
@@ -148,7 +150,7 @@ def test_a_week_waits_for_its_last_events_and_for_three_hours_at_most(
 def test_a_page_that_is_made_is_not_made_again(refreshed: Home) -> None:
     with dg.DagsterInstance.local_temp() as instance:
         requests, skipped = evaluated("weekly_report_schedule", at(refreshed, NOW), instance)
-    assert (requests, skipped) == ([], "The page of week 2026-W46 is made.")
+    assert (requests, skipped) == ([], "The weekly report of 2026-W46 is made.")
 
 
 def test_nothing_published_makes_no_page(tmp_path: Path) -> None:
@@ -165,7 +167,8 @@ def test_minutes_as_cron(minutes: int, cron: str) -> None:
 def test_all_schedules_are_on_from_the_start_and_keep_the_projects_clock(refreshed: Home) -> None:
     definitions = build_definitions(GivenHome(refreshed))
     found = {schedule.name: schedule for schedule in definitions.schedules or []}
-    assert set(found) == {"refresh_schedule", "nightly_schedule", "weekly_report_schedule", "housekeeping_schedule"}
+    others = {"refresh_schedule", "nightly_schedule", "housekeeping_schedule"}
+    assert set(found) == others | {f"{report}_report_schedule" for report in ("weekly", "daily", "monthly")}
     for schedule in found.values():
         assert isinstance(schedule, dg.ScheduleDefinition)
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
