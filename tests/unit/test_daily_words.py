@@ -243,3 +243,12 @@ def test_no_words_of_statistics() -> None:
 def test_the_label_is_the_day_of_the_morning() -> None:
     numbers = morning(broken())
     assert (numbers.period.label, numbers.period.last_day, numbers.period.end) == ("2026-11-20", DAY, END)
+
+
+def test_a_component_that_always_fails_so_often_is_not_said_to_have_got_worse() -> None:
+    numbers = morning([*history("bad", 12, 2), *tries("bad", 12, 6), *history("big", 60, 60), *tries("big", 60)])
+    words = said(numbers)
+    assert words["headline"] == (
+        "bad: 6 of 12 events failed (50.0 %), 50.0 % in the 28 days before; firing since Thu 19 Nov 07:00."
+    )
+    assert "worse" not in words["cards"][0]["usual"]

@@ -14,7 +14,7 @@ from typing import Any
 import altair as alt
 
 from matokit_pipelines.reports.daily.shapes import Component, Stretch
-from matokit_pipelines.reports.formats import day, percent, plain
+from matokit_pipelines.reports.formats import count, day, percent, plain
 from matokit_pipelines.reports.theme import GREY, INK, NARROW, ORANGE, PALE, WIDE, Drawn, Size, spec, svg, svg_of
 
 IN_CHART = 8
@@ -36,7 +36,11 @@ def rates_chart(rows: Sequence[Component], size: Size) -> Any:
     for place, row in enumerate(rows):
         for line, counts in (("now", row.counts), ("before", row.four_weeks)):
             share = counts.failure_rate
-            shown = "no events" if share is None else f"{percent(share)}  ({counts.failures} of {counts.events})"
+            shown = (
+                "no events"
+                if share is None
+                else f"{percent(share)}  ({count(counts.failures)} of {count(counts.events)})"
+            )
             values.append({"place": place, "line": line, "share": share or 0, "label": shown})
         values.append({"place": place, "line": "name", "share": 0, "label": plain(row.component)})
     y = alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0.18, paddingOuter=0))

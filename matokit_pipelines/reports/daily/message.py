@@ -18,7 +18,8 @@ from matokit_pipelines.reports.marking import Marker
 from matokit_pipelines.reports.theme import MAIL, png
 from matokit_pipelines.windows import zone_named
 
-LOOKED_AT = 3  # components that are told in more than a row
+LOOKED_AT = 3  # components of enough events that are told in more than a row
+DRAWN = 5
 
 
 def daily_message(numbers: DailyNumbers, document: Mapping[str, Any], text: str, links: Links) -> Message:
@@ -81,8 +82,10 @@ def _parts(numbers: DailyNumbers, marker: Marker) -> Iterator[Part]:
             ),
         )
     for place, (one, said) in enumerate(list(zip(numbers.components, words.cards, strict=True))[:LOOKED_AT]):
+        if one.row.counts.small:
+            break
         at = f"components.{place}"
-        lines = [*said.marks, *said.since, said.ci]
+        lines = [*([f"{'; '.join(said.marks)}."] if said.marks else []), *said.since, said.ci]
         lines += [f"On {', '.join(_systems(numbers, place))}."] if one.systems else []
         lines += (
             [f"Commits first seen in the 48 hours before: {', '.join(_commits(at, numbers, place))}."]
@@ -114,7 +117,7 @@ def _commits(at: str, numbers: DailyNumbers, place: int) -> Iterator[str]:
 
 
 def _image(numbers: DailyNumbers) -> Image | None:
-    rows = [one.row for one in numbers.components if not one.row.counts.small][: charts.IN_CHART]
+    rows = [one.row for one in numbers.components if not one.row.counts.small][:DRAWN]
     if len(rows) < 2:
         return None
     alt = (

@@ -82,7 +82,7 @@ def _headline(numbers: DailyNumbers) -> tuple[str, str, str]:
         return "more_than_chance", *_about_everything(place, numbers)
     if sure:
         start = "" if numbers.totals.sure == 1 else "{totals.sure|count} components fail more than chance; "
-        end = ", more than chance" if numbers.totals.sure == 1 else ""
+        end = _why_sure(numbers, sure[0][1]) if numbers.totals.sure == 1 else ""
         return "more_than_chance", *_about_component(*sure[0], start, end, numbers.totals.sure)
     if listed:
         found = numbers.totals.listed_enough
@@ -130,6 +130,16 @@ def _about_chance(numbers: DailyNumbers) -> tuple[str, str]:
     return f"Nothing notable: {_ALL} {noun} failed in all, and {what}.", f"nothing notable, {_ALL} failed"
 
 
+def _why_sure(numbers: DailyNumbers, row: Component) -> str:
+    """Why a component is told as more than chance: compared with before, since it fires, or for its rate alone."""
+    if row.verdict == "worse":
+        return ", more than chance"
+    for place, one in enumerate(numbers.triggers):
+        if one.subject == row.component and one.is_sure and one.firing_since is not None:
+            return f"; firing since {{triggers.{place}.firing_since|instant}}"
+    return "; surely above the threshold of its rule"
+
+
 def _details(numbers: DailyNumbers, kind: str) -> Iterator[str]:
     """What else stands out and why we think so."""
     if kind in ("no_data", "no_events"):
@@ -138,7 +148,7 @@ def _details(numbers: DailyNumbers, kind: str) -> Iterator[str]:
     in_headline = (sure or listed)[:1] if _everything(numbers) is None else []
     others = [entry for entry in sure + listed if entry not in in_headline][:NAMED]
     for at, row in others:
-        end = ", more than chance" if row.rules else f"; {in_comparison(row)}"
+        end = _why_sure(numbers, row) if row.rules else f"; {in_comparison(row)}"
         yield f"{_counts(at, row)}{end}."
     if (line := _too_few(numbers)) is not None:
         yield line
