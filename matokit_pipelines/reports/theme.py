@@ -57,19 +57,18 @@ def spec(chart: Any, text: int) -> dict[str, Any]:
 
 def svg(chart: Any, name: str, size: Size) -> str:
     """The chart drawn as SVG text, with ids that no other drawing of a page has."""
-    drawn = svg_of(spec(chart, size.text))
+    drawn = svg_of(spec(chart, size.text), f"{name}-{size.name}")
     # The page says in words what the chart shows; the names that the drawing program gives its parts tell nothing.
-    drawn = drawn.replace("<svg ", '<svg aria-hidden="true" ', 1)
+    return drawn.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+
+def svg_of(document: Mapping[str, Any], name: str) -> str:
+    """A Vega-Lite document drawn as SVG text; its ids begin with `name`."""
+    drawn: str = vl_convert.vegalite_to_svg(json.dumps(document), vl_version=VEGA_LITE, allowed_base_urls=[])
     # The drawing program counts its ids on from chart to chart; ours depend on the chart alone.
     for place, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]*)"', drawn))):
         for before, after in (('id="', '"'), ("url(#", ")"), ('href="#', '"')):
-            drawn = drawn.replace(f"{before}{old}{after}", f"{before}{name}-{size.name}-{place}{after}")
-    return drawn
-
-
-def svg_of(document: Mapping[str, Any]) -> str:
-    """A Vega-Lite document drawn as SVG text, with the ids that the drawing program gives."""
-    drawn: str = vl_convert.vegalite_to_svg(json.dumps(document), vl_version=VEGA_LITE, allowed_base_urls=[])
+            drawn = drawn.replace(f"{before}{old}{after}", f"{before}{name}-{place}{after}")
     return drawn
 
 

@@ -71,12 +71,16 @@ function shownLine(widget, facts, counted) {
   return parts.join(" · ");
 }
 
+const altOf = (widget, words) => page.alt.replace("{form}", widget.form).replace("{finding}", () => words);
+
 async function showWidget(widget, facts) {
   const section = sectionOf(widget);
   const { rows, parts } = rowsOf(widget.name, facts, filtersOf(widget));
   const found = findingOf(widget, rows, parts);
   section.querySelector(".finding").replaceChildren(...said(found.sentence, found.values, page));
   section.querySelector(".shown").replaceChildren(shownLine(widget, facts, found.counted));
+  const canvas = section.querySelector(".canvas");
+  canvas?.setAttribute("aria-label", altOf(widget, say(found.sentence, found.values, page.zone)));
   const tile = section.querySelector(".tile-lines");
   if (tile) showTile(tile, widget.tile, rows[0], page);
   widget.tables.forEach((table, number) => {

@@ -2,7 +2,7 @@
 // Text only ever becomes text. Not here: which rows (rows.js) and the controls (controls.js).
 
 const FEW = "fewer than 10 events";
-const FOLDED_ROWS = 12;
+const foldedRows = () => (matchMedia("(max-width: 46rem)").matches ? 5 : 12);
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -82,17 +82,18 @@ function plainTable(table, rows, parts, page) {
 }
 
 function pivotTable({ pivot }, rows, page) {
-  const names = new Map(rows.map((row) => [row[pivot.across], row[pivot.name]]));
-  const days = new Map();
+  const sorted = rows.map((row) => [row[pivot.across], row[pivot.name]]).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const names = new Map(sorted);
+  const found = new Map();
   for (const row of rows) {
-    if (!days.has(row[pivot.day])) days.set(row[pivot.day], new Map());
-    days.get(row[pivot.day]).set(row[pivot.across], row);
+    if (!found.has(row[pivot.row])) found.set(row[pivot.row], new Map());
+    found.get(row[pivot.row]).set(row[pivot.across], row);
   }
   const column = { lines: pivot.lines, few: pivot.few, words: {}, badges: [] };
-  const heads = [element("th", { scope: "col", class: "name" }, "Day")];
+  const heads = [element("th", { scope: "col", class: "name" }, pivot.head)];
   for (const name of names.values()) heads.push(element("th", { scope: "col" }, inWords(name, "text")));
-  const lines = [...days].map(([day, cells]) => {
-    const head = element("th", { scope: "row", class: "name" }, valueOf(day, "weekday", page));
+  const lines = [...found].map(([value, cells]) => {
+    const head = element("th", { scope: "row", class: "name" }, valueOf(value, pivot.form, page));
     const values = [...names.keys()].map((one) =>
       element("td", {}, element("span", {}, ...(cells.has(one) ? linesOf(column, cells.get(one), page) : []))));
     return element("tr", {}, head, ...values);
@@ -117,14 +118,15 @@ function showTable(place, table, rows, parts, page) {
 // Show the first rows of a long table until a reader asks for all.
 function fold(place) {
   const rows = [...place.querySelectorAll("tbody > tr")];
-  if (rows.length <= FOLDED_ROWS + 3 || place.closest("details")) return;
-  for (const row of rows.slice(FOLDED_ROWS)) row.classList.add("more");
+  const first = foldedRows();
+  if (rows.length <= first + 3 || place.closest("details")) return;
+  for (const row of rows.slice(first)) row.classList.add("more");
   const button = element("button", { type: "button", class: "unfold", "aria-expanded": "false" }, `Show all ${rows.length} rows`);
   place.classList.add("folded");
   button.addEventListener("click", () => {
     const open = place.classList.toggle("folded");
     button.setAttribute("aria-expanded", String(!open));
-    button.textContent = open ? `Show all ${rows.length} rows` : `Show the first ${FOLDED_ROWS} rows`;
+    button.textContent = open ? `Show all ${rows.length} rows` : `Show the first ${first} rows`;
   });
   place.append(button);
 }
@@ -183,6 +185,13 @@ async function showChart(place, drawing, rows, changes, page) {
   }
   spec.datasets = { rows: prepared(drawing, rows, page.zone, longestName(room)), changes };
   place.hidden = !spec.datasets.rows.length;
-  if (!place.hidden) await vegaEmbed(place, spec, { actions: false, renderer: "svg", mode: "vega-lite" });
+  if (!place.firstElementChild) place.append(element("div"));
+  const canvas = place.firstElementChild; // so that what the chart shows is said by us, on `place`
+  if (!place.hidden) await vegaEmbed(canvas, spec, { actions: false, renderer: "svg", mode: "vega-lite" });
+  canvas.removeAttribute("role");
+  canvas.removeAttribute("aria-label");
+  canvas.removeAttribute("aria-roledescription");
+  // What it shows is said by its label and its table; the names that Vega gives its parts tell nothing.
+  place.querySelector("svg")?.setAttribute("aria-hidden", "true");
   place.dataset.room = room;
 }

@@ -1,6 +1,7 @@
-"""What a page holds of rows that may be many: the most telling names, cut where they are long; the CSV has them all.
+"""What a page shows without its scripts of rows that may be many: the most telling names, cut where they are long.
 
-Not here: the facts of the page's script, which have bounds of their own (facts.py).
+With scripts a page shows more of them, from its facts, which have bounds of their own (facts.py); the CSV has all.
+Not here: which rows there are.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 from matokit_pipelines.reports.dashboards.facts_names import shortened
 
 Row = dict[str, Any]
+MOST = 60
 # by widget: what its rows name, how many names a page holds, and whether the rows are in an order of merit
 _BOUNDS: Mapping[str, tuple[str, int, bool]] = {
-    "os_versions": ("os_release", 60, True),
-    "component_success": ("component", 200, True),
-    "component_matrix": ("component", 200, False),
-    "commit_table": ("commit_sha", 200, True),
-    "ci_comparison": ("component", 200, False),
+    "os_versions": ("os_release", MOST, True),
+    "component_success": ("component", MOST, True),
+    "component_matrix": ("component", MOST, False),
+    "commit_table": ("commit_sha", MOST, True),
+    "ci_comparison": ("component", MOST, False),
 }
 _NAMES = ("component", "error_type", "os_release", "commit_sha", "from_commit", "to_commit", "architecture")
 

@@ -144,21 +144,21 @@ class Cells:
         return self.commit_url + sha if self.commit_url and re.fullmatch(r"[0-9a-f]{7,40}", sha) else ""
 
     def _pivot(self, table: Table, pivot: Pivot, rows: Sequence[Row], at: str) -> View:
-        names = {row[pivot.across]: row[pivot.name] for row in rows}
-        days: dict[str, dict[Any, int]] = {}
+        names = dict(sorted({row[pivot.across]: row[pivot.name] for row in rows}.items()))
+        found: dict[str, dict[Any, int]] = {}
         for place, row in enumerate(rows):
-            days.setdefault(row[pivot.day], {})[row[pivot.across]] = place
+            found.setdefault(row[pivot.row], {})[row[pivot.across]] = place
         column = Column("", pivot.lines, few=pivot.few)
         lines = []
-        for places in days.values():
+        for places in found.values():
             first = next(iter(places.values()))
-            head = self.say(f"{{{pivot.day}|weekday}}", rows[first], f"{at}.{first}")
+            head = self.say(f"{{{pivot.row}|{pivot.form}}}", rows[first], f"{at}.{first}")
             cells = tuple(
                 Cell(self._lines(column, rows[places[one]], f"{at}.{places[one]}") if one in places else Markup(""))
                 for one in names
             )
             lines.append(("", (Cell(head, "name", is_head=True), *cells)))
-        heads = (("Day", "name"), *((in_words(name, "text", self.zone), "") for name in names.values()))
+        heads = ((pivot.head, "name"), *((in_words(name, "text", self.zone), "") for name in names.values()))
         return View(table, heads, tuple(lines))
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import altair as alt
 
-from matokit_pipelines.reports.comparison import SMALL_NUMBER
 from matokit_pipelines.reports.dashboards.looks import (
     AXIS_RATE,
     DASHES,
     LINES,
     count_axis,
     days_axis,
+    few_or,
     legend,
     threshold,
 )
@@ -54,7 +54,7 @@ def _lines(name: str, order: str) -> list[Any]:
     return [coloured.mark_line(strokeWidth=2), touched.encode(tooltip=tip)]
 
 
-_WIDTHS = {"environment": 120, "os_release": 150, "commit_sha": 110}
+_WIDTHS = {"environment": 120, "os_release": 125, "commit_sha": 110}
 
 
 def rollback_chart() -> Any:
@@ -82,7 +82,6 @@ def rollback_chart() -> Any:
 
 def rates_chart() -> Any:
     """Success rate by day, one panel a component over a shared axis; points grow with events, grey below ten."""
-    few = f"datum.events < {SMALL_NUMBER}"
     shares = alt.Scale(zero=False, nice=True, domainMax=1)
     axis = alt.Axis(**{**AXIS_RATE, "tickCount": 3}, title=None)
     y = alt.Y("success_rate:Q", scale=shares, axis=axis)
@@ -99,8 +98,7 @@ def rates_chart() -> Any:
     panel = alt.layer(
         *threshold(alt.Chart(), shares, axis),
         base.mark_line(color=PALE, strokeWidth=1.5),
-        points.transform_filter(few).mark_point(color=GREY, fill="white", strokeWidth=1, opacity=1),
-        points.transform_filter(f"!({few})").mark_point(color=BLUE, filled=True, opacity=1),
+        points.mark_point(strokeWidth=1, opacity=1).encode(stroke=few_or(GREY, BLUE), fill=few_or("white", BLUE)),
     ).properties(height=78)
     return (
         panel.facet(
@@ -108,7 +106,9 @@ def rates_chart() -> Any:
                 "component:N",
                 sort={"field": "place", "op": "min", "order": "ascending"},
                 title=None,
-                header=alt.Header(labelOrient="top", labelAnchor="start", labelFontWeight="bold", labelPadding=4),
+                header=alt.Header(
+                    labelOrient="top", labelAnchor="start", labelFontWeight="bold", labelFontSize=12, labelPadding=4
+                ),
             ),
             data=alt.NamedData("rows"),
             columns=1,

@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from matokit_pipelines.reports.comparison import LOW_RATE
+from matokit_pipelines.reports.comparison import LOW_RATE, SMALL_NUMBER
 from matokit_pipelines.reports.theme import BLUE, GREY, ORANGE, PALE
 
 # Told apart by those who see few colours; the first is the house's blue, none is its orange-brown, which is failure.
@@ -36,6 +36,11 @@ def count_axis(**options: Any) -> Any:
     return alt.Axis(labelExpr=words, domain=False, ticks=False, tickCount=4, tickMinStep=1, **options)
 
 
+def few_or(few: Any, enough: Any) -> Any:
+    """One look for marks of fewer than ten events, another for the others."""
+    return alt.condition(f"datum.events < {SMALL_NUMBER}", alt.value(few), alt.value(enough))
+
+
 def threshold(base: Any, shares: Any, axis: Any) -> list[Any]:
     """The thin line at 75 % with its label, once for each panel."""
     y = alt.Y("low:Q", scale=shares, axis=axis)
@@ -54,7 +59,7 @@ def legend(width: int, *, is_line: bool = True) -> Any:
         orient="top",
         direction="horizontal",
         columns=alt.ExprRef(f"max(1, floor((room - 20) / {width}))"),
-        labelLimit=width - 30,
+        labelLimit=alt.ExprRef(f"room < 480 ? 230 : {width - 30}"),
         labelFontSize=12,
         symbolType="stroke" if is_line else "square",
         symbolStrokeWidth=3 if is_line else 0,
@@ -79,7 +84,7 @@ def cells_legend() -> Any:
 def days_axis() -> Any:
     """Days below a chart, each under the middle of it."""
     return alt.Axis(
-        format="%-d %b",
+        labelExpr="datum.value < days[0] || datum.value > days[1] ? '' : utcFormat(datum.value, '%-d %b')",
         tickCount=alt.ExprRef("max(3, floor(room / 90))"),
         grid=False,
         ticks=False,

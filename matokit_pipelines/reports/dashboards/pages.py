@@ -60,6 +60,7 @@ NOTES = {
     "version_rollback": "Dashed: from this day on another commit has most events; orange where it is the older one.",
     "problematic_components": "Error types are guesses from the text of a failing command.",
 }
+_ALT = "{form}: {finding}. The numbers are in the table of this card."
 _FORMS = {"tile": "Tile", "line": "Line chart", "ring": "Ring chart", "bar": "Bar chart"}
 _FORMS |= {"combo": "Bars and points", "heat_map": "Heat map", "table": "Table"}
 
@@ -80,7 +81,6 @@ class Card:
     is_wide: bool
     note: str
     others: int
-    kept: int
     definition: str
     queries: tuple[tuple[str, str], ...]
     files: tuple[tuple[str, str], ...]
@@ -113,6 +113,7 @@ def render_dashboard(document: dict[str, Any], links: Links) -> str:
     commits = f"{links.repository_url}/commit/" if links.repository_url else ""
     environment = templates()
     environment.filters["plain"] = formats.plain
+    environment.filters["zip_self"] = lambda values: [(one, one) for one in values]
     return environment.get_template("dashboard.html").render(
         d=document,
         show=marker.show,
@@ -139,7 +140,7 @@ def _card(document: Mapping[str, Any], widget: Widget, marker: Marker, zone: Zon
         widget=widget,
         finding=finding,
         shown=_shown(document, widget, marker),
-        alt=f"{_FORMS[widget.chart]}: {finding.striptags()}. The numbers are in the table of this card.",
+        alt=_ALT.replace("{form}", _FORMS[widget.chart]).replace("{finding}", finding.striptags()),
         views=tuple(cells.view(table, parts[table.part] if table.part else rows) for table in TABLES[widget.name]),
         tile=cells.tile(TILE, rows[0]) if widget.chart == "tile" else (),
         pictures=_pictures(drawing, rows, parts, zone) if drawing and some else {},
@@ -148,7 +149,6 @@ def _card(document: Mapping[str, Any], widget: Widget, marker: Marker, zone: Zon
         is_wide=widget.name in BROAD,
         note=NOTES.get(widget.name, ""),
         others=numbers["others"],
-        kept=len(rows),
         definition=_definition(widget.sql),
         queries=tuple((name, _without_definition(sql)) for name, sql in queries.items()),
         files=(
@@ -193,9 +193,11 @@ def _options(document: Mapping[str, Any], widgets: Mapping[str, Widget]) -> dict
     """What the controls offer, and where they stand when nobody chose."""
     names, days = document["facts"]["names"], sorted({widget.days for widget in widgets.values()})
     mixed = len(days) > 1
-    other = ", ".join(f"{widget.number}: {widget.days}" for widget in widgets.values() if widget.days != DAYS)
-    usual = f"{DAYS} days ({other})"
-    windows = [(str(window), f"{window} days") for window in document["facts"]["windows"]]
+    other = ", ".join(f"{widget.number} {widget.days} days" for widget in widgets.values() if widget.days != DAYS)
+    windows = [
+        (str(window), f"{window} days{', all four' if mixed and window == DAYS else ''}")
+        for window in document["facts"]["windows"]
+    ]
     releases = dict.fromkeys(one["release"] for one in names["os"])
     return {
         "has_environment": any(widget.has_environment for widget in widgets.values()),
@@ -205,8 +207,8 @@ def _options(document: Mapping[str, Any], widgets: Mapping[str, Widget]) -> dict
             "architecture": "all",
             "os": "all",
         },
-        "periods": [("", usual), *windows] if mixed else windows,
-        "days_default": usual if mixed else f"{DAYS} days",
+        "periods": [("", f"{DAYS} days"), *windows] if mixed else windows,
+        "days_default": f"{DAYS} days, {other}" if mixed else f"{DAYS} days",
         "offered": {
             "environment": sorted({ENVIRONMENT, *names["environment"]}),
             "days": [*([""] if mixed else []), *(value for value, _ in windows)],
@@ -226,12 +228,14 @@ def _page(
         "dashboard": document["dashboard"],
         "zone": document["zone"],
         "commit_url": commits,
+        "alt": _ALT,
         "most_cells": specs.MOST_CELLS,
         **options,
         "widgets": [
             {
                 "name": name,
                 "days": widget.days,
+                "form": _FORMS[widget.chart],
                 "scope": SCOPES.get(name, ""),
                 "filtered": FILTERED.get(name, ""),
                 "sentences": SENTENCES[name],

@@ -30,10 +30,11 @@ from matokit_pipelines.reports.dashboards.looks import (
     LINES,
     cells_legend,
     count_axis,
+    few_or,
     legend,
     threshold,
 )
-from matokit_pipelines.reports.formats import in_words, plain
+from matokit_pipelines.reports.formats import SPACE, in_words, plain
 from matokit_pipelines.reports.theme import BLUE, GREY, INK, ORANGE, PALE, Size
 
 TEXT = 12
@@ -134,7 +135,7 @@ def drawn(
     if drawing.stepped:
         document["height"] = drawing.step * min(MOST_CELLS, len({row[drawing.stepped] for row in rows}))
     (document["spec"] if drawing.inner else document)["width"] = size.width - drawing.beside
-    return theme.svg_of(document)
+    return theme.svg_of(document, size.name)
 
 
 def _days(rows: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -197,7 +198,6 @@ def _ring(name: str, colours: Sequence[str]) -> dict[str, Any]:
 
 def _combo() -> Any:
     """Bars for events, points for the rate over an axis of its own; rates of few events are grey."""
-    few = f"datum.events < {SMALL_NUMBER}"
     shares = alt.Scale(zero=False, nice=True, domainMax=1)
     rate_axis = alt.Axis(**AXIS_RATE, **AXIS_TITLE, grid=False, orient="right", title="success rate")
     rows = alt.Chart(alt.NamedData("rows")).encode(x=alt.X("architecture:N", sort=None, title=None, axis=_below()))
@@ -212,17 +212,26 @@ def _combo() -> Any:
     )
     points = alt.layer(
         *threshold(alt.Chart(alt.NamedData("rows")), shares, rate_axis),
-        low.transform_filter(few).mark_rule(color=PALE, strokeWidth=2),
-        low.transform_filter(f"!({few})").mark_rule(color=BLUE, opacity=0.45, strokeWidth=3),
+        low.mark_rule(strokeWidth=3).encode(color=few_or(PALE, BLUE), opacity=few_or(1, 0.45)),
         rates.mark_line(color=BLUE, strokeWidth=2),
-        rates.transform_filter(few).mark_point(color=GREY, fill="white", size=60, strokeWidth=1.5, opacity=1),
-        rates.transform_filter(f"!({few})").mark_point(color=BLUE, filled=True, size=70, opacity=1),
+        rates.mark_point(size=64, strokeWidth=1.5, opacity=1).encode(
+            stroke=few_or(GREY, BLUE), fill=few_or("white", BLUE)
+        ),
     )
     return alt.layer(bars, points).resolve_scale(y="independent").properties(height=260)
 
 
 def _below() -> Any:
-    return alt.Axis(labelAngle=0, labelLimit=110, ticks=False, domain=False, labelColor=INK)
+    return alt.Axis(
+        labelAngle=alt.ExprRef("room < 480 ? -40 : 0"),
+        labelAlign=alt.ExprRef("room < 480 ? 'right' : 'center'"),
+        labelBaseline="top",
+        labelOverlap=False,
+        labelPadding=6,
+        ticks=False,
+        domain=False,
+        labelColor=INK,
+    )
 
 
 def _stacked() -> Any:
@@ -279,7 +288,11 @@ def _cells() -> Any:
         )
         .transform_filter(f"datum.rank <= {MOST_CELLS}")
         .encode(
-            x=alt.X("architecture:N", title=None, axis=alt.Axis(**_BESIDE, orient="top", labelAngle=0)),
+            x=alt.X(
+                "architecture:N",
+                title=None,
+                axis=alt.Axis(**_BESIDE, orient="top", labelAngle=0, labelFontSize=_SMALLER),
+            ),
             y=alt.Y("component:N", sort=None, title=None, axis=alt.Axis(**_BESIDE)),
         )
     )
@@ -294,8 +307,10 @@ def _cells() -> Any:
         color=alt.condition(few, alt.value("#f1f3f5"), colour), tooltip=tip
     )
     ink = {"condition": [{"test": few, "value": GREY}, {"test": "datum.success_rate < 0.85", "value": "white"}]}
-    words = base.mark_text(fontSize=TEXT).encode(text="label:N", color=alt.Color(**ink, value=INK))
+    words = base.transform_calculate(text=f"room < 480 ? split(datum.label, '{SPACE}%')[0] : datum.label")
+    words = words.mark_text(fontSize=_SMALLER).encode(text="text:N", color=alt.Color(**ink, value=INK))
     return alt.layer(cells, words)
 
 
+_SMALLER = alt.ExprRef(f"room < 480 ? 11 : {TEXT}")
 _BESIDE: dict[str, Any] = {"domain": False, "ticks": False, "labelColor": INK, "labelPadding": 8}

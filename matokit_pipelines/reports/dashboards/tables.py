@@ -47,13 +47,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Pivot:
-    """Days as lines, the chart's lines as columns: `across` tells them apart, `name` is how they are called."""
+    """Days (or what `row` says) as lines, the chart's lines as columns: `across` tells them apart, `name` is how they
+    are called."""
 
     across: str
     name: str
     lines: tuple[str, ...]
     few: str = ""
-    day: str = "event_date"
+    row: str = "event_date"
+    form: str = "weekday"
+    head: str = "Day"
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def _side(name: str, title: str) -> tuple[Column, ...]:
     rate = f"{name}_success_rate"
     return (
         Column(
-            title,
+            f"Success, {title}",
             (f"{{{rate}|percent}}", f"{{{rate}_low|percent}} to {{{rate}_high|percent}}"),
             few=f"{name}_events",
         ),
@@ -214,13 +217,15 @@ TABLES: dict[str, tuple[Table, ...]] = {
     ),
     "component_matrix": (
         Table(
-            "Success by component and architecture",
-            (
-                _text("Component", "component"),
-                Column("Architecture", ("{architecture|text}",), "name"),
-                EVENTS,
-                _count("Successes", "successes"),
-                Column("Success", ("{success_rate|percent}",), few="events"),
+            "Success by component and architecture; events below",
+            pivot=Pivot(
+                "architecture",
+                "architecture",
+                ("{success_rate|percent}", "{events|count}"),
+                few="events",
+                row="component",
+                form="text",
+                head="Component",
             ),
             open=False,
         ),
