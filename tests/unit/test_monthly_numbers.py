@@ -389,4 +389,5 @@ def test_the_report_of_derived_events_is_that_of_the_made_up_tables(derived: duc
     assert found.segments == expected.segments
     assert found.adoption == expected.adoption
     assert found.trend == expected.trend
+    assert found.worse_components == expected.worse_components
     assert [row.chance for row in found.issues.rows] == [row.chance for row in expected.issues.rows]

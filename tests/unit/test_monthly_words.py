@@ -11,7 +11,7 @@ import pytest
 from matokit_pipelines.reports.monthly.numbers import monthly_numbers
 from matokit_pipelines.reports.monthly.pages import monthly_document
 from matokit_pipelines.reports.monthly.words import findings
-from tests.monthly_marts import MONTH, NOW, Try, snapshot_of, three_months, tries
+from tests.monthly_marts import LAST, MONTH, NOW, Try, snapshot_of, three_months, tries
 
 BEFORE = date(2026, 9, 15)
 ISSUE = tries(200, 4) + tries(200, 4, day=BEFORE) + tries(40, 20, name="x", os_release="macOS 26.0")
@@ -58,7 +58,21 @@ def test_then_a_change_of_success() -> None:
     found = said(FELL + tries(20, 4, name="x", os_release="macOS 26.0"))
     assert found["headline_kind"] == "success_change"
     assert found["headline"] == "Success fell to 80.0 % from 99.0 % (-19.0 points), more than chance."
-    assert found["details"][0].startswith("macOS 26 is new: first seen Sat 31 Oct 12:00, on 20 machines")
+    assert found["details"][0] == (
+        "python_install got worse, more than chance: 64 of 320 events failed, 3 of 300 in the 30 days before."
+    )
+    assert found["details"][1].startswith("macOS 26 is new: first seen Sat 31 Oct 12:00, on 20 machines")
+
+
+def test_components_that_got_worse_are_named_the_worst_first() -> None:
+    """One that merely runs more often is not."""
+    before = [one for name in "abcd" for one in tries(100, 4, day=BEFORE, component=name, name=name)]
+    now = [
+        one
+        for name, failed in zip("abcd", (30, 60, 4, 5), strict=True)
+        for one in tries(100, failed, component=name, name=name)
+    ]
+    assert [one.split()[0] for one in said(before + now)["details"]] == ["b", "a"]
 
 
 def test_a_rise_is_called_one() -> None:
@@ -87,6 +101,14 @@ def test_else_nothing_is_notable() -> None:
     assert found["headline"] == "No notable change: 98.0 % of 200 events succeeded (98.0 % in the 30 days before)."
     assert found["details"] == []
     assert found["subject"] == "Installer month 2026-10: success 98.0 % (98.0 % before)"
+
+
+def test_a_component_that_got_worse_is_not_passed_over() -> None:
+    calm = [one for day in (LAST, BEFORE) for one in tries(2000, 40, day=day, component="calm", name="c")]
+    events = calm + tries(60, 1, day=BEFORE, component="odd", name="o") + tries(60, 25, component="odd", name="o")
+    found = said(events)
+    assert found["headline"].startswith("No notable change overall, but single components got worse: 96.8 % of")
+    assert found["details"][0].startswith("odd got worse, more than chance: 25 of 60 events failed, 1 of 60")
 
 
 def test_a_low_rate_that_stays_is_said() -> None:

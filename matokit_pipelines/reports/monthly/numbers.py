@@ -13,6 +13,7 @@ from datetime import date, datetime
 from matokit_pipelines.reports.comparison import keys_are_shared, verdict
 from matokit_pipelines.reports.monthly import queries
 from matokit_pipelines.reports.monthly.adoption import adoption
+from matokit_pipelines.reports.monthly.components import worse_components
 from matokit_pipelines.reports.monthly.deprecation import deprecation
 from matokit_pipelines.reports.monthly.issues import issues
 from matokit_pipelines.reports.monthly.judging import tallies, whole
@@ -72,6 +73,7 @@ def monthly_numbers(snapshot: Snapshot, month: date, now: datetime) -> MonthlyNu
         rule_version=manifest.rule_version,
         known_from=known_from,
         totals=_totals((installed, now_part), (installed_before, before_part), before_is_known, shared),
+        worse_components=worse_components(now_part, before_part, shared),
         new_versions=new_versions(snapshot, period, known_from, installed, now_part),
         adoption=adoption(snapshot, period, known_from, installed, installed_before),
         segments=segments((installed, now_part), (installed_before, before_part), before_is_known, shared),

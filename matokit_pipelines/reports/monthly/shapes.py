@@ -43,6 +43,16 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class WorseComponent:
+    """A component that fails more than before, by more than chance, over all systems."""
+
+    component: str
+    last: Rates
+    before: Rates
+    chance: float
+
+
+@dataclass(frozen=True)
 class NewVersion:
     """A release whose first counted event ever lies in the period; its counts are of the period.
 
@@ -319,6 +329,7 @@ class MonthlyNumbers:
     rule_version: str
     known_from: date | None
     totals: Totals
+    worse_components: tuple[WorseComponent, ...]
     new_versions: NewVersions
     adoption: Adoption
     segments: Segments

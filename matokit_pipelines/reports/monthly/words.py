@@ -17,6 +17,7 @@ NAMED = 3  # as many of a kind are named before the reader has to look into the 
 _SUCCESS = "{totals.last.rates.success_rate|percent}"
 _BEFORE = "{totals.before.rates.success_rate|percent}"
 _EVENTS = "{totals.last.rates.events|count}"
+_NOT_OVERALL = "No notable change overall, but single components got worse"
 _DAYS = "in the 30 days to {period.last_day|day}"
 
 
@@ -65,10 +66,8 @@ def _headline(numbers: MonthlyNumbers) -> tuple[str, str]:
     if totals.verdict == "too few":
         return "too_few", f"{_SUCCESS} of {_EVENTS} events succeeded {_DAYS}; too few machines to compare with before."
     low = ", still below 75\u00a0%" if (totals.last.rates.success_rate or 0.0) < LOW_RATE else ""
-    return (
-        "steady",
-        f"No notable change{low}: {_SUCCESS} of {_EVENTS} events succeeded ({_BEFORE} in the 30 days before).",
-    )
+    start = _NOT_OVERALL if numbers.worse_components else "No notable change"
+    return "steady", f"{start}{low}: {_SUCCESS} of {_EVENTS} events succeeded ({_BEFORE} in the 30 days before)."
 
 
 def _silence(numbers: MonthlyNumbers) -> tuple[str, str]:
@@ -143,6 +142,13 @@ def _details(numbers: MonthlyNumbers, kind: str) -> Iterator[str]:
             yield _issue(row, numbers)
         if numbers.totals.verdict in ("worse", "better"):
             yield _success_change(numbers)
+    for row in range(len(numbers.worse_components)):
+        at = f"worse_components.{row}"
+        yield (
+            f"{{{at}.component|text}} got worse, more than chance: {{{at}.last.failures|count}} of "
+            f"{{{at}.last.events|count}} events failed, {{{at}.before.failures|count}} of "
+            f"{{{at}.before.events|count}} in the 30 days before."
+        )
     for row in range(1 if kind == "new_major" else 0, min(len(numbers.new_versions.majors), NAMED)):
         yield _new_major(row, numbers)
     for row, found in enumerate(numbers.deprecation.rows[:NAMED]):
