@@ -1,14 +1,19 @@
 """Cases of derived tables as data: `tests/sql/<table>/<case>.yaml`, and landed rows for the tests beside them.
 
 A case holds `about`, `options` (of BuildOptions), `now`, `tables` (rows by table; what a row leaves out has a
-default), `expect` (rows by model: only the columns named are compared, all rows must be there) and nothing else.
+default), `expect` (rows by model: only the columns named are compared, all rows must be there) and nothing else. A case
+derives the models it expects, with all that they read and that their checks ask.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +21,14 @@ import duckdb
 import pytest
 import yaml
 
+from matokit_pipelines import resources
 from matokit_pipelines.warehouse.build import BuildOptions, build
 from matokit_pipelines.warehouse.connection import in_memory
+from matokit_pipelines.warehouse.models import CUBE, Model, load_models
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
+SQL = resources.path("sql")
+TABLE = re.compile(r"\b(?:staging|marts)\.[a-z_]+")
 LANDED = datetime(2026, 11, 22, 8, tzinfo=UTC)
 # what both raw tables hold of an event
 EVENT: dict[str, Any] = {
@@ -102,6 +111,38 @@ def put(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, 
         con.execute(f"insert into {table} ({columns}) values ({', '.join('?' for _ in row)})", list(row.values()))
 
 
+@cache
+def models() -> dict[str, Model]:
+    return load_models(SQL)
+
+
+def needed(names: Iterable[str]) -> set[str]:
+    """The models, those that they read, those that their checks ask, and the cube, which a build asks for commits."""
+    found: set[str] = set()
+    left = [*names, CUBE]
+    while left:
+        model = models()[left.pop()]
+        if model.name not in found:
+            found.add(model.name)
+            left += [name for name in (*model.file.reads, *TABLE.findall(model.checks)) if name in models()]
+    return found
+
+
+@contextmanager
+def root_of(names: Iterable[str]) -> Iterator[Path]:
+    """A folder like sql/ with the models needed for `names`."""
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        for name in ("seeds", "macros.sql"):
+            (root / name).symlink_to(SQL / name)
+        for layer in ("staging", "marts"):
+            (root / layer).mkdir()
+        for name in needed(names):
+            layer, table = name.split(".")
+            (root / layer / table).symlink_to(SQL / layer / table)
+        yield root
+
+
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = in_memory(NOW)
@@ -148,7 +189,8 @@ class CaseItem(pytest.Item):
             for table, rows in self.case.get("tables", {}).items():
                 put(connection, table, rows)
             options = BuildOptions(**self.case.get("options", {}))
-            build(connection, options=options, now=self.case.get("now", NOW))
+            with root_of(self.case["expect"]) as root:
+                build(connection, options=options, now=self.case.get("now", NOW), sql_root=root)
             for model, expected in self.case["expect"].items():
                 self._compare(connection, model, expected)
         finally:
