@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.alerts.period import AlertsOfPeriod, HeldBack, PeriodAlert
 from matokit_pipelines.reports.formats import in_words
 from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -259,6 +261,36 @@ def test_the_text_is_the_golden_one(broken_week):
         GOLDEN.parent.mkdir(parents=True, exist_ok=True)
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_alerts_stand_on_the_page_with_every_number_in_the_json(tmp_path, broken_week):
+    fired = PeriodAlert(
+        "new_failure_pattern", "new failure pattern", HOSTILE, "production", "critical", at(MONDAY, 30), None, True,
+        "firing", 13, 25, True,
+    )  # fmt: skip
+    over = replace(
+        fired, rule="no_events", name="no events", subject=None, environment="ci", standing="failures_go_on",
+        ended_at=at(MONDAY, 40), failures=None, events=None, is_silenced=False,
+    )  # fmt: skip
+    held = HeldBack("arch_gap", "one architecture fails more often", "x86", "production", at(MONDAY), at(MONDAY), 3, 9)
+    alerts = AlertsOfPeriod("part", at(MONDAY), NOW, 7, 4, 1, 2, 1, 11, (fired, over), 5, (held,), 10)
+    with open_current(broken_week.html.parents[2]) as snapshot:
+        files = write_weekly(snapshot, MONDAY, NOW, tmp_path, alerts=alerts)
+    document = json.loads(files.json.read_text(encoding="utf-8"))
+    page = Page(files.html.read_text(encoding="utf-8"))
+    for mark, shown in zip(page.marked, page.shown, strict=True):
+        assert shown == in_words(at_path(document, mark["data-path"]), mark["data-form"], ZONE)
+    paths = {mark["data-path"] for mark in page.marked}
+    for name in ("fired", "still_firing", "recovered", "ended_otherwise", "silenced", "held_back", "more_alerts"):
+        assert f"alerts.{name}" in paths
+    assert {"alerts.alerts.0.failures", "alerts.held_back_named.0.events", "alerts.more_held_back"} <= paths
+    text = files.text.read_text(encoding="utf-8")
+    for part in (text, "".join(page.loose)):
+        assert "None" not in part
+        assert "still firing" in part
+        assert "its rule no longer holds, but failures go on" in part
+    assert "held back by the guard" in text
+    assert "and 5 more" in text
 
 
 def test_a_failed_writing_leaves_the_old_files_whole(tmp_path, broken_week, monkeypatch):
