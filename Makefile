@@ -24,11 +24,12 @@ demo: install ## From simulated services to the weekly page, with the truth besi
 	@$(BIN)/matokit demo $(ARGS)
 
 test: install ## Everything that needs no browser, in under five minutes
-	@$(BIN)/python -m pytest -n auto -m 'not browser and not slow' $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not browser and not slow' $(ARGS)
 	@echo "Left out: tests marked slow, which kill processes or repeat histories for minutes (make test-slow), and browser (make test-browser); CI runs both."
 
-test-slow: install ## The long tests that make test leaves out
-	@$(BIN)/python -m pytest -n auto -m 'slow and not browser' $(ARGS)
+test-slow: install ## The long tests that make test leaves out; what they repeat at random in short (make chaos: in full)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'slow and not browser' $(ARGS)
+	@echo "Random histories and kills were repeated a third to a tenth as often as make chaos does."
 
 test-browser: install ## The pages in a real Chromium: CHROMIUM=... or on the path
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
@@ -45,9 +46,10 @@ peer-check: ## The vendor's own client against the simulated Piwik PRO: make pee
 	  touch .venv-peer/.installed || exit 1; fi; \
 	$(BIN)/python tests/peer/peer_check.py .venv-peer/bin/python
 
-chaos: install ## A week alone in half an hour, thirty real minutes of `up` with kills, a day of Dagster's storage
+chaos: install ## All that repeats itself in full: a week alone, half an hour of `up` with kills, hundreds of histories and kills
 	@MATOKIT_CHAOS=long MATOKIT_CHAOS_MINUTES=30 $(BIN)/python -m pytest -m slow -s tests/chaos/test_week_alone.py \
-	  tests/chaos/test_up.py tests/integration/test_dagster_storage.py $(ARGS)
+	  tests/chaos/test_up.py tests/integration/test_dagster_storage.py tests/chaos/test_delivery_kills.py \
+	  tests/chaos/test_piwik_pro_everything.py tests/integration/test_probe.py tests/sql/test_incremental.py $(ARGS)
 
 lint: install ## ruff and mypy --strict
 	@$(BIN)/ruff check .

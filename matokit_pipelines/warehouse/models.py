@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
@@ -135,11 +136,16 @@ def _load(name: str, folder: Path) -> Model:
     except OSError as error:
         raise ModelError(f"The model {name} lacks {error.filename}; add the file or remove its folder.") from error
     try:
-        file = ModelFile.model_validate(yaml.load(source, _YAML))  # noqa: S506 - a safe loader
+        file = _read(source)
     except (ValidationError, yaml.YAMLError) as error:
         raise ModelError(f"{folder / 'model.yaml'} cannot be read; mend it: {error}") from error
     checks = folder / "checks.sql"
     return Model(name, file, query, checks.read_text(encoding="utf-8") if checks.exists() else "", source)
+
+
+@lru_cache(maxsize=256)  # a process that goes on building reads the same texts each time
+def _read(source: str) -> ModelFile:
+    return ModelFile.model_validate(yaml.load(source, _YAML))  # noqa: S506 - a safe loader
 
 
 def in_order(models: Mapping[str, Model]) -> list[Model]:

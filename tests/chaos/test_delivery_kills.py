@@ -1,7 +1,7 @@
 """Senders killed at every point of the cycle and at random: nothing is lost, nothing twice on Slack, order is kept.
 
 A process that has loaded everything forks a sender for each kill, so that a kill meets the sending, not the start of
-Python. The slow form kills 250 times, MATOKIT_CHAOS=long 1,000 times.
+Python. MATOKIT_CHAOS=long kills ten times as often at random.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from matokit_pipelines.simulator.mail import MailServer
 from matokit_pipelines.simulator.slack import SlackSimulator
 from matokit_pipelines.simulator.slack_faults import SlackFaults
 from tests.delivering import BY_MAIL, ON_SLACK, Office, is_in_order, keys, message
+from tests.often import times
 
 pytestmark = pytest.mark.slow
 
-OFTEN = 1_000 if os.environ.get("MATOKIT_CHAOS") == "long" else 250
 POINTS = ["before the claim", "after the claim", "before the call", "after acceptance", "before the commit", "after it"]
 SENDERS = """
 import os, signal, sys, time
@@ -174,9 +174,9 @@ def test_killed_at_each_point(tmp_path: Path, point: str) -> None:
         told.check()
 
 
-@pytest.mark.parametrize("kills", [25, pytest.param(OFTEN, marks=pytest.mark.slow)])
-def test_killed_at_random(tmp_path: Path, kills: int) -> None:
+def test_killed_at_random(tmp_path: Path) -> None:
     """Up to three senders at once, among faults of the services; the next ones go on with what the killed were at."""
+    kills = times(100, 1_000)
     dice = random.Random(kills)
     office = Office(tmp_path)
     told = Told(office)
