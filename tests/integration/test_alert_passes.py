@@ -373,15 +373,8 @@ def struck(homes: tuple[Home, Home, int], clock: FixedClock, statements: Iterabl
     assert queued(first)
 
 
-def test_a_pass_that_is_killed_at_any_statement_was_not_made_and_made_again_comes_to_the_same(
-    homes: tuple[Home, Home, int], clock: FixedClock
-) -> None:
-    last = homes[2]
-    struck(homes, clock, [random.Random(3).randrange(2, last), last])
-
-
 @pytest.mark.slow
-def test_passes_that_are_killed_over_and_over_come_to_the_same(
+def test_passes_that_are_killed_at_any_statement_come_to_the_same_when_made_again(
     homes: tuple[Home, Home, int], clock: FixedClock
 ) -> None:
     first, _, last = homes

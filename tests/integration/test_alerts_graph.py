@@ -113,6 +113,7 @@ def test_the_asset_says_what_it_found(refreshed: tuple[Home, in_process.Outcome]
     assert said["complete_to"] == (NOW - timedelta(minutes=10)).timestamp()
 
 
+@pytest.mark.slow
 def test_a_failing_evaluation_holds_up_nothing_and_is_told(
     truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def matokit(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, s
     return code, out, err
 
 
+@pytest.mark.slow
 def test_the_walk_of_the_readme(
     folder: Path, server: MatomoSimulator, truth: Truth, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +222,7 @@ def test_help_needs_no_database_and_no_graph() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_secret_is_written_anywhere(
     folder: Path, server: MatomoSimulator, truth: Truth, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ from matokit_pipelines.windows import last_complete_week
 from tests.homes import HOMES, NOW, facts, open_home
 
 PACKED = sorted(HOMES.glob("*.tar.gz"))
+OLDER = [pytest.param(path, marks=pytest.mark.slow) for path in PACKED[:-1]]
 
 
 def test_there_is_a_home_of_this_version_and_each_is_small() -> None:
@@ -29,7 +30,7 @@ def test_there_is_a_home_of_this_version_and_each_is_small() -> None:
     assert all(home.stat().st_size <= 1 << 20 for home in PACKED)
 
 
-@pytest.mark.parametrize("packed", PACKED, ids=lambda path: path.name)
+@pytest.mark.parametrize("packed", [*OLDER, PACKED[-1]], ids=lambda path: path.name)
 def test_an_old_home_is_read_migrated_and_says_the_same(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,9 +39,8 @@ def rows(home: Home, sql: str) -> list[Any]:
         return connection.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize(
-    "when", ["first", pytest.param("night", marks=pytest.mark.slow), pytest.param("dimensions", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["first", "night", "dimensions"])
 def test_a_pass_that_runs_out_of_requests_is_gone_on_with(tmp_path: Path, when: str) -> None:
     """Whatever made so much to read: each pass lands more, what is new first, and the last one is whole."""
     clock = FixedClock(TRUTH.start + timedelta(days=4))
