@@ -20,6 +20,7 @@ from matokit_pipelines.alerts.conversations import (
     OVERALL,
     STALE,
     crowded,
+    ending_of,
     is_inhibited,
     name_of,
     thread_of_overall,
@@ -326,9 +327,9 @@ class _Round:
         """One message a conversation for what is over, as a quiet reply; where nobody is to be disturbed, later."""
         left = list(group)
         while left and self._has_room(rule):
-            same = _ending(left[0])
-            together = tuple(matter for matter in left if _ending(matter) == same)
-            left = [matter for matter in left if _ending(matter) != same]
+            same = ending_of(left[0])
+            together = tuple(matter for matter in left if ending_of(matter) == same)
+            left = [matter for matter in left if ending_of(matter) != same]
             self._room_taken(rule)
             for destination, conversation in together[0].conversations.items():
                 self._dispatch(together, "resolved", destination, conversation)
@@ -388,11 +389,6 @@ class _Round:
                     is_done=matter.episode.ended_at is not None,
                 )
             )  # fmt: skip
-
-
-def _ending(matter: Matter) -> tuple[str | None, dict[str, str]]:
-    """Where the end of an episode is told, and why it is over: what differs in that is told apart."""
-    return matter.episode.end_reason, dict(matter.conversations)
 
 
 def _worst_first(matter: Matter) -> tuple[int, str, float, str, str]:

@@ -44,6 +44,11 @@ def is_inhibited(book: Book, matter: Matter) -> bool:
     return bool(told) and all(thread_of_overall(book, matter.episode, destination) for destination in told)
 
 
+def ending_of(matter: Matter) -> tuple[str | None, dict[str, str]]:
+    """Where the end of an episode is told, and why it is over: what differs in that is told apart."""
+    return matter.episode.end_reason, dict(matter.conversations)
+
+
 def name_of(episode: Episode) -> str:
     """What names an episode in keys: fingerprint and number; a very long subject by its beginning and a hash, since
     services bound what may be kept beside a message."""

@@ -56,8 +56,11 @@ class InReport:
 def note_told(connection: sqlite3.Connection, day: str, document: Mapping[str, Any]) -> None:
     """Keep what the report of a morning told as it was sent first, by its JSON. Call inside the transaction that queues
     it; `day`: its period, `2026-11-20`."""
-    sure = [[one["rule"], one["subject"] or ALL] for one in document.get("triggers", ()) if one["is_sure"]]
-    told = {"triggers": sure, "more": bool(document.get("triggers_more"))}
+    sure = [one for one in document.get("triggers", ()) if one["is_sure"] and not one["silenced_until"]]
+    told = {
+        "triggers": [[one["rule"], one["subject"] or ALL] for one in sure],
+        "more": bool(document.get("triggers_more")),
+    }
     connection.execute(
         "insert into progress (name, value) values (?, ?) on conflict (name) do nothing",
         [f"{_NAME}{day}", json.dumps(told, ensure_ascii=False)],

@@ -237,3 +237,21 @@ def test_what_was_told_is_kept_for_ninety_days(home: Home) -> None:
         note_told(connection, "2026-03-14", empty)
         rows = connection.execute("select name from progress where name like 'daily_told:%' order by name").fetchall()
     assert next(row["name"] for row in rows) == "daily_told:2026-01-01"
+
+
+def test_what_was_silenced_in_the_report_is_not_taken_for_told(home: Home, clock: FixedClock) -> None:
+    with state.opened(home.loaded.home) as connection:
+        silences.add(
+            connection, matchers={"component": "python"}, begins_at=SEVEN - HOUR, ends_at=SEVEN + HOUR,
+            author="a", reason="known", now=SEVEN - HOUR,
+        )  # fmt: skip
+    document = make_and_send(home, clock)
+    mine = [one for one in document["triggers"] if one["subject"] == "python"]
+    assert mine
+    assert all(one["silenced_until"] == "2026-03-12T07:00:00Z" for one in mine)
+    run_pass(home)
+    assert [key for key in health(home) if "|python|" in key] == []
+    clock.advance(2 * HOUR)
+    land(home, [], complete_to=clock.now())
+    run_pass(home)
+    assert [key for key in health(home) if key.startswith(f"{RULE}|python|") and key.endswith(f"|digest|{CALL}")]
