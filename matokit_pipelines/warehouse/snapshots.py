@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from matokit_pipelines import resources
+from matokit_pipelines import __version__, resources
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged, WarehouseDamaged
 from matokit_pipelines.warehouse.connection import Warehouse, translated
 
@@ -49,8 +49,19 @@ class Snapshot:
         self.path = path
 
     def query(self, sql: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
-        """The rows of one select; parameters are written `$name`. Times are in UTC."""
-        return select(self._connection, sql, params)
+        """The rows of one select; parameters are written `$name`. Times are in UTC.
+
+        NothingPublished when a table or column lacks because another version made the snapshot.
+        """
+        try:
+            return select(self._connection, sql, params)
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            if self.manifest.code_version == __version__:
+                raise
+            raise NothingPublished(
+                f"The snapshot in service was made by matokit {self.manifest.code_version}; `matokit build` makes one "
+                f"of {__version__}."
+            ) from error
 
     def rows(self, sql: str) -> list[dict[str, object]]:
         """The rows of one statement as dicts, see `rows_of`."""

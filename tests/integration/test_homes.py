@@ -14,7 +14,7 @@ from matokit_pipelines import __version__, state
 from matokit_pipelines.alerts.passes import run_pass
 from matokit_pipelines.cli import main
 from matokit_pipelines.clock import FixedClock
-from matokit_pipelines.errors import USAGE
+from matokit_pipelines.errors import REFUSED, USAGE
 from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.warehouse.refresh import build_and_publish
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -44,6 +44,8 @@ def test_an_old_home_is_read_migrated_and_says_the_same(
     monkeypatch.setenv("MATOKIT_HOME", str(tmp_path))
     if not packed.name.startswith(__version__):
         assert main.run(["query", "from no_such_table"]) == USAGE
+        assert "`matokit build` makes one of" in capsys.readouterr().err
+        assert main.run(["report", "monthly"]) == REFUSED
         assert "`matokit build` makes one of" in capsys.readouterr().err
     build_and_publish(home)
     assert json.loads(json.dumps(facts(home))) == known
