@@ -17,6 +17,7 @@ import css_inline
 
 from matokit_pipelines.delivery.escaping import header, plain
 from matokit_pipelines.delivery.messages import Message
+from matokit_pipelines.delivery.operators import GROUP, is_for_operators
 from matokit_pipelines.delivery.transport import Parcel
 
 NAME = "matokit"
@@ -28,6 +29,13 @@ def message_id(message_key: str, sender: str) -> str:
     """The Message-ID of a message key, always the same."""
     digest = hashlib.sha256(message_key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
     return f"<{digest}@{sender.rpartition('@')[2] or 'localhost'}>"
+
+
+def list_id(conversation: str, sender: str) -> str:
+    """What filters of mail programs go by (RFC 2919): one list for each report, for alerts and for the operators."""
+    first, _, rest = conversation.partition(":")
+    kind = rest.partition(":")[0] if first == "report" else GROUP if is_for_operators(conversation) else "alerts"
+    return f"{NAME} {kind} <{kind}.{NAME}.{sender.rpartition('@')[2] or 'localhost'}>"
 
 
 def mail_of(parcel: Parcel, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
@@ -42,6 +50,7 @@ def mail_of(parcel: Parcel, sender: str, recipients: tuple[str, ...]) -> EmailMe
         first = message_id(parcel.root.message_key, sender)
         mail["In-Reply-To"] = first
         mail["References"] = first
+    mail["List-Id"] = list_id(parcel.conversation, sender)
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(plain(parcel.message.text))

@@ -10,13 +10,13 @@ import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from matokit_pipelines import state
+from matokit_pipelines import __version__
 from matokit_pipelines.alerts.content.links import Links
-from matokit_pipelines.alerts.period import AlertsOfPeriod, alerts_of
+from matokit_pipelines.alerts.period import alerts_of_home
 from matokit_pipelines.reports.rendering import ReportFiles
 from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.warehouse.snapshots import open_current
-from matokit_pipelines.windows import Window, days_window, local_date
+from matokit_pipelines.windows import local_date
 
 DASHBOARDS = ("installation_health", "system_compatibility", "component_analysis", "deployment_tracking")
 RENEWED_AFTER = timedelta(hours=1)
@@ -27,6 +27,7 @@ def make_report(home: Home, report: str, day: date) -> tuple[ReportFiles, dateti
     where the data behind it are complete, UTC. NothingPublished without a snapshot."""
     from matokit_pipelines.reports.daily.pages import write_daily
     from matokit_pipelines.reports.monthly.pages import write_monthly
+    from matokit_pipelines.reports.weekly.numbers import week_of
     from matokit_pipelines.reports.weekly.pages import write_weekly
 
     now, links, out = home.clock.now(), Links.of(home.loaded), home.loaded.home / "reports"
@@ -36,8 +37,9 @@ def make_report(home: Home, report: str, day: date) -> tuple[ReportFiles, dateti
         mark = snapshot.manifest.watermark
         if report == "monthly":
             return write_monthly(snapshot, day, now, out, links), mark
-        week = days_window(day, day + timedelta(days=6), home.loaded.settings.project.zone)
-        return write_weekly(snapshot, day, now, out, links, _alerts(home, week, now)), mark
+        week = week_of(day, home.loaded.settings.project.timezone)
+        alerts = alerts_of_home(home.loaded, week.start, week.end, now)
+        return write_weekly(snapshot, day, now, out, links, alerts), mark
 
 
 def why_dashboards_stand(home: Home) -> str | None:
@@ -74,17 +76,12 @@ def make_index(home: Home) -> Path:
 
 
 def _made_from(document: Path) -> tuple[int, datetime] | None:
-    """Generation of the snapshot and time of making of a page; None when it must be made."""
+    """Generation of the snapshot and time of making of a page; None when it must be made, as after an upgrade."""
     try:
         found = json.loads(document.read_text(encoding="utf-8"))
+        if found["code_version"] != __version__:
+            return None
         return int(found["generation"]), datetime.fromisoformat(found["now"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
-
-def _alerts(home: Home, window: Window, now: datetime) -> AlertsOfPeriod | None:
-    """The alerts of a period; None while they are off."""
-    if not home.loaded.settings.alerts.enabled:
-        return None
-    with state.opened(home.loaded.home) as connection:
-        return alerts_of(connection, window.start, window.end, now)

@@ -14,7 +14,7 @@ import trustme
 
 from matokit_pipelines import state
 from matokit_pipelines.delivery import outbox
-from matokit_pipelines.delivery.mails import inlined, message_id
+from matokit_pipelines.delivery.mails import inlined, list_id, message_id
 from matokit_pipelines.simulator.mail import MailServer
 from tests.delivering import BY_MAIL, PNG, Office, message
 
@@ -54,6 +54,7 @@ def test_a_mail_has_text_page_and_pictures_and_answers_the_first(office: Office)
     )  # fmt: skip
     assert (str(firing["Subject"]), str(firing["To"])) == ("Überall: r fails", f"{A}, {B}")
     assert firing["Auto-Submitted"] == "auto-generated"
+    assert firing["List-Id"].startswith("matokit alerts <alerts.matokit.")
     assert (firing["Message-ID"], firing["In-Reply-To"]) == (message_id(first, "matokit@example.org"), None)
     assert resolved["Message-ID"] == message_id(second, "matokit@example.org")
     assert resolved["In-Reply-To"] == resolved["References"] == firing["Message-ID"]
@@ -229,3 +230,16 @@ def test_hostile_names_stay_in_their_header(office: Office, name: str) -> None:
     assert len(str(kept.mail["Subject"])) <= 201
     assert "\r" not in str(kept.mail["Subject"])
     assert "text/plain" in parts(kept.mail)
+
+
+@pytest.mark.parametrize(
+    ("conversation", "kind"),
+    [
+        ("report:weekly:2026-W46:email:dev@example.org", "weekly"),
+        ("report:daily:2026-11-20:email:dev@example.org:2", "daily"),
+        ("operators|stale-2026-11-20|email:dev@example.org", "operators"),
+        ("no_events||1|email:dev@example.org", "alerts"),
+    ],
+)
+def test_filters_can_tell_reports_alerts_and_what_is_for_operators_apart(conversation: str, kind: str) -> None:
+    assert list_id(conversation, "matokit@example.org") == f"matokit {kind} <{kind}.matokit.example.org>"
