@@ -26,7 +26,8 @@ function sumsOf(rows, name) {
 function lowest(rows, ...names) {
   const known = enough(rows);
   if (!known.length) return ["few", {}];
-  return ["some", pick(known.reduce((low, row) => (row.success_rate < low.success_rate ? row : low)), ...names)];
+  const low = known.reduce((least, row) => (row.success_rate < least.success_rate ? row : least));
+  return low.success_rate < 1 ? ["some", pick(low, ...names)] : ["whole", {}];
 }
 
 const RULES = {

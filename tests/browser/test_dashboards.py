@@ -132,7 +132,8 @@ def test_a_page_is_drawn_whole_at_any_width(opened: Opened, board: str, width: i
         assert chart["texts"], name
         assert len(chart["label"]) > 40
         assert [text for text in chart["texts"] if not text["inside"] or text["size"] < 10.5] == [], name
-        assert name == "architecture_success" or overlaps(chart["texts"]) == [], name
+        slanted = name == "architecture_success" and width == 360  # so their boxes overlap, and they do not
+        assert slanted or overlaps(chart["texts"]) == [], name
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.troubles == []  # type: ignore[attr-defined]
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -44,9 +44,14 @@ _PICTURE = re.compile(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)")
 def write(folder: Path, rows: pl.DataFrame | None) -> dict[str, Path]:
     """The four pages of these landed events."""
     home_of(folder, rows)
+    return written(folder, folder / "dashboards")
+
+
+def written(home: Path, folder: Path) -> dict[str, Path]:
+    """The four pages of a home's snapshot."""
     links = replace(Links.without_settings(), repository_url="https://git.example.org/scripts")
-    with open_current(folder) as snapshot:
-        return {page.stem: page for page in write_dashboards(snapshot, NOW, folder / "dashboards", links)}
+    with open_current(home) as snapshot:
+        return {page.stem: page for page in write_dashboards(snapshot, NOW, folder, links)}
 
 
 SCENES: Mapping[str, Callable[[], pl.DataFrame | None]] = {
@@ -157,14 +162,12 @@ def test_files_of_a_page_lie_beside_it(pages_of: Pages) -> None:
         assert f'href="{board}.json"' in html
 
 
-def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
-    home_of(tmp_path, usual(20, 20))
-    with open_current(tmp_path) as snapshot:
-        first = write_dashboards(snapshot, NOW, tmp_path / "a")
-        second = write_dashboards(snapshot, NOW, tmp_path / "b")
-    for one, other in zip(first, second, strict=True):
-        assert one.read_bytes() == other.read_bytes()
-        assert one.with_suffix(".json").read_bytes() == other.with_suffix(".json").read_bytes()
+def test_the_same_numbers_give_the_same_bytes(pages_of: Pages, tmp_path: Path) -> None:
+    first = pages_of("usual")
+    again = written(first[BOARDS[0]].parent.parent, tmp_path)
+    for board, page in first.items():
+        assert page.read_bytes() == again[board].read_bytes()
+        assert page.with_suffix(".json").read_bytes() == again[board].with_suffix(".json").read_bytes()
 
 
 @pytest.mark.slow
@@ -189,7 +192,7 @@ def test_ten_thousand_components_are_a_page_like_any_other(tmp_path: Path) -> No
         assert page.stat().st_size < 1.5 * MEGABYTE
     widget = document_of(found["component_analysis"])["widgets"]["component_success"]
     assert len(widget["rows"]) == MOST
-    assert widget["others"] > 9_000
+    assert widget["others"] > 6_000
     assert widget["finding"]["counted"] > sum(row["events"] for row in widget["rows"])
     assert max(len(row["component"]) for row in widget["rows"]) == 200
     assert f"others ({widget['others']})" in found["component_analysis"].read_text(encoding="utf-8")
@@ -229,6 +232,12 @@ CELLS = [component("a", 9, 9) | {"architecture": "x86"}, component("a", 50, 5) |
 
 def test_the_lowest_cell_has_enough_events() -> None:
     assert said("component_matrix", CELLS) == "Lowest: a on arm64, 90.0 % of 50 events"
+
+
+def test_nothing_is_called_the_lowest_where_nothing_failed() -> None:
+    assert said("component_matrix", [component("a", 50, 0) | {"architecture": "arm64"}]) == (
+        "No failure in a cell of 10 events or more"
+    )
 
 
 def change(day: str, is_rollback: bool) -> dict[str, Any]:

@@ -67,20 +67,6 @@ def legend(width: int, *, is_line: bool = True) -> Any:
     )
 
 
-def cells_legend() -> Any:
-    """The legend of the cells."""
-    return alt.Legend(
-        title=None,
-        orient="top",
-        direction="horizontal",
-        gradientLength=alt.ExprRef("min(room - 40, 320)"),
-        gradientThickness=12,
-        labelFontSize=12,
-        format=".0%",
-        offset=10,
-    )
-
-
 def days_axis() -> Any:
     """Days below a chart, each under the middle of it."""
     return alt.Axis(

@@ -56,7 +56,7 @@ NOTES = {
     "daily_volume": "Environments without events in this period have no line.",
     "architecture_success": "Bars are events, points success rates with their 95 % intervals; grey has fewer than 10.",
     "component_trends": "Points grow with the events of the day; grey ones have fewer than 10. The line is at 75 %.",
-    "component_matrix": "Dark is low. Pale cells have fewer than 10 events, blank ones none.",
+    "component_matrix": "Dark is low success. Grey cells have fewer than 10 events, blank ones none.",
     "version_rollback": "Dashed: from this day on another commit has most events; orange where it is the older one.",
     "problematic_components": "Error types are guesses from the text of a failing command.",
 }
@@ -193,7 +193,7 @@ def _options(document: Mapping[str, Any], widgets: Mapping[str, Widget]) -> dict
     """What the controls offer, and where they stand when nobody chose."""
     names, days = document["facts"]["names"], sorted({widget.days for widget in widgets.values()})
     mixed = len(days) > 1
-    other = ", ".join(f"{widget.number} {widget.days} days" for widget in widgets.values() if widget.days != DAYS)
+    other = ", ".join(f"{widget.number}: {widget.days} days" for widget in widgets.values() if widget.days != DAYS)
     windows = [
         (str(window), f"{window} days{', all four' if mixed and window == DAYS else ''}")
         for window in document["facts"]["windows"]
@@ -208,7 +208,7 @@ def _options(document: Mapping[str, Any], widgets: Mapping[str, Widget]) -> dict
             "os": "all",
         },
         "periods": [("", f"{DAYS} days"), *windows] if mixed else windows,
-        "days_default": f"{DAYS} days, {other}" if mixed else f"{DAYS} days",
+        "days_default": f"{DAYS} days ({other})" if mixed else f"{DAYS} days",
         "offered": {
             "environment": sorted({ENVIRONMENT, *names["environment"]}),
             "days": [*([""] if mixed else []), *(value for value, _ in windows)],

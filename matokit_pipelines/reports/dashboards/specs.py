@@ -28,7 +28,6 @@ from matokit_pipelines.reports.dashboards.looks import (
     CELL_COLOURS,
     ERRORS,
     LINES,
-    cells_legend,
     count_axis,
     few_or,
     legend,
@@ -299,7 +298,7 @@ def _cells() -> Any:
     colour = alt.Color(
         "success_rate:Q",
         scale=alt.Scale(type="threshold", domain=CELL_BOUNDS, range=CELL_COLOURS),
-        legend=cells_legend(),
+        legend=None,  # the value stands in each cell
     )
     tip = [alt.Tooltip("component:N"), alt.Tooltip("architecture:N"), alt.Tooltip("label:N", title="success rate")]
     tip.append(alt.Tooltip("n:N", title="events"))

@@ -54,10 +54,12 @@ SENTENCES: dict[str, dict[str, str]] = {
     },
     "component_trends": {
         "some": "Lowest of these: {component|text}, {success_rate|percent} of {events|count} events",
+        "whole": "No failure of these components",
         "few": "Fewer than 10 events of each component",
     },
     "component_matrix": {
         "some": "Lowest: {component|text} on {architecture|text}, {success_rate|percent} of {events|count} events",
+        "whole": "No failure in a cell of 10 events or more",
         "few": "Fewer than 10 events in each cell",
     },
     "commit_table": {
@@ -259,7 +261,8 @@ def _lowest(rows: Sequence[Row], *names: str) -> Said:
     enough = _enough(rows)
     if not enough:
         return "few", {}
-    return "some", _of(min(enough, key=lambda row: float(row["success_rate"])), *names)
+    low = min(enough, key=lambda row: float(row["success_rate"]))
+    return ("some", _of(low, *names)) if low["success_rate"] < 1 else ("whole", {})
 
 
 def _of(row: Row, *names: str) -> dict[str, Any]:
