@@ -14,7 +14,7 @@ from matokit_pipelines.alert_settings import clock_time
 from matokit_pipelines.alerts.business_days import Calendar, at_local, next_opening
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged
 from matokit_pipelines.reports.rendering import ReportFiles
-from matokit_pipelines.reports.sending import PATIENCE
+from matokit_pipelines.reports.sending import PATIENCE, is_to_be_sent, note_delay
 from matokit_pipelines.settings import Settings
 from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.warehouse.snapshots import open_current
@@ -127,10 +127,13 @@ def is_made(home: Home, edition: Edition, known: datetime | None) -> bool:
     """
     files = ReportFiles.at(home.loaded.home / "reports", edition.report, edition.period)
     try:
-        written = json.loads(files.json.read_text(encoding="utf-8")).get("watermark")
+        document = json.loads(files.json.read_text(encoding="utf-8"))
+        written, made = document.get("watermark"), datetime.fromisoformat(document["now"])
         knew = datetime.fromisoformat(written) if written is not None else None
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return False  # missing, or damaged: made again
+    if edition.report == "daily" and made < edition.due:
+        return False  # by hand, before its window was over
     if known is None or (knew is not None and knew >= edition.needs):
         return True
     if edition.report == "daily":
@@ -139,15 +142,19 @@ def is_made(home: Home, edition: Edition, known: datetime | None) -> bool:
 
 
 def why_to_wait(home: Home, edition: Edition, now: datetime) -> str | None:
-    """Why an edition is not to be made at `now`; None to make it."""
+    """Why an edition is not to be made at `now`; None to make it: also when its page stands, and it is news that was
+    sent to nobody, say because a run was ended before it came to that. What it waits for is noted."""
     name = f"The {edition.report} report of {edition.period}"
     try:
         known = complete_to(home)
     except (NothingPublished, SnapshotDamaged):
         return f"{name} waits: nothing is published yet."
-    if is_made(home, edition, known):
+    if is_made(home, edition, known) and not (
+        edition.is_news(now) and is_to_be_sent(home.loaded, edition.report, edition.period)
+    ):
         return f"{name} is made."
     if (known is None or known < edition.needs) and now < edition.due + edition.patience:
+        note_delay(home.loaded, edition.report, edition.period, "it waited for the last events of its period")
         mark = f"all is complete to {known:%Y-%m-%d %H:%M} UTC" if known else "nothing is known to be complete"
         return f"{name} waits for its last events: {mark}."
     return None

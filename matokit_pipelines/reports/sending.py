@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import escape
@@ -51,35 +52,80 @@ def send_report(
     due: when it should have gone out; a message that is later says so. again: also where it was queued before.
     NothingPublished when it was not made yet.
     """
-    files = ReportFiles.at(loaded.home / "reports", report, period)
-    try:
-        document = json.loads(files.json.read_text(encoding="utf-8"))
-        message = Message.from_json(files.message.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NothingPublished(
-            f"The {report} report of {period} was not made yet; `matokit report {report} --period {period}` makes it."
-        ) from error
-    settings = loaded.settings.reports
-    readers: tuple[str, ...] = getattr(settings, f"{report}_to")
+    document, message = _written(loaded, report, period)
+    readers = _readers(loaded, report)
     if not readers:
         return Sent(why_not=f"Nobody is to be sent the {report} report (reports.{report}_to).")
-    if not document.get("worth_sending", True) and not settings.send_when_empty and not again:
+    if not _is_worth_it(loaded, document) and not again:
+        note_delay(loaded, report, period, "at its hour it had nothing to tell")
         return Sent(why_not=f"The {report} report of {period} has nothing to tell, so it is not sent.")
-    if due and now > due + ON_TIME:
-        message = with_notice(message, late(due, now, loaded.settings.project.zone))
     destinations = loaded.settings.recipients.of(readers)
     with state.opened(loaded.home) as connection, state.transaction(connection):
+        if due and now > due + ON_TIME:
+            why = _noted(connection, report, period)
+            message = with_notice(message, late(due, now, loaded.settings.project.zone, why))
         queued = _queued(connection, report, period, destinations, message, now, again)
         if report == "daily" and queued:
             note_told(connection, period, document)
+        connection.execute("delete from progress where name = ?", [_note_of(report, period)])
     return Sent(tuple(queued), tuple(one for one in destinations if one not in queued))
 
 
-def late(due: datetime, now: datetime, zone: ZoneInfo) -> str:
-    """Why a report comes so late, in a sentence."""
-    waited = now - due <= PATIENCE + ON_TIME
-    why = "it waited for the last events of its period" if waited else "nothing made it at that time"
-    return f"Late: due {instant_of_year(due, zone)}, made {instant_of_year(now, zone)}; {why}."
+def is_to_be_sent(loaded: Loaded, report: str, period: str) -> bool:
+    """Whether a report that was made has readers and something to tell, and was never queued for any of them."""
+    try:
+        document, _ = _written(loaded, report, period)
+    except NothingPublished:
+        return False
+    if not _readers(loaded, report) or not _is_worth_it(loaded, document):
+        return False
+    with state.opened(loaded.home) as connection:
+        return not was_queued(connection, report, period)
+
+
+def note_delay(loaded: Loaded, report: str, period: str, why: str) -> None:
+    """Keep why a report is not sent at its hour, for the sentence on it when it is sent after all."""
+    with state.opened(loaded.home) as connection:
+        connection.execute(
+            "insert into progress (name, value) values (?, ?) on conflict (name) do update set value = excluded.value",
+            [_note_of(report, period), why],
+        )
+
+
+def late(due: datetime, now: datetime, zone: ZoneInfo, why: str | None) -> str:
+    """A sentence on a report that comes late. why: what was noted at its hour; None when nothing was at work then."""
+    said = why or "nothing made it at that time"
+    return f"Late: due {instant_of_year(due, zone)}, made {instant_of_year(now, zone)}; {said}."
+
+
+def _written(loaded: Loaded, report: str, period: str) -> tuple[dict[str, Any], Message]:
+    """The document and the message of a report. NothingPublished when it was not made yet, or not whole."""
+    files = ReportFiles.at(loaded.home / "reports", report, period)
+    try:
+        document = json.loads(files.json.read_text(encoding="utf-8"))
+        return dict(document), Message.from_json(files.message.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NothingPublished(
+            f"The {report} report of {period} was not made yet; `matokit report {report} --period {period}` makes it."
+        ) from error
+
+
+def _readers(loaded: Loaded, report: str) -> tuple[str, ...]:
+    readers: tuple[str, ...] = getattr(loaded.settings.reports, f"{report}_to")
+    return readers
+
+
+def _is_worth_it(loaded: Loaded, document: Mapping[str, Any]) -> bool:
+    return bool(document.get("worth_sending", True)) or loaded.settings.reports.send_when_empty
+
+
+def _note_of(report: str, period: str) -> str:
+    return f"report_delay:{report}:{period}"
+
+
+def _noted(connection: sqlite3.Connection, report: str, period: str) -> str | None:
+    row = connection.execute("select value from progress where name = ?", [_note_of(report, period)]).fetchone()
+    return row["value"] if row else None
 
 
 def with_notice(message: Message, sentence: str) -> Message:

@@ -16,7 +16,7 @@ from matokit_pipelines.delivery.draining import drain
 from matokit_pipelines.delivery.messages import Image, Message
 from matokit_pipelines.errors import NothingPublished
 from matokit_pipelines.reports.rendering import write_report
-from matokit_pipelines.reports.sending import late, send_report, was_queued, with_notice
+from matokit_pipelines.reports.sending import is_to_be_sent, late, note_delay, send_report, was_queued, with_notice
 from matokit_pipelines.settings import Loaded, load
 
 DUE = datetime(2026, 11, 16, 6, 30, tzinfo=UTC)
@@ -111,17 +111,18 @@ def test_a_report_that_was_not_made_says_how_it_is(loaded: Loaded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "says"),
+    ("minutes", "why", "says"),
     [
-        (20, None),
-        (21, "it waited for the last events of its period."),
-        (180, "it waited for the last events of its period."),
-        (300, "nothing made it at that time."),
+        (20, None, None),
+        (21, "it waited for the last events of its period", "it waited for the last events of its period."),
+        (300, None, "nothing made it at that time."),
     ],
 )
-def test_a_late_report_says_so_and_why(loaded: Loaded, minutes: int, says: str | None) -> None:
+def test_a_late_report_says_so_and_why(loaded: Loaded, minutes: int, why: str | None, says: str | None) -> None:
     make(loaded)
     now = DUE + timedelta(minutes=minutes)
+    if why:
+        note_delay(loaded, "weekly", "2026-W46", why)
     send_report(loaded, "weekly", "2026-W46", now=now, due=DUE)
     with state.opened(loaded.home) as connection:
         [text] = {json.loads(row["payload"])["text"] for row in connection.execute("select payload from outbox")}
@@ -132,8 +133,21 @@ def test_a_late_report_says_so_and_why(loaded: Loaded, minutes: int, says: str |
         assert text.split("\n")[0].endswith(says)
 
 
+def test_a_daily_report_that_had_nothing_to_tell_at_its_hour_says_so_when_it_has(loaded: Loaded) -> None:
+    make(loaded, "daily", "2026-11-16", worth=False)
+    assert not is_to_be_sent(loaded, "daily", "2026-11-16")
+    send_report(loaded, "daily", "2026-11-16", now=DUE, due=DUE)
+    make(loaded, "daily", "2026-11-16", worth=True)
+    assert is_to_be_sent(loaded, "daily", "2026-11-16")
+    send_report(loaded, "daily", "2026-11-16", now=DUE + timedelta(hours=3), due=DUE)
+    assert not is_to_be_sent(loaded, "daily", "2026-11-16")
+    with state.opened(loaded.home) as connection:
+        [payload] = connection.execute("select payload from outbox").fetchone()
+    assert "; at its hour it had nothing to tell." in json.loads(payload)["text"]
+
+
 def test_a_notice_stands_first_in_every_form(loaded: Loaded) -> None:
-    sentence = late(DUE, DUE + timedelta(hours=2), ZoneInfo("UTC")) + " <b>"
+    sentence = late(DUE, DUE + timedelta(hours=2), ZoneInfo("UTC"), None) + " <b>"
     noted = with_notice(make(loaded), sentence)
     assert noted.text.startswith(sentence)
     assert noted.html is not None

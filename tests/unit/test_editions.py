@@ -11,9 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matokit_pipelines import state
 from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.orchestration import editions
 from matokit_pipelines.orchestration.editions import daily_edition, monthly_edition, newest, weekly_edition
+from matokit_pipelines.reports.rendering import write_report
+from matokit_pipelines.reports.sending import send_report
 from matokit_pipelines.settings import Settings, load
 from matokit_pipelines.warehouse.refresh import Home
 
@@ -91,10 +95,11 @@ def home(tmp_path: Path) -> Home:
     return Home.of(load(environ={}, cwd=tmp_path), FixedClock(local(2026, 11, 16, 8)))
 
 
-def written(home: Home, report: str, period: str, watermark: datetime | None) -> None:
+def written(home: Home, report: str, period: str, watermark: datetime | None, made: datetime | None = None) -> None:
     file = editions.ReportFiles.at(home.loaded.home / "reports", report, period).json
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"watermark": watermark and watermark.isoformat()}), encoding="utf-8")
+    document = {"watermark": watermark and watermark.isoformat(), "now": (made or home.clock.now()).isoformat()}
+    file.write_text(json.dumps(document), encoding="utf-8")
 
 
 def waits(
@@ -154,3 +159,56 @@ def test_old_news_are_sent_to_nobody(report: str, hours: int) -> None:
     assert edition.is_news(edition.due)
     assert edition.is_news(edition.due + timedelta(hours=hours))
     assert not edition.is_news(edition.due + timedelta(hours=hours, seconds=1))
+
+
+def test_a_page_made_by_hand_before_its_hour_is_sent_at_its_hour(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    due = local(2026, 11, 16, 7, 30)
+    write_report(
+        home.loaded.home / "reports", "weekly", "2026-W46", html="", text="", message=Message("week", "text"),
+        document={"watermark": due.isoformat(), "now": (due - timedelta(minutes=30)).isoformat()},
+    )  # fmt: skip
+    assert waits(home, "weekly", due, due, monkeypatch) is None
+    send_report(home.loaded, "weekly", "2026-W46", now=due)
+    assert waits(home, "weekly", due, due + timedelta(minutes=15), monkeypatch) == (
+        "The weekly report of 2026-W46 is made."
+    )
+
+
+def test_a_report_whose_sending_was_cut_off_is_asked_for_again_while_it_is_news(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = local(2026, 11, 2, 8)
+    write_report(
+        home.loaded.home / "reports", "monthly", "2026-10", html="", text="", message=Message("month", "text"),
+        document={"watermark": due.isoformat(), "now": due.isoformat()},
+    )  # fmt: skip
+    assert waits(home, "monthly", due, due + timedelta(hours=1), monkeypatch) is None
+    assert waits(home, "monthly", due, due + timedelta(days=8), monkeypatch) is not None
+
+
+def test_a_daily_page_made_by_hand_before_its_hour_is_made_again_at_its_hour(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = local(2026, 11, 16, 7)
+    early = due - timedelta(hours=1)
+    written(home, "daily", "2026-11-16", early, made=early)
+    assert waits(home, "daily", due - timedelta(minutes=5), due, monkeypatch) is None
+    written(home, "daily", "2026-11-16", due - timedelta(minutes=5), made=due)
+    assert waits(home, "daily", due - timedelta(minutes=5), due + timedelta(minutes=30), monkeypatch) is not None
+
+
+def test_a_late_report_says_what_it_waited_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    due = local(2026, 11, 16, 7, 30)
+    assert waits(home, "weekly", local(2026, 11, 15, 23), due, monkeypatch) is not None
+    document = {"watermark": due.isoformat(), "now": due.isoformat()}
+    for report, period in (("weekly", "2026-W46"), ("monthly", "2026-10")):
+        write_report(
+            home.loaded.home / "reports", report, period, html="", text="", message=Message("", "text"),
+            document=document,
+        )  # fmt: skip
+        send_report(home.loaded, report, period, now=due + timedelta(hours=1), due=due)
+    with state.opened(home.loaded.home) as connection:
+        texts = [json.loads(row["payload"])["text"] for row in connection.execute("select payload from outbox")]
+        assert not connection.execute("select 1 from progress where name like 'report_delay:%'").fetchall()
+    assert "; it waited for the last events of its period." in texts[0]
+    assert "; nothing made it at that time." in texts[1]
