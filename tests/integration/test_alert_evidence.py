@@ -19,7 +19,7 @@ from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.announcements import Announcement, Episode
 from matokit_pipelines.alerts.content.composing import compose
 from matokit_pipelines.alerts.content.evidence import Counts, Evidence, Facts, gather
-from matokit_pipelines.alerts.content.links import DASHBOARDS
+from matokit_pipelines.alerts.content.links import WIDGETS
 from matokit_pipelines.alerts.evaluation import evaluate
 from matokit_pipelines.alerts.verdicts import Verdict
 from matokit_pipelines.warehouse import ledger
@@ -325,5 +325,5 @@ def test_queries_are_portable_and_say_their_grain(file: Any) -> None:
 
 def test_pages_of_the_rules_are_dashboards() -> None:
     folders = {path.name for path in (resources.path("sql") / "dashboards").iterdir() if path.is_dir()}
-    assert set(DASHBOARDS) == set(RULES)
-    assert set(DASHBOARDS.values()) <= folders
+    assert set(WIDGETS) == set(RULES)
+    assert {page for page, _ in WIDGETS.values()} <= folders

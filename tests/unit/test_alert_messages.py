@@ -9,7 +9,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from matokit_pipelines import resources
@@ -169,6 +169,7 @@ def test_what_a_verdict_lacks_is_never_made_up(rule: str) -> None:
     chance=st.none() | st.floats(0, 1) | st.just(float("nan")),
     rule=st.sampled_from(RULES),
 )
+@example(n=0, failures=0, before=None, usual=None, chance=None, rule="high_volume_failures")
 def test_any_numbers_make_a_sentence_with_those_numbers(
     n: int, failures: int, before: int | None, usual: float | None, chance: float | None, rule: str
 ) -> None:

@@ -108,7 +108,8 @@ def _volume(verdict: Verdict, n: int, failures: int, links: Links) -> str:
     hours = links.alerts.rules.high_volume_failures.window_hours
     usual = usual_share(verdict)
     at_most = UNKNOWN_USUAL if usual is None else f"usually {_about(usual * n)} of so many"
-    return f"{many(failures, 'failure')} in {_one(hours)}, of {many(n, 'event')} ({percent(failures / n)}); {at_most}"
+    share = f" ({percent(failures / n)})" if n else ""
+    return f"{many(failures, 'failure')} in {_one(hours)}, of {many(n, 'event')}{share}; {at_most}"
 
 
 def _slow(verdict: Verdict, links: Links, now: datetime) -> str:
