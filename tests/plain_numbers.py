@@ -125,7 +125,8 @@ def os_versions(site: Site, days: int, environment: str) -> list[Row]:
     for key, group in grouped(site.within(days, environment), lambda e: (e.os_family, e.os_release)).items():
         row = {"os_family": key[0], "os_release": key[1], **rates(group)}
         row |= {"first_seen": first[key], "first_date": first_day[key]}
-        rows.append(row | {"is_new": site.last - timedelta(days=7) < first_day[key] <= site.last})
+        is_new = site.last - timedelta(days=7) < first_day[key] <= site.last
+        rows.append(row | {"is_new": is_new if site.first_known <= site.last - timedelta(days=7) else None})
     return sorted(rows, key=lambda r: (-r["events"], r["os_family"], r["os_release"]))
 
 

@@ -58,7 +58,7 @@ const RULES = {
   },
   os_versions: (rows) => {
     const fresh = rows.filter((row) => row.is_new);
-    if (!fresh.length) return ["old", {}];
+    if (!fresh.length) return [rows.some((row) => row.is_new === null) ? "unknown" : "old", {}];
     return [fresh.length === 1 ? "one" : "several", { new: fresh.length, release: fresh[0].os_release }];
   },
   architecture_success: (rows) => {

@@ -136,6 +136,7 @@ function osVersions(facts, filters) {
     if (seen.environment[row] === environment) firsts.set(place, row);
   });
   const firstNewDay = dayBefore(facts, NEW_FOR_DAYS - 1);
+  const isKnownBefore = facts.first_known_day !== null && facts.first_known_day < firstNewDay;
   const sums = summed(facts, "daily", chosenDays(facts, filters), ["os"], ["events", "failures"]);
   const named = ordered(sums.filter((sum) => !isOtherRelease(facts, sum.os)), "-events", "os");
   return [...named, ...sums.filter((sum) => isOtherRelease(facts, sum.os))].map((sum) => {
@@ -153,7 +154,7 @@ function osVersions(facts, filters) {
       success_rate_high: wilsonHigh(successes, sum.events),
       first_seen: row === undefined ? null : seen.first_seen[row],
       first_date: firstDate,
-      is_new: firstDate === null ? null : firstDate >= firstNewDay && firstDate <= facts.last_day,
+      is_new: firstDate === null || !isKnownBefore ? null : firstDate >= firstNewDay && firstDate <= facts.last_day,
     };
   });
 }

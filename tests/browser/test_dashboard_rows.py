@@ -201,7 +201,8 @@ def of_part(part: Marts, whole: Marts, chosen: dict[str, Any]) -> Shown:
     for row in rows["os_versions"]:
         first = seen[row["os_family"], row["os_release"]]
         row |= {"first_seen": first["first_seen"], "first_date": first["first_date"]}
-        row["is_new"] = (LAST - timedelta(days=6)).isoformat() <= first["first_date"] <= LAST.isoformat()
+        if row["is_new"] is not None:
+            row["is_new"] = (LAST - timedelta(days=6)).isoformat() <= first["first_date"] <= LAST.isoformat()
     lives = {
         row["commit_sha"]: row
         for row in as_document(

@@ -151,10 +151,15 @@ def test_a_release_is_new_for_seven_days(show: Show) -> None:
         {"event_ts": at(0), "os_raw": "macOS 26.0"}, {"event_ts": at(0), "os_raw": "macOS 26.0.1"},
         {"event_ts": at(-1, 3), "os_raw": "macOS 27.0"},
     ]  # fmt: skip
-    rows = show("os_versions", events, days=30)
+    rows = show("os_versions", events, days=30, known_from=at(8))
     assert picked(rows, "os_release", "events", "is_new", "first_date") == [
         ("macOS 26.0", 3, False, date(2026, 10, 19)), ("macOS 26.1", 1, True, date(2026, 10, 20)),
     ]  # fmt: skip
+
+
+def test_what_is_new_is_not_known_where_records_begin_within_those_days(show: Show) -> None:
+    rows = show("os_versions", [{"event_ts": at(3), "os_raw": "macOS 26.0"}], known_from=at(6, 1))
+    assert picked(rows, "os_release", "is_new") == [("macOS 26.0", None)]
 
 
 def test_six_releases_have_a_line_and_the_rest_is_other(show: Show) -> None:

@@ -36,6 +36,7 @@ SENTENCES: dict[str, dict[str, str]] = {
     },
     "os_versions": {
         "old": "No new version in the last 7 days",
+        "unknown": "Which versions are new is not known yet",
         "one": "New in the last 7 days: {release|text}",
         "several": "{new|count} new versions in the last 7 days, most used {release|text}",
     },
@@ -170,7 +171,7 @@ def _architecture_performance(rows: Sequence[Row], _: Parts) -> Said:
 def _os_versions(rows: Sequence[Row], _: Parts) -> Said:
     new = [row for row in rows if row["is_new"]]
     if not new:
-        return "old", {}
+        return ("unknown" if any(row["is_new"] is None for row in rows) else "old"), {}
     return ("one" if len(new) == 1 else "several"), {"new": len(new), "release": new[0]["os_release"]}
 
 

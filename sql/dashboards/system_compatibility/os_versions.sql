@@ -1,11 +1,13 @@
 -- 2.2 macOS Version Analysis: a table by family and release of the operating system, most events first, ties by family
 -- and release. First seen is the first counted event of the environment on record; a release is new when that was on
--- one of the last seven complete days, whatever the length of the window. Default: 30 days.
+-- one of the last seven complete days, whatever the length of the window; null where records begin only then. Default: 30
+-- days.
 with period as (
     select
         last_complete_day - cast($days as integer) + 1 as first_day,
         last_complete_day as last_day,
-        last_complete_day - 6 as first_new_day
+        last_complete_day - 6 as first_new_day,
+        first_known_day
     from marts.project_day
 ),
 
@@ -34,7 +36,10 @@ select
     wilson_high(counts.successes, counts.events) as success_rate_high,
     seen.first_seen,
     seen.first_date,
-    seen.first_date between period.first_new_day and period.last_day as is_new
+    case
+        when period.first_known_day < period.first_new_day
+            then seen.first_date between period.first_new_day and period.last_day
+    end as is_new
 from counts
 cross join period
 inner join marts.os_first_seen as seen
