@@ -43,6 +43,17 @@ NEW_FAILING = [
     *tries(EARLIER, "conda", 40, 0, 2000), *tries(MONDAY, "conda", 34, 6, 2000),
 ]  # fmt: skip
 
+FOURTH = [  # even overall: another component improved; what got worse is not among the three with most failures
+    event
+    for place, (name, well, before, now) in enumerate(
+        [("a", 400, 60, 60), ("b", 400, 50, 50), ("c", 400, 45, 45), ("d", 400, 4, 40), ("z", 3000, 30, 0)]
+    )
+    for event in (
+        *tries(EARLIER, name, well, before, 5000 * place),
+        *tries(MONDAY, name, well, now, 5000 * place),
+    )
+]
+
 
 def alert(**more: Any) -> PeriodAlert:
     values: dict[str, Any] = {
@@ -222,3 +233,31 @@ def test_sentences_hold_hostile_names_as_they_are_and_every_place_is_in_the_docu
 def test_a_subject_never_names_a_component_that_could_have_failed_by_chance(said: Said) -> None:
     events = [*tries(EARLIER, "python_install", 95, 5), *tries(MONDAY, "python_install", 93, 7)]
     assert "python_install" not in said(events, week())[1]["subject"]
+
+
+def test_a_component_that_got_worse_is_named_however_many_fail_more_often(said: Said) -> None:
+    numbers, found = said(FOURTH, week())
+    assert [row.component for row in numbers.failing.rows] == ["a", "b", "c"]
+    assert [row.component for row in numbers.failing.worse] == ["d"]
+    assert numbers.totals.verdict == "could be chance"
+    assert found["headline"].startswith("No notable change overall, but single components got worse")
+    assert plain(found["details"][0]) == (
+        "d got worse, more than chance: 40 of 440 events failed; the week before 4 of 404."
+    )
+    assert found["subject"].endswith(", d failing")
+    assert "notable" not in found["subject"]
+
+
+def test_of_very_many_components_that_got_worse_the_others_are_counted(said: Said) -> None:
+    events = [
+        event
+        for place in range(7)
+        for event in (
+            *tries(EARLIER, f"c{place}", 96, 4, 1000 * place),
+            *tries(MONDAY, f"c{place}", 50, 50 + place, 1000 * place),
+        )
+    ]
+    numbers, found = said(events, week())
+    assert [row.component for row in numbers.failing.worse] == ["c6", "c5", "c4", "c3", "c2"]
+    assert numbers.failing.more_worse == 2
+    assert plain(found["details"][5]) == "2 other components got worse too, more than chance."

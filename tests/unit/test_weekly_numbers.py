@@ -110,7 +110,7 @@ def test_a_calm_whole_does_not_hide_a_component_that_got_worse(numbers_of):
     assert (numbers.failing.rows[1].component, numbers.failing.rows[1].verdict) == ("conda", "worse")
     assert said.headline_kind == "steady"
     assert said.headline.startswith("No notable change overall, but single components got worse")
-    assert "failing.rows.1.component" in said.details[0]
+    assert "failing.worse.0.component" in said.details[0]
 
 
 def test_keys_that_are_no_machines_are_not_compared_as_machines(numbers_of):

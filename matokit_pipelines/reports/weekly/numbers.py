@@ -14,6 +14,7 @@ from matokit_pipelines.alerts.period import AlertsOfPeriod
 from matokit_pipelines.reports.comparison import (
     LOW_RATE,
     Tally,
+    Verdict,
     is_new_failing,
     keys_are_shared,
     verdict,
@@ -46,6 +47,7 @@ from matokit_pipelines.windows import ONE_DAY, day_window, each_day, week_label,
 ADOPTION_WEEKS = 8
 BASELINE_WEEKS = 4
 TOP_COMPONENTS = 3
+WORSE_NAMED = 5
 ARCHITECTURES_SHOWN = 6
 NEW_OS_SHOWN = 20
 
@@ -159,29 +161,41 @@ def _failing(snapshot: Snapshot, weeks: Weeks, monday: date, shared: bool) -> Fa
     failing = [name for name, week in now.items() if week.rates.failures]
     # A rate of fewer than ten events never stands first.
     first = sorted(failing, key=lambda name: (now[name].rates.small, -now[name].rates.failures, name))
-    rows = []
-    for name in first[:TOP_COMPONENTS]:
-        week, earlier = now[name], before.get(name, NO_WEEK)
-        error_type, error_failures = errors.get(name, (queries.NOT_REPORTED, 0))
-        rows.append(
-            FailingComponent(
-                name,
-                week.rates,
-                earlier.rates,
-                difference(week.rates.success_rate, earlier.rates.success_rate),
-                week.machines,
-                week.tally.machines_failing,
-                error_type,
-                error_failures,
-                *words[name],
-            )
-        )
+    worse = [name for name in first if words[name][0] == "worse"]
+    named = {*first[:TOP_COMPONENTS], *worse[:WORSE_NAMED]}
+    rows = {
+        name: _failing_component(name, now[name], before.get(name, NO_WEEK), errors.get(name), words[name])
+        for name in named
+    }
     return Failing(
         components=len(now),
         components_failing=len(failing),
-        rows=tuple(rows),
+        rows=tuple(rows[name] for name in first[:TOP_COMPONENTS]),
+        worse=tuple(rows[name] for name in worse[:WORSE_NAMED]),
+        more_worse=max(0, len(worse) - WORSE_NAMED),
         failures=sum(week.rates.failures for week in now.values()),
         failures_before=sum(week.rates.failures for week in before.values()),
+    )
+
+
+def _failing_component(
+    name: str,
+    week: ComponentWeek,
+    earlier: ComponentWeek,
+    error: tuple[str, int] | None,
+    judged: tuple[Verdict, float | None],
+) -> FailingComponent:
+    error_type, error_failures = error or (queries.NOT_REPORTED, 0)
+    return FailingComponent(
+        name,
+        week.rates,
+        earlier.rates,
+        difference(week.rates.success_rate, earlier.rates.success_rate),
+        week.machines,
+        week.tally.machines_failing,
+        error_type,
+        error_failures,
+        *judged,
     )
 
 

@@ -80,11 +80,17 @@ class FailingComponent:
 
 @dataclass(frozen=True)
 class Failing:
-    """The (at most three) components with most failures, beside the sum over all components."""
+    """The (at most three) components with most failures, beside the sum over all components.
+
+    `worse`: the first few of all that got worse by more than chance, by failures, whether among `rows` or not;
+    `more_worse` how many others did.
+    """
 
     components: int
     components_failing: int
     rows: tuple[FailingComponent, ...]
+    worse: tuple[FailingComponent, ...]
+    more_worse: int
     failures: int
     failures_before: int
 

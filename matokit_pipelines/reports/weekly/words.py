@@ -73,7 +73,7 @@ def _overall(numbers: WeeklyNumbers) -> tuple[str, str]:
     if totals.verdict == "too few":
         return "too_few", f"{_SUCCESS} of {_EVENTS} events succeeded; too few machines to compare with the week before."
     low = (totals.this_week.rates.success_rate or 0.0) < LOW_RATE
-    start = "No notable change" if all(row.verdict != "worse" for row in numbers.failing.rows) else _NOT_OVERALL
+    start = _NOT_OVERALL if numbers.failing.worse else "No notable change"
     start += ", still below 75\u00a0%" if low else ""
     return "steady", f"{start}: {_SUCCESS} of {_EVENTS} events succeeded ({_BEFORE} the week before)."
 
@@ -81,7 +81,7 @@ def _overall(numbers: WeeklyNumbers) -> tuple[str, str]:
 def _subject(numbers: WeeklyNumbers, kind: str) -> str:
     """What a mail says in its subject: week, success rate, finding."""
     week = f"Installer week {int(numbers.period.label[-2:])}"
-    totals, rows = numbers.totals, numbers.failing.rows
+    totals = numbers.totals
     if kind in ("no_data", "no_events"):
         return f"{week}: no {'data' if kind == 'no_data' else 'event'}"
     events = totals.this_week.rates.events
@@ -92,11 +92,10 @@ def _subject(numbers: WeeklyNumbers, kind: str) -> str:
     place = alert_words.recent(numbers.alerts)
     if kind == "alert" and numbers.alerts is not None and place is not None:
         return f"{week}: {alert_words.subject(numbers.alerts, place)}, {success}"
-    worse = next((row for row, found in enumerate(rows) if found.verdict == "worse"), None)
     if kind == "new_failing":
         return f"{week}: {success}, {{new_failing.0.component|text}} began to fail"
-    if worse is not None and totals.verdict != "better":
-        return f"{week}: {success}, {{failing.rows.{worse}.component|text}} failing"
+    if numbers.failing.worse and totals.verdict != "better":
+        return f"{week}: {success}, {{failing.worse.0.component|text}} failing"
     return f"{week}: {success}{', no notable change' if kind == 'steady' else ''}"
 
 
@@ -145,9 +144,12 @@ def _details(numbers: WeeklyNumbers, kind: str) -> Iterator[str]:
         if numbers.alerts is not None and (sentence := alert_words.counts(numbers.alerts)):
             yield sentence
     begun = {row.component for row in numbers.new_failing}
-    for row, component in enumerate(numbers.failing.rows):
-        if component.verdict == "worse" and component.component not in begun and component.success_rate is not None:
+    for row, component in enumerate(numbers.failing.worse):
+        if component.component not in begun:
             yield _component_worse(row, numbers)
+    if others := numbers.failing.more_worse:
+        noun = many(others, "component", "components")
+        yield f"{{failing.more_worse|count}} other {noun} got worse too, more than chance."
     first = 1 if (kind if kind != "alert" else _overall(numbers)[0]) == "new_failing" else 0
     for row in range(first, min(len(numbers.new_failing), NAMED)):
         yield _began_to_fail(row, numbers)
@@ -168,8 +170,8 @@ def _details(numbers: WeeklyNumbers, kind: str) -> Iterator[str]:
 
 
 def _component_worse(row: int, numbers: WeeklyNumbers) -> str:
-    at = f"failing.rows.{row}"
-    said = numbers.failing.rows[row].error_type
+    at = f"failing.worse.{row}"
+    said = numbers.failing.worse[row].error_type
     cause = "" if said == NOT_REPORTED else f", most often {{{at}.error_type|text}}"
     return (
         f"{{{at}.component|text}} got worse, more than chance: {{{at}.this_week.failures|count}} of "
