@@ -14,6 +14,7 @@ from matokit_pipelines.reports.daily.shapes import DailyNumbers, Standing
 from tests.daily_scenes import DAY, END, START, history, morning, tries
 from tests.weekly_marts import Event
 
+RATE = "component_failure_rate"
 STATISTICS = re.compile(r"significan|p-value|confidence|hypothes|probab|posterior|wilson|\bmust\b", re.IGNORECASE)
 
 
@@ -89,7 +90,7 @@ def test_several_components_more_than_chance_are_counted() -> None:
 
 
 def test_a_listed_component_of_enough_events_leads_where_no_rule_is_more_than_chance() -> None:
-    numbers = morning([*history("conda", 20, 8), *tries("conda", 20, 3), *tries("tiny", 3, 2)])
+    numbers = morning([*history("conda", 20, 8), *tries("conda", 20, 3), *tries("tiny", 3, 1)])
     words = said(numbers)
     assert words["headline_kind"] == "listed"
     assert words["headline"] == (
@@ -99,13 +100,90 @@ def test_a_listed_component_of_enough_events_leads_where_no_rule_is_more_than_ch
 
 
 @pytest.mark.parametrize("failed", [1, 2, 3])
-def test_few_events_are_never_a_headline_nor_first(failed: int) -> None:
-    numbers = morning([*tries("tiny", 9, failed + 1), *history("latex", 20), *tries("latex", 20)])
+def test_few_events_of_which_no_rule_is_sure_are_no_headline(failed: int) -> None:
+    numbers = morning([*tries("tiny", 9, failed + 1, machine="same"), *history("latex", 20), *tries("latex", 20)])
     words = said(numbers)
     assert words["headline_kind"] == "could_be_chance"
     assert "tiny" not in words["headline"] + words["subject"]
     assert any("tiny" in one and "fewer than 10 events" in one for one in words["details"])
     assert numbers.worth_sending
+
+
+def small_and_sure(failed: int = 8, events: int = 8) -> list[Event]:
+    """A component that hardly runs and fails at once on as many machines, beside one that is fine."""
+    return [*history("x", 3), *tries("x", events, failed), *history("good", 60), *tries("good", 60, 1)]
+
+
+def test_a_component_of_few_events_that_fails_more_than_chance_leads_with_its_counts() -> None:
+    numbers = morning([*small_and_sure(), *history("conda", 40, 8), *tries("conda", 40, 5), *tries("tiny", 3, 1)])
+    words = said(numbers)
+    assert numbers.components[0].row.counts.small
+    assert [one.row.component for one in numbers.components] == ["x", "conda", "tiny"]
+    assert (words["headline_kind"], numbers.totals.sure) == ("more_than_chance", 1)
+    assert words["headline"] == (
+        "x: 8 of 8 events failed on 8 machines, 0.0 % in the 28 days before, more than chance."
+    )
+    assert words["subject"] == "x 8 of 8 failed"
+    assert words["details"][0].startswith("conda: 5 of 40 events failed (12.5 %)")
+    assert words["details"][1] == "Above 10 %, but with fewer than 10 events: tiny (1 of 3 failed)."
+
+
+def test_what_usually_hardly_runs_is_held_against_counts() -> None:
+    numbers = morning([*tries("x", 3, start=START - timedelta(days=9)), *tries("x", 8, 8), *history("good", 60)])
+    assert said(numbers)["headline"].startswith("x: 8 of 8 events failed on 8 machines, 0 of 3 in the 28 days before")
+
+
+def test_a_whole_window_of_few_events_that_failed_more_than_chance_is_notable() -> None:
+    words = said(morning([*history("x", 3), *tries("x", 5, 5)]))
+    assert words["headline"].startswith("x: 5 of 5 events failed on 5 machines")
+    spread = [one for name in "abcd" for one in (*history(name, 10), *tries(name, 2, 2))]
+    numbers = morning(spread)
+    assert numbers.met.more_than_chance
+    assert said(numbers)["headline"] == (
+        "Everything fails more often, more than chance: 8 of 8 events failed in 24 hours, 0.0 % in the 7 days before."
+    )
+
+
+def test_what_failed_before_a_cut_window_is_told_with_the_hours_of_its_rule() -> None:
+    early = tries("x", 12, 12, start=START - timedelta(hours=4), span=timedelta(hours=3))
+    fine = [*history("x", 20, end=START - timedelta(hours=6)), *history("good", 60)]
+    end = END - timedelta(hours=6)
+    gone = morning([*fine, *early, *tries("good", 20)], watermark=end)
+    assert [one.row.component for one in gone.components] == []
+    assert (gone.totals.sure, said(gone)["headline_kind"]) == (1, "more_than_chance")
+    assert said(gone)["headline"].startswith("x: 12 of 12 events failed in 24 hours (100.0 %)")
+    some = morning([*fine, *early, *tries("x", 1), *tries("good", 20)], watermark=end)
+    assert some.totals.sure == 1
+    assert said(some)["headline"].startswith("x: 12 of 13 events failed in 24 hours (92.3 %)")
+
+
+@pytest.mark.parametrize(("component", "events"), [("x", 8), ("x", 2), ("y", 9), ("y", 5)])
+@pytest.mark.parametrize("machines", [1, 3, 9])
+def test_nothing_is_called_chance_or_nothing_notable_while_a_rule_is_more_than_chance(
+    component: str, events: int, machines: int
+) -> None:
+    found = [
+        Event(START + place * timedelta(hours=1), component, "failure", f"m{place % machines}")
+        for place in range(events)
+    ]
+    numbers = morning([*history("x", 3), *history("good", 20), *tries("good", 30, 1), *found])
+    words = said(numbers)
+    told = (words["headline"] + words["subject"]).lower()
+    assert (words["headline_kind"] == "more_than_chance") == bool(numbers.met.more_than_chance)
+    if numbers.met.more_than_chance:
+        assert "nothing notable" not in told
+        assert "could be chance" not in told
+    else:
+        assert "more than chance" not in told
+
+
+def test_many_failures_that_could_be_chance_are_not_called_nothing() -> None:
+    words = said(morning([*history("x", 3), *tries("x", 9, 9, machine="same"), *tries("good", 20)]))
+    assert words["headline"] == "9 of 29 events failed in all, and the rules that are met could be chance."
+    assert words["subject"] == "9 of 29 failed"
+    few = said(morning([*history("x", 3), *tries("x", 5, 5, machine="same")]))
+    assert few["headline"].startswith("Too few events to tell: 5 of 5 events failed in all")
+    assert few["subject"] == "too few events to tell, 5 of 5 failed"
 
 
 def test_what_could_be_chance_is_one_line() -> None:
@@ -252,3 +330,13 @@ def test_a_component_that_always_fails_so_often_is_not_said_to_have_got_worse() 
         "bad: 6 of 12 events failed (50.0 %), 50.0 % in the 28 days before; firing since Thu 19 Nov 07:00."
     )
     assert "worse" not in words["cards"][0]["usual"]
+
+
+def test_a_rule_met_for_a_rate_that_is_no_rarity_is_not_called_rare() -> None:
+    quiet = [*history("bad", 12, 2, end=START - timedelta(days=2)), *tries("bad", 12, 6), *history("big", 60)]
+    numbers = morning([*quiet, *tries("big", 60)])
+    words = said(numbers)
+    place = next(n for n, one in enumerate(numbers.triggers) if (one.rule, one.is_sure) == (RATE, True))
+    assert numbers.triggers[place].chance == pytest.approx(0.6, abs=0.1)
+    assert words["verdicts"][place] == "surely above its threshold"
+    assert words["headline"].endswith("50.0 % in the 28 days before; surely above the threshold of its rule.")

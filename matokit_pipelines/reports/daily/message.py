@@ -11,14 +11,15 @@ from typing import Any
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.delivery.messages import Image, Message
 from matokit_pipelines.reports.daily import charts
+from matokit_pipelines.reports.daily.cases import rows_of
 from matokit_pipelines.reports.daily.shapes import DailyNumbers, Failures
-from matokit_pipelines.reports.daily.words import findings, rows_of
+from matokit_pipelines.reports.daily.words import findings
 from matokit_pipelines.reports.mail import Figure, Part, Table, brief, report_message
 from matokit_pipelines.reports.marking import Marker
 from matokit_pipelines.reports.theme import MAIL, png
 from matokit_pipelines.windows import zone_named
 
-LOOKED_AT = 3  # components of enough events that are told in more than a row
+LOOKED_AT = 3  # components that are told in more than a row: more than chance, or of enough events
 DRAWN = 5
 
 
@@ -82,7 +83,7 @@ def _parts(numbers: DailyNumbers, marker: Marker) -> Iterator[Part]:
             ),
         )
     for place, (one, said) in enumerate(list(zip(numbers.components, words.cards, strict=True))[:LOOKED_AT]):
-        if one.row.counts.small:
+        if one.row.counts.small and not one.row.rules:
             break
         at = f"components.{place}"
         lines = [*([f"{'; '.join(said.marks)}."] if said.marks else []), *said.since, said.ci]

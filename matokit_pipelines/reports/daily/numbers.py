@@ -6,7 +6,7 @@ A pure function of a reading of the warehouse, the day, the watermark and what t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from statistics import median
@@ -135,7 +135,7 @@ def _filled(
     full = components[:IN_FULL]
     met = [one for one in triggers if one.is_met]
     told = [one for one in met if one.silenced_until is None]
-    totals = _totals(whole, rows, tallies, before, components, shared)
+    totals = _totals(whole, rows, tallies, before, components, triggers, shared)
     return replace(
         empty,
         totals=totals,
@@ -199,7 +199,8 @@ def _components(
     end: datetime,
     shared: bool,
 ) -> list[Component]:
-    """Those above the limit, and those of which a trigger is met more than chance; worst first, few events last."""
+    """Those above the limit, and those of which a trigger is met more than chance: these first, then those of enough
+    events."""
     guarded: dict[str, tuple[str, ...]] = {}
     for one in triggers:
         if one.is_sure and one.subject is not None and one.subject in tallies:
@@ -234,7 +235,7 @@ def _is_listed(row: Row) -> bool:
 def _worst_first(one: Component) -> tuple[bool | int | str, ...]:
     counts = one.counts
     return (
-        one.silenced_until is not None, counts.small, not one.rules, -counts.failures, -counts.events, one.component,
+        one.silenced_until is not None, not one.rules, counts.small, -counts.failures, -counts.events, one.component,
     )  # fmt: skip
 
 
@@ -244,6 +245,7 @@ def _totals(
     tallies: Mapping[str, Tally],
     before: Mapping[str, Tally],
     components: Sequence[Component],
+    triggers: Sequence[Trigger],
     shared: bool,
 ) -> Totals:
     word, chance = verdict(tallies, before, shared_keys=shared)
@@ -259,11 +261,19 @@ def _totals(
         components_failing=sum(1 for row in rows if row["failures"]),
         listed=len(told),
         listed_enough=sum(1 for one in told if not one.counts.small),
-        sure=sum(1 for one in components if one.rules and not one.counts.small and one.silenced_until is None),
+        sure=len(_sure(components, triggers, tallies)),
         listed_silenced=len(listed) - len(told),
         verdict=word,
         chance=chance,
     )
+
+
+def _sure(components: Sequence[Component], triggers: Sequence[Trigger], in_window: Collection[str]) -> set[str]:
+    """Components of which a trigger is met more than chance, and nobody wants it silent; also those whose 24 hours hold
+    events, but not the window."""
+    found = {one.component for one in components if one.rules and one.silenced_until is None}
+    told = [one for one in triggers if one.is_sure and one.silenced_until is None]
+    return found | {one.subject for one in told if one.subject is not None and one.subject not in in_window}
 
 
 def _burst(reading: HealthReading, mornings: Mornings, events: int) -> Burst | None:

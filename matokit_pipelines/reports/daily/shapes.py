@@ -138,7 +138,8 @@ class Trigger:
     met. `firing_since`: it was more than chance before and the rule has been met since; then the guard is not asked
     again, as what is usual holds its failures by now. `guard`: met, not_met or off; `why_not`: the first part of it
     that is not met. `chance`: how often so many failures would be seen had nothing changed; `once_in`: the same as once
-    in about so many days, None for what is rarer than one in a million or not rare at all.
+    in about so many days, None for what is rarer than one in a million or not rare at all. `is_rare`: rarer than the
+    rule's guard asks; a guard can also be met by a rate that is surely above the rule's threshold.
     """
 
     rule: str
@@ -154,6 +155,7 @@ class Trigger:
     guard: str
     why_not: str | None
     silenced_until: datetime | None = None
+    is_rare: bool = False
 
     @property
     def is_sure(self) -> bool:
@@ -164,7 +166,7 @@ class Trigger:
 @dataclass(frozen=True)
 class Totals:
     """Everything in the window; without silenced components: `listed`: those above the limit, `listed_enough`: those of
-    them with ten events or more, `sure`: those of ten events or more of which a trigger is met more than chance.
+    them with ten events or more, `sure`: those of which a trigger is met more than chance.
 
     `verdict`: of all first tries against the 28 days before, mix adjusted.
     """

@@ -6,6 +6,7 @@ Pure over the events. Not here: the rules (alerts/rules/), the words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -43,7 +44,9 @@ def triggers_at(
     wanted = [key for key, one in now.items() if one.raw or key in firing]
     wanted += [key for key in firing if key not in now]
     found = [_trigger(key, now.get(key), firing.get(key), at, standing.silences) for key in wanted]
-    return tuple(sorted(found, key=_rank))
+    alphas = {rule: getattr(settings.rules, rule).guard.alpha for rule in rules}
+    judged = [replace(one, is_rare=one.chance is not None and one.chance < alphas[one.rule]) for one in found]
+    return tuple(sorted(judged, key=_rank))
 
 
 def silenced_until(silences: Iterable[Silence], rules: Sequence[str], subject: str, at: datetime) -> datetime | None:

@@ -1,18 +1,19 @@
 """What the daily report says in sentences: the headline by rule, what else stands out, and why it is sent.
 
 Sentences are templates over the document (marking.py), so every number in them is also in the JSON. No words of
-statistics: "more than chance" and "could be chance". Not here: the numbers; single components (card_words.py).
+statistics: "more than chance" and "could be chance". A rate of fewer than ten events stands in no headline. Not here:
+the numbers; what is told by name (cases.py); single components in full (card_words.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from matokit_pipelines.alerts.content.surroundings import MOST
 from matokit_pipelines.alerts.content.wording import RULE_NAMES
 from matokit_pipelines.reports.completeness import incomplete, many
 from matokit_pipelines.reports.daily.card_words import card, failed, in_comparison
-from matokit_pipelines.reports.daily.shapes import Component, DailyNumbers, Findings, Trigger
+from matokit_pipelines.reports.daily.cases import Case, everything, listed, rows_of, sure, sure_triggers
+from matokit_pipelines.reports.daily.shapes import DailyNumbers, Failures, Findings, Trigger
 
 NAMED = 4  # as many of a kind are named before the reader has to look further down
 _ALL = "{totals.counts.failures|count} of {totals.counts.events|count}"
@@ -35,59 +36,26 @@ def findings(numbers: DailyNumbers) -> Findings:
     )
 
 
-def rows_of(numbers: DailyNumbers) -> list[tuple[str, Component]]:
-    """`(path, component)` of all rows of the document, worst first."""
-    full = [(f"components.{place}.row", one.row) for place, one in enumerate(numbers.components)]
-    return full + [(f"others.{place}", one) for place, one in enumerate(numbers.others)]
-
-
-def _sure(numbers: DailyNumbers) -> list[tuple[str, Component]]:
-    """Components of enough events of which a trigger is met more than chance."""
-    rows = rows_of(numbers)
-    return [(at, row) for at, row in rows if row.rules and not row.counts.small and row.silenced_until is None]
-
-
-def _listed(numbers: DailyNumbers) -> list[tuple[str, Component]]:
-    """Other listed components of enough events."""
-    return [
-        (at, row)
-        for at, row in rows_of(numbers)
-        if row.is_listed and not row.rules and not row.counts.small and row.silenced_until is None
-    ]
-
-
-def _everything(numbers: DailyNumbers) -> int | None:
-    """Where the trigger about everything stands among the triggers, when it is met more than chance and no component
-    that is so itself holds most of the failures."""
-    most = max((row.counts.failures for _, row in _sure(numbers)), default=0)
-    if most >= MOST * numbers.totals.counts.failures:
-        return None
-    for place, one in enumerate(numbers.triggers):
-        if one.subject is None and one.is_sure and one.silenced_until is None and not one.counts.small:
-            return place
-    return None
-
-
 def _headline(numbers: DailyNumbers) -> tuple[str, str, str]:
     """`(kind, headline, subject)`: more than chance, then listed, then what could be chance, then all well."""
     if numbers.window_end is None:
         until = "they end {watermark|instant_of_year}" if numbers.watermark else "none have been read yet"
         return "no_data", f"No data of this window: {until}.", "no data"
+    found, others = sure(numbers), listed(numbers)
+    if (place := everything(numbers)) is not None:
+        return "more_than_chance", *_about_everything(place, numbers)
+    if found:
+        start = "" if numbers.totals.sure == 1 else "{totals.sure|count} components fail more than chance; "
+        end = _why_sure(numbers, found[0]) if numbers.totals.sure == 1 else ""
+        return "more_than_chance", *_about_component(numbers, found[0], start, end, numbers.totals.sure)
     if not numbers.totals.counts.events:
         before = many(numbers.totals.week.events, "event", "events")
         said = f"No installer reported anything; {{totals.week.events|count}} {before} came in the 7 days before."
         return "no_events", said, "no events"
-    sure, listed = _sure(numbers), _listed(numbers)
-    if (place := _everything(numbers)) is not None:
-        return "more_than_chance", *_about_everything(place, numbers)
-    if sure:
-        start = "" if numbers.totals.sure == 1 else "{totals.sure|count} components fail more than chance; "
-        end = _why_sure(numbers, sure[0][1]) if numbers.totals.sure == 1 else ""
-        return "more_than_chance", *_about_component(*sure[0], start, end, numbers.totals.sure)
-    if listed:
-        found = numbers.totals.listed_enough
-        start = "" if found == 1 else "{totals.listed_enough|count} components failed more than 10\u00a0%; "
-        return "listed", *_about_component(*listed[0], start, f"; {in_comparison(listed[0][1])}", found)
+    if others:
+        n = numbers.totals.listed_enough
+        start = "" if n == 1 else "{totals.listed_enough|count} components failed more than 10\u00a0%; "
+        return "listed", *_about_component(numbers, others[0], start, _compared(others[0]), n)
     if numbers.worth_sending:
         return "could_be_chance", *_about_chance(numbers)
     noun = many(numbers.totals.counts.events, "event", "events")
@@ -98,61 +66,91 @@ def _headline(numbers: DailyNumbers) -> tuple[str, str, str]:
 
 
 def _about_everything(place: int, numbers: DailyNumbers) -> tuple[str, str]:
-    at = f"triggers.{place}"
+    at, one = f"triggers.{place}", numbers.triggers[place]
     found = f"{{{at}.counts.failures|count}} of {{{at}.counts.events|count}}"
-    before = numbers.triggers[place].before
-    usual = f", {{{at}.before.failure_rate|percent}} in the 7 days before" if before and before.events else ""
-    headline = (
-        f"Everything fails more often, more than chance: {found} events failed in 24 hours "
-        f"({{{at}.counts.failure_rate|percent}}){usual}."
-    )
+    share = "" if one.counts.small else f" ({{{at}.counts.failure_rate|percent}})"
+    usual = f", {_share(f'{at}.before', one.before)} in the 7 days before" if one.before and one.before.events else ""
+    headline = f"Everything fails more often, more than chance: {found} events failed in 24 hours{share}{usual}."
     return headline, f"{found} events failed"
 
 
-def _about_component(at: str, row: Component, start: str, end: str, found: int) -> tuple[str, str]:
+def _about_component(numbers: DailyNumbers, case: Case, start: str, end: str, found: int) -> tuple[str, str]:
     """`(headline, subject)` of the worst component, with its numbers."""
-    times = many(row.counts.events, "event", "events")
-    usual = f", {{{at}.four_weeks.failure_rate|percent}} in the 28 days before" if row.four_weeks.events else ""
-    headline = (
-        f"{start}{'the worst is ' if start else ''}{{{at}.component|text}}: {{{at}.counts.failures|count}} of "
-        f"{{{at}.counts.events|count}} {times} failed ({{{at}.counts.failure_rate|percent}}){usual}{end}."
-    )
-    subject = f"{{{at}.component|text}} {{{at}.counts.failures|count}} of {{{at}.counts.events|count}} failed"
+    headline = f"{start}{'the worst is ' if start else ''}{_counted(numbers, case)}{end}."
+    subject = f"{{{case.name}|text}} {{{case.at}.counts.failures|count}} of {{{case.at}.counts.events|count}} failed"
     return headline, f"{found} components, worst {subject}" if found > 1 else subject
+
+
+def _counted(numbers: DailyNumbers, case: Case) -> str:
+    """`x: 38 of 90 events failed (42.2 %), 3.3 % in the 28 days before`; of few events `x: 8 of 8 events failed on 8
+    machines`, without a rate."""
+    at, noun = case.at, many(case.counts.events, "event", "events")
+    said = f"{{{case.name}|text}}: {{{at}.counts.failures|count}} of {{{at}.counts.events|count}} {noun} failed"
+    if case.counts.small and case.machines_failing and not numbers.quality.shared_keys:
+        said += f" on {{{at}.machines_failing|count}} {many(case.machines_failing, 'machine', 'machines')}"
+    if case.is_of_rule:
+        said += " in 24 hours"
+    if not case.counts.small:
+        said += f" ({{{at}.counts.failure_rate|percent}})"
+    if case.row is not None and case.row.four_weeks.events:
+        said += f", {_share(f'{case.row_at}.four_weeks', case.row.four_weeks)} in the 28 days before"
+    return said
+
+
+def _share(at: str, counts: Failures) -> str:
+    """A rate, or the counts where they are too few for one."""
+    if counts.small:
+        return f"{{{at}.failures|count}} of {{{at}.events|count}}"
+    return f"{{{at}.failure_rate|percent}}"
 
 
 def _about_chance(numbers: DailyNumbers) -> tuple[str, str]:
     """Only few events failed, or a rule is met that its guard does not bear out: nothing that bears a name here."""
-    noun = many(numbers.totals.counts.events, "event", "events")
+    counts = numbers.totals.counts
     what = "what is above 10\u00a0% has fewer than 10 events"
     if numbers.met.could_be_chance:
         what = "the rules that are met could be chance"
-    return f"Nothing notable: {_ALL} {noun} failed in all, and {what}.", f"nothing notable, {_ALL} failed"
+    start = "Nothing notable: "
+    if counts.small:
+        start = "Too few events to tell: "
+    elif counts.failure_rate is not None and counts.failure_rate > numbers.limit:
+        start = ""  # so many of all failed: it may be chance, but it is not nothing
+    noun = many(counts.events, "event", "events")
+    headline = f"{start}{_ALL} {noun} failed in all, and {what}."
+    return headline, f"{start[:1].lower()}{start[1:].replace(': ', ', ')}{_ALL} failed"
 
 
-def _why_sure(numbers: DailyNumbers, row: Component) -> str:
+def _why_sure(numbers: DailyNumbers, case: Case) -> str:
     """Why a component is told as more than chance: compared with before, since it fires, or for its rate alone."""
-    if row.verdict == "worse":
+    own = sure_triggers(numbers, case.component)
+    if case.row is not None and case.row.verdict == "worse":
         return ", more than chance"
-    for place, one in enumerate(numbers.triggers):
-        if one.subject == row.component and one.is_sure and one.firing_since is not None:
+    if any(one.is_guarded and one.is_rare for _, one in own):
+        return ", more than chance"
+    for place, one in own:
+        if one.firing_since is not None:
             return f"; firing since {{triggers.{place}.firing_since|instant}}"
+    if any(one.guard == "off" for _, one in own):
+        return "; the guard of its rule is switched off"
     return "; surely above the threshold of its rule"
+
+
+def _compared(case: Case) -> str:
+    return f"; {in_comparison(case.row)}" if case.row is not None else ""
 
 
 def _details(numbers: DailyNumbers, kind: str) -> Iterator[str]:
     """What else stands out and why we think so."""
     if kind in ("no_data", "no_events"):
         return
-    sure, listed = _sure(numbers), _listed(numbers)
-    in_headline = (sure or listed)[:1] if _everything(numbers) is None else []
-    others = [entry for entry in sure + listed if entry not in in_headline][:NAMED]
-    for at, row in others:
-        end = _why_sure(numbers, row) if row.rules else f"; {in_comparison(row)}"
-        yield f"{_counts(at, row)}{end}."
+    found, others = sure(numbers), listed(numbers)
+    in_headline = (found or others)[:1] if everything(numbers) is None else []
+    for case in [one for one in found + others if one not in in_headline][:NAMED]:
+        end = _why_sure(numbers, case) if case in found else _compared(case)
+        yield f"{_counted(numbers, case)}{end}."
     if (line := _too_few(numbers)) is not None:
         yield line
-    if (line := _could_be_chance(numbers, {row.component for _, row in in_headline + others})) is not None:
+    if (line := _could_be_chance(numbers, {one.component for one in found + (others[:NAMED])})) is not None:
         yield line
     if numbers.burst is not None:
         yield _burst(numbers)
@@ -168,19 +166,12 @@ def _details(numbers: DailyNumbers, kind: str) -> Iterator[str]:
         yield f"The rule {rule} is switched off."
 
 
-def _counts(at: str, row: Component) -> str:
-    usual = f", {{{at}.four_weeks.failure_rate|percent}} in the 28 days before" if row.four_weeks.events else ""
-    noun = many(row.counts.events, "event", "events")
-    return (
-        f"{{{at}.component|text}}: {{{at}.counts.failures|count}} of {{{at}.counts.events|count}} {noun} failed "
-        f"({{{at}.counts.failure_rate|percent}}){usual}"
-    )
-
-
 def _too_few(numbers: DailyNumbers) -> str | None:
-    """The listed components of fewer than ten events, in one line."""
+    """The listed components of fewer than ten events of which nothing is more than chance, in one line."""
     rows = [
-        (at, row) for at, row in rows_of(numbers) if row.counts.small and row.is_listed and row.silenced_until is None
+        (at, row)
+        for at, row in rows_of(numbers)
+        if row.counts.small and row.is_listed and not row.rules and row.silenced_until is None
     ]
     if not rows:
         return None
@@ -248,8 +239,8 @@ def _judged(at: str, one: Trigger) -> str:
 
 
 def _rarely(at: str, one: Trigger) -> str:
-    """How rare so many failures would be by chance; where that was not asked, that they are surely too many."""
-    if one.chance is None:
+    """How rare so many failures would be by chance; where they are not rare, that they are surely too many."""
+    if not one.is_rare:
         return "surely above its threshold"
     if one.once_in is None:
         return "less than once in a million days if nothing had changed"
