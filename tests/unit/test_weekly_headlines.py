@@ -55,6 +55,22 @@ FOURTH = [  # even overall: another component improved; what got worse is not am
 ]
 
 
+def with_commit(sha: str, events: list[Event]) -> list[Event]:
+    return [replace(event, commit_sha=sha) for event in events]
+
+
+TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+POOLED = [  # the commit right before the bad one has five events, fewer of them good
+    *with_commit("aaaaaaa", [*tries(EARLIER, "p", 300, 6), *tries(MONDAY, "p", 100, 2)]),
+    *with_commit("bbbbbbb", tries(TUESDAY, "p", 2, 3)),
+    *with_commit("ccccccc", tries(WEDNESDAY, "p", 50, 30)),
+]
+ALONE = [
+    *with_commit("aaaaaaa", [*tries(EARLIER, "p", 300, 6), *tries(MONDAY, "p", 100, 2)]),
+    *with_commit("ccccccc", tries(WEDNESDAY, "p", 50, 30)),
+]
+
+
 def alert(**more: Any) -> PeriodAlert:
     values: dict[str, Any] = {
         "rule": "new_failure_pattern", "name": "new failure pattern", "subject": "conda", "environment": "production",
@@ -261,3 +277,23 @@ def test_of_very_many_components_that_got_worse_the_others_are_counted(said: Sai
     assert [row.component for row in numbers.failing.worse] == ["c6", "c5", "c4", "c3", "c2"]
     assert numbers.failing.more_worse == 2
     assert plain(found["details"][5]) == "2 other components got worse too, more than chance."
+
+
+def test_a_commit_is_said_to_be_worse_than_those_it_was_held_against(said: Said) -> None:
+    numbers, found = said(POOLED, week())
+    commit = numbers.commits.rows[0]
+    assert (commit.commit_sha, commit.predecessor_sha, commit.baseline_commits) == ("ccccccc", "bbbbbbb", 2)
+    assert commit.success_rate is None
+    assert plain(found["commits_title"]) == "Commit ccccccc did worse than the 2 commits before it, more than chance"
+    [sentence] = [one for one in map(plain, found["details"]) if one.startswith("Commit ccccccc")]
+    assert sentence == (
+        "Commit ccccccc, first seen Wed 11 Nov 08:00, did worse in its first 24 hours than the 2 commits before it, "
+        f"more than chance: 30 of 80 first tries failed (37.5 %), before it 5 of {commit.baseline_units} "
+        f"({100 * (commit.expected_share or 0):.1f} % at the same mix of components)."
+    )
+    assert "bbbbbbb" not in sentence
+
+
+def test_a_commit_held_against_one_other_names_it(said: Said) -> None:
+    _, found = said(ALONE, week())
+    assert plain(found["commits_title"]) == "Commit ccccccc did worse than aaaaaaa before it, more than chance"

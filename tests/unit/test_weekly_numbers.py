@@ -199,7 +199,9 @@ def test_a_commit_is_judged_by_its_first_day_against_predecessors_until_they_hol
     assert (commit.commit_sha, commit.predecessor_sha, commit.is_final) == ("ddddddd", "ccccccc", True)
     assert (commit.this_week.events, commit.first_day.events, commit.predecessor.events) == (70, 40, 5)
     assert (commit.units, commit.baseline_units, commit.baseline_commits, commit.verdict) == (40, 45, 2, "worse")
-    assert commit.success_rate == pytest.approx(-0.25)
+    assert (commit.unit_failures, commit.unit_failure_share, commit.baseline_unit_failures) == (10, 0.25, 0)
+    assert commit.expected_share == pytest.approx(2 * (0.5 / 46) / (45 + 2))
+    assert commit.success_rate is None  # the commit before it has five events
     assert [(one.component, one.failures, one.events) for one in commit.affected] == [("x", 10, 40)]
 
 

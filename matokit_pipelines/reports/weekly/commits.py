@@ -11,6 +11,7 @@ from typing import Any
 from matokit_pipelines.reports.shapes import Period, Queryable, difference, rates_of
 from matokit_pipelines.reports.weekly import queries
 from matokit_pipelines.reports.weekly.shapes import AffectedComponent, Commit, Commits, Deployment
+from matokit_pipelines.statistics import rate
 
 COMMITS_SHOWN = 100
 DEPLOYMENTS_SHOWN = 40
@@ -45,6 +46,7 @@ def _commit(row: Mapping[str, Any], worse: Sequence[tuple[str, int, int]], perio
     first_day = rates_of(*(row[f"first_day_{count}"] for count in ("events", "successes", "failures")))
     seen, well = row["predecessor_events"], row["predecessor_successes"]
     predecessor = rates_of(seen, well, seen - well)
+    is_compared, is_judged = not first_day.small and not predecessor.small, row["verdict"] != "too few"
     return Commit(
         commit_sha=row["commit_sha"],
         first_seen=row["first_seen"],
@@ -55,10 +57,14 @@ def _commit(row: Mapping[str, Any], worse: Sequence[tuple[str, int, int]], perio
         first_day=first_day,
         predecessor_sha=row["predecessor_sha"],
         predecessor=predecessor,
-        success_rate=difference(first_day.success_rate, predecessor.success_rate),
+        success_rate=difference(first_day.success_rate, predecessor.success_rate) if is_compared else None,
         units=row["units"],
+        unit_failures=row["unit_failures"],
+        unit_failure_share=rate(row["unit_failures"], row["units"]) if is_judged else None,
         baseline_units=row["baseline_units"],
+        baseline_unit_failures=row["baseline_unit_failures"],
         baseline_commits=row["baseline_commits"],
+        expected_share=row["expected_share"] if is_judged else None,
         verdict=row["verdict"],
         chance=_chance(row),
         affected=tuple(AffectedComponent(*one) for one in worse[:AFFECTED_SHOWN]),

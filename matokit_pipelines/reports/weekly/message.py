@@ -10,6 +10,7 @@ from typing import Any
 
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.delivery.messages import Image, Message
+from matokit_pipelines.reports.formats import NOTHING
 from matokit_pipelines.reports.mail import Figure, Part, Table, brief, report_message
 from matokit_pipelines.reports.marking import Marker
 from matokit_pipelines.reports.weekly import charts
@@ -20,6 +21,7 @@ from matokit_pipelines.windows import zone_named
 
 ALERTS_SHOWN = 3
 _MADE_FROM = " from data complete to {watermark|instant_of_year}"
+_JUDGED = "First tries of machines in the first 24 hours of a commit and before it, at the same mix of components."
 _WORDS = {"worse": "worse, more than chance", "better": "better, more than chance"}
 
 
@@ -96,7 +98,7 @@ def _parts(numbers: WeeklyNumbers, marker: Marker, pictures: Mapping[str, bytes]
         yield Part(title, image=Image("failing.png", alt, pictures["failing"]), table=_failing(numbers, marker))
     if numbers.commits.rows:
         yield Part(
-            marker.say(words.commits_title), note="Judged by the first 24 hours in production.",
+            marker.say(words.commits_title), note=_JUDGED,
             table=_commits(numbers, marker),
         )  # fmt: skip
     if numbers.new_os:
@@ -151,13 +153,25 @@ def _commits(numbers: WeeklyNumbers, marker: Marker) -> Table:
             (
                 marker.say(f"{{{at}.commit_sha|text}}\nfirst seen {{{at}.first_seen|instant}}"),
                 marker.say(f"{{{at}.this_week.events|count}}"),
-                marker.say(f"{{{at}.first_day.success_rate|percent}}"),
-                marker.say(f"{{{at}.predecessor.success_rate|percent}}"),
-                marker.say(f"{{{at}.success_rate|points}}\n") + row.verdict,
+                marker.say(_tries(f"{at}.unit_failures", f"{at}.units", f"{at}.unit_failure_share", row.units)),
+                marker.say(
+                    _tries(
+                        f"{at}.baseline_unit_failures",
+                        f"{at}.baseline_units",
+                        f"{at}.expected_share",
+                        row.baseline_units,
+                    )
+                ),
+                row.verdict,
             )
         )
-    head = ("Commit", "Events this week", "Success", "Before it", "Change")
+    head = ("Commit", "Events this week", "First tries failed", "Before it", "Verdict")
     return Table(head, rows, more=numbers.commits.others, extra=1)
+
+
+def _tries(failed: str, tries: str, share: str, found: int) -> str:
+    """First tries that failed, and which share that is; a dash without any."""
+    return f"{{{failed}|count}} of {{{tries}|count}}\n{{{share}|percent}}" if found else NOTHING
 
 
 def _new_os(numbers: WeeklyNumbers, marker: Marker) -> Table:

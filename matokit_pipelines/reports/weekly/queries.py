@@ -140,8 +140,10 @@ def commits_on(snapshot: Queryable, first: date, last: date) -> list[dict[str, A
                coalesce(judged.failures, 0) as first_day_failures,
                coalesce(judged.predecessor_events, 0) as predecessor_events,
                coalesce(judged.predecessor_successes, 0) as predecessor_successes,
-               coalesce(judged.units, 0) as units, coalesce(judged.baseline_units, 0) as baseline_units,
-               coalesce(judged.baseline_commits, 0) as baseline_commits,
+               coalesce(judged.units, 0) as units, coalesce(judged.unit_failures, 0) as unit_failures,
+               coalesce(judged.baseline_units, 0) as baseline_units,
+               coalesce(judged.baseline_unit_failures, 0) as baseline_unit_failures,
+               coalesce(judged.baseline_commits, 0) as baseline_commits, judged.expected_share,
                coalesce(judged.verdict, 'too few') as verdict, judged.chance_worse, judged.chance_better
         from counted
         inner join commit_performance as lives on lives.commit_sha = counted.commit_sha

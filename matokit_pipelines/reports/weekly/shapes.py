@@ -135,8 +135,11 @@ class Commit:
 
     `this_week` is of the week. Everything else compares the commit's first 24 hours in production, to
     `compared_until` (`is_final`: they have passed), with the commit before it in the seven days before and beside it:
-    `first_day` and `predecessor` are rates over events, `success_rate` their difference, None without either; the
-    verdict rests on `units` and `baseline_units`, first tries before the deployment, of `baseline_commits` commits.
+    `first_day` and `predecessor` are rates over events, `success_rate` their difference, None unless both have ten.
+    The verdict rests on something else: `units`, its first tries, and `baseline_units`, those of the seven days before
+    it with the previous commit and with earlier ones as far as it takes to reach thirty, of `baseline_commits` in all.
+    `unit_failure_share` is of `units`; `expected_share` what the baseline makes of them at the same mix of components;
+    both None where they are too few.
     `affected`: the first few of its components that are worse, `more_affected` how many others are.
     """
 
@@ -151,8 +154,12 @@ class Commit:
     predecessor: Rates
     success_rate: float | None
     units: int
+    unit_failures: int
+    unit_failure_share: float | None
     baseline_units: int
+    baseline_unit_failures: int
     baseline_commits: int
+    expected_share: float | None
     verdict: Verdict
     chance: float | None
     affected: tuple[AffectedComponent, ...]

@@ -6,7 +6,7 @@ Templates over the document (marking.py). Not here: headline and details (words.
 from __future__ import annotations
 
 from matokit_pipelines.reports.completeness import many
-from matokit_pipelines.reports.weekly.shapes import WeeklyNumbers
+from matokit_pipelines.reports.weekly.shapes import Commit, WeeklyNumbers
 
 NAMED = 3  # as many of a kind are named before the reader has to look into the tables
 
@@ -53,7 +53,7 @@ def commits(numbers: WeeklyNumbers) -> str:
     for word in ("worse", "better"):
         for place, commit in enumerate(rows):
             if commit.verdict == word:
-                before = _before(place, commit.predecessor_sha)
+                before = held_against(place, commit)
                 return f"Commit {{commits.rows.{place}.commit_sha|text}} did {word} than {before}, more than chance"
     if all(commit.verdict == "too few" for commit in rows):
         return "Too few first tries to judge a commit"
@@ -79,5 +79,9 @@ def quality(numbers: WeeklyNumbers, incomplete: tuple[str, ...]) -> str:
     return "Data are complete to the end of the week"
 
 
-def _before(place: int, predecessor: str | None) -> str:
-    return f"{{commits.rows.{place}.predecessor_sha|text}}" if predecessor else "those before it"
+def held_against(place: int, commit: Commit) -> str:
+    """Whose first tries a verdict rests on: the previous commit only where it alone had enough of them."""
+    at = f"commits.rows.{place}"
+    if commit.baseline_commits == 1 and commit.predecessor.events >= commit.baseline_units:
+        return f"{{{at}.predecessor_sha|text}} before it"
+    return f"the {{{at}.baseline_commits|count}} {many(commit.baseline_commits, 'commit', 'commits')} before it"

@@ -182,12 +182,11 @@ def _component_worse(row: int, numbers: WeeklyNumbers) -> str:
 
 def _commit_changed(row: int, commit: Commit) -> str:
     at = f"commits.rows.{row}"
-    before = f"{{{at}.predecessor_sha|text}} before it" if commit.predecessor_sha else "those before it"
-    rates = ""
-    if commit.first_day.events and commit.predecessor.events:
-        rates = f": {{{at}.first_day.success_rate|percent}} success against {{{at}.predecessor.success_rate|percent}}"
     span = "in its first 24 hours" if commit.is_final else "so far, within its first 24 hours,"
     return (
         f"Commit {{{at}.commit_sha|text}}, first seen {{{at}.first_seen|instant}}, did {commit.verdict} {span} "
-        f"than {before}, more than chance{rates}."
+        f"than {titles.held_against(row, commit)}, more than chance: {{{at}.unit_failures|count}} of "
+        f"{{{at}.units|count}} first tries failed ({{{at}.unit_failure_share|percent}}), before it "
+        f"{{{at}.baseline_unit_failures|count}} of {{{at}.baseline_units|count}} ({{{at}.expected_share|percent}} at "
+        "the same mix of components)."
     )
