@@ -251,6 +251,7 @@ def test_counts_are_not_compared_with_days_that_are_not_recorded() -> None:
     assert numbers.totals.events is None
     assert all(row.installations_change is None for row in numbers.segments.rows)
     assert [one.installations for one in numbers.trend.months] == [None] * 5 + [20]
+    assert {row.share_change for row in numbers.trend.rows} == {None}
     assert numbers.trend.since == MONTH
 
 

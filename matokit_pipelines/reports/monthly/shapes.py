@@ -228,7 +228,8 @@ class MonthShare:
 
 @dataclass(frozen=True)
 class MajorVersion:
-    """`months` as those of the trend, oldest first; `support`: None when the table does not know the version."""
+    """`months` as those of the trend, oldest first; `share_change`: from the first month with installations to the last,
+    None with one; `support`: None when the table does not know the version."""
 
     os_family: str
     major: str

@@ -77,7 +77,7 @@ def month_share(month: MajorMonth, counts: Installed) -> MonthShare:
 
 def _major(months: list[MajorMonth], name: Major) -> MajorVersion:
     shares = tuple(month_share(month, month.of(name)) for month in months)
-    first = next((share.share for share in shares if share.share is not None), None)
+    first = next((share.share for share in shares[:-1] if share.share is not None), None)  # one month is no change
     change = difference(shares[-1].share, first)
     return MajorVersion(*name, shares, change, vendor_support().get(name))
 
