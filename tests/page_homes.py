@@ -112,7 +112,7 @@ def hostile(now: datetime = NOW) -> pl.DataFrame:
                 "visitor_id": f"visitor-{place}-{n}",
                 "visit_id": 1000 * day + 100 * place + n,
                 "category": ("Installer", "Installer_CI")[day % 2],
-                "name": name if n % 3 else f"{name}_failed",
+                "name": name if n % 3 else f"{name}_network_error",
                 "value": 2.0 if n % 3 else 1.0,
                 "os_raw": name,
                 "architecture_raw": name[:40],

@@ -153,8 +153,9 @@ def why_to_wait(home: Home, edition: Edition, now: datetime) -> str | None:
         edition.is_news(now) and is_to_be_sent(home.loaded, edition.report, edition.period)
     ):
         return f"{name} is made."
-    if (known is None or known < edition.needs) and now < edition.due + edition.patience:
+    if known is None:  # a source that never answered is told of elsewhere; there is nothing to report on
+        return f"{name} waits: no source is known to be complete up to any time."
+    if known < edition.needs and now < edition.due + edition.patience:
         note_delay(home.loaded, edition.report, edition.period, "it waited for the last events of its period")
-        mark = f"all is complete to {known:%Y-%m-%d %H:%M} UTC" if known else "nothing is known to be complete"
-        return f"{name} waits for its last events: {mark}."
+        return f"{name} waits for its last events: all is complete to {known:%Y-%m-%d %H:%M} UTC."
     return None

@@ -1,6 +1,6 @@
 // Drawn numbers as CSV, by the rules of reports/dashboards/csv_files.py. Not here: which rows.
 
-const RUNS_IN_A_SPREADSHEET = /^[=+\-@\t\r\n]/;
+const RUNS_IN_A_SPREADSHEET = /^ *[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 
 /** Rows as the text of a CSV file with these columns. */
 function csvOf(rows, columns) {

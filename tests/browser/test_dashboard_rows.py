@@ -395,8 +395,8 @@ def test_both_ways_to_write_csv_agree(page: Page, truth: tuple[pl.DataFrame, Mar
 
 def test_both_ways_to_write_csv_agree_on_what_is_odd(page: Page) -> None:
     texts = [
-        "", "a,b", 'say "no"', "two\nlines", "\r", "=1+1", "+1", "-1", "@x", "\tx", "'quoted'", " =1", "ø\u202f€",
-        "1.50", "</script><!channel>=1+1",
+        "", "a,b", 'say "no"', "two\nlines", "\r", "=1+1", "＋1", "-1", "  ＠x", "\tx", "'quoted'", " =1",
+        "ø\u202f€",        "1.50", "</script><!channel>=1+1",
     ]  # fmt: skip
     fractions = [0.0, 1.0, -12.5, 1 / 3, 1e-5, 1.25e-7, 5e-324, 100.0, -1e-9, 0.1, 123456.789, None, 1e20, -0.0, 2.0]
     frame = pl.DataFrame({"text": texts, "share": fractions, "yes": [True, False, None] * 5, "n": list(range(-7, 8))})

@@ -123,7 +123,9 @@ def test_a_weekly_report_waits_three_hours_for_its_data_and_no_longer(
     assert waits(home, "weekly", known, due + timedelta(hours=3), monkeypatch) is None
     assert waits(home, "weekly", local(2026, 11, 16, 0), due, monkeypatch) is None
     assert waits(home, "weekly", None, due, monkeypatch) is not None
-    assert waits(home, "weekly", None, due + timedelta(hours=3), monkeypatch) is None
+    assert waits(home, "weekly", None, due + timedelta(hours=5), monkeypatch) == (
+        "The weekly report of 2026-W46 waits: no source is known to be complete up to any time."
+    )
 
 
 def test_the_daily_report_never_waits_and_is_made_again_once_when_all_is_known(

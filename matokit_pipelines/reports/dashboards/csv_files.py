@@ -15,13 +15,13 @@ from pathlib import Path
 
 import polars as pl
 
+from matokit_pipelines.delivery.escaping import csv_cell
 from matokit_pipelines.reports.dashboards.widgets import Widget, load_widgets, numbers
 from matokit_pipelines.reports.marking import as_document
 from matokit_pipelines.reports.rendering import write_whole
 from matokit_pipelines.reports.shapes import Queryable
 
 MARK = "\ufeff"
-_RUN_IN_A_SPREADSHEET = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_of(rows: pl.DataFrame) -> str:
@@ -65,6 +65,4 @@ def _cell(value: object) -> str:
     if isinstance(plain, float):
         return str(int(plain)) if plain.is_integer() else format(Decimal(repr(plain)), "f")
     text = str(plain)
-    if isinstance(plain, str) and text.startswith(_RUN_IN_A_SPREADSHEET):
-        return f"'{text}"
-    return text
+    return csv_cell(text) if isinstance(plain, str) else text
