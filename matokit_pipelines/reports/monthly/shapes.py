@@ -228,7 +228,7 @@ class MonthShare:
 
 @dataclass(frozen=True)
 class MajorVersion:
-    """`months` as those of the trend, oldest first; `share_change`: from the first of those with installations to the last,
+    """`months` as those of the trend, oldest first; `share_change`: from the first with installations to the last,
     None with one; `support`: None when the table does not know the version."""
 
     os_family: str
