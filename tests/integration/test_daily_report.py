@@ -153,7 +153,7 @@ def test_alerts_of_the_daily_rules_are_told_in_the_report(home: Home, clock: Fix
 
 
 @pytest.mark.slow
-def test_its_end_is_in_the_next_report_and_has_no_message(home: Home, clock: FixedClock) -> None:
+def test_its_end_is_in_the_next_report_which_is_sent_for_it_once(home: Home, clock: FixedClock) -> None:
     make_and_send(home, clock)
     run_pass(home)
     for number in (1, 2):
@@ -164,7 +164,9 @@ def test_its_end_is_in_the_next_report_and_has_no_message(home: Home, clock: Fix
         run_pass(home)
         if number == 1:
             assert any(one["rule"] == RULE for one in document["ended"])
-            assert not document["worth_sending"]
+        assert document["worth_sending"] == (number == 1)
+    assert f"report:daily:{DAY + A_DAY}:{CALL}" in queued(home)
+    assert f"report:daily:{DAY + 2 * A_DAY}:{CALL}" not in queued(home)
     over = matters(home)[RULE, "python"]
     assert (over.episode.end_reason, over.is_done) == ("recovered", True)
     assert health(home) == []

@@ -12,7 +12,7 @@ from matokit_pipelines.alerts.silences import Silence
 from matokit_pipelines.reports.daily.pages import daily_document
 from matokit_pipelines.reports.daily.shapes import DailyNumbers, Standing
 from tests.daily_scenes import DAY, END, START, history, morning, tries
-from tests.weekly_marts import Event
+from tests.weekly_marts import Event, Source
 
 RATE = "component_failure_rate"
 STATISTICS = re.compile(r"significan|p-value|confidence|hypothes|probab|posterior|wilson|\bmust\b", re.IGNORECASE)
@@ -259,7 +259,38 @@ def test_what_is_not_met_any_more_is_told() -> None:
         one.startswith("pip (component fails often), firing since Thu 19 Nov 07:00: not met") for one in words["ended"]
     )
     assert any("0 of 40 failed in 24 hours" in one for one in words["ended"])
-    assert words["headline_kind"] == "all_well"
+    assert words["headline_kind"] == "over"
+    assert words["headline"] == (
+        "Not met any more: everything, pip. No component failed more than 10 % of its events; "
+        "0 of 40 events failed in all."
+    )
+    assert words["subject"] == "not met any more: everything, pip"
+    assert words["why"] == f"Sent because {numbers.met.over} rules are not met any more."
+
+
+def test_an_end_is_sent_once_and_not_where_it_is_silenced() -> None:
+    earlier = tries("pip", 40, 20, start=START - timedelta(days=1))
+    events = [*history("pip", 20, 0, end=START - timedelta(days=1)), *earlier, *tries("pip", 40)]
+    assert morning(events).worth_sending
+    silence = Silence(1, {}, START, END + timedelta(hours=5), "a", "known", START)
+    assert not morning(events, standing=Standing(silences=(silence,))).worth_sending
+    firing = Standing(firing={(RATE, "pip"): START - timedelta(days=1)})
+    next_day = [*events, *tries("pip", 40, start=END)]
+    again = morning(next_day, day=DAY + timedelta(days=1), watermark=END + timedelta(days=1), standing=firing)
+    assert [one.subject for one in again.ended] == ["pip"]
+    assert (again.worth_sending, said(again)["headline_kind"]) == (False, "all_well")
+
+
+def test_days_before_records_began_are_not_passed_over() -> None:
+    events = [*history("latex", 20, 0, days=5), *tries("latex", 40, 2)]
+    begun = Source(watermark=END, proven_from=START - timedelta(days=5))
+    words = said(morning(events, sources=[begun]))
+    assert (
+        "Records of installers begin Sat 14 Nov 2026 07:00: the 28 days before, with which this window is compared, "
+        "are known from then on."
+    ) in words["details"]
+    whole = Source(watermark=END, proven_from=START - timedelta(days=28, hours=1))  # the clocks went back
+    assert not [one for one in said(morning(events, sources=[whole]))["details"] if one.startswith("Records")]
 
 
 def test_what_is_silenced_is_shown_and_neither_leads_nor_is_sent() -> None:

@@ -99,6 +99,7 @@ def daily_numbers(
     period = mornings.period(day.isoformat(), 1, 0)
     empty = DailyNumbers(
         period=period,
+        compared_from=mornings.before(FOUR_WEEKS + 1),
         window_end=window_end(day, watermark, settings, zone),
         zone=mornings.zone.key,
         now=now,
@@ -135,6 +136,7 @@ def _filled(
     full = components[:IN_FULL]
     met = [one for one in triggers if one.is_met]
     told = [one for one in met if one.silenced_until is None]
+    over = sum(one.is_news_of_an_end for one in triggers)
     totals = _totals(whole, rows, tallies, before, components, triggers, shared)
     return replace(
         empty,
@@ -142,13 +144,18 @@ def _filled(
         components=health_of(reading, full, start, end, [*mornings.edges(TREND_DAYS, 1), end], standing.regressions),
         others=tuple(components[IN_FULL : IN_FULL + AS_ROWS]),
         others_more=max(0, len(components) - IN_FULL - AS_ROWS),
-        met=Met(sum(one.is_sure for one in told), sum(not one.is_sure for one in told), len(met) - len(told)),
+        met=Met(
+            more_than_chance=sum(one.is_sure for one in told),
+            could_be_chance=sum(not one.is_sure for one in told),
+            silenced=len(met) - len(told),
+            over=over,
+        ),
         triggers=tuple(met[:TRIGGERS]),
         triggers_more=max(0, len(met) - TRIGGERS),
         ended=tuple(one for one in triggers if not one.is_met)[:TRIGGERS],
         burst=_burst(reading, mornings, totals.counts.events),
         quality=_quality(reading, mornings, empty.period, end, shared=shared),
-        worth_sending=bool(totals.listed or told),
+        worth_sending=bool(totals.listed or told or over),
     )
 
 

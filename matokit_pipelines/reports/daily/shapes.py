@@ -139,7 +139,8 @@ class Trigger:
     again, as what is usual holds its failures by now. `guard`: met, not_met or off; `why_not`: the first part of it
     that is not met. `chance`: how often so many failures would be seen had nothing changed; `once_in`: the same as once
     in about so many days, None for what is rarer than one in a million or not rare at all. `is_rare`: rarer than the
-    rule's guard asks; a guard can also be met by a rate that is surely above the rule's threshold.
+    rule's guard asks; a guard can also be met by a rate that is surely above the rule's threshold. `was_met`: the rule
+    was met a day before.
     """
 
     rule: str
@@ -156,11 +157,17 @@ class Trigger:
     why_not: str | None
     silenced_until: datetime | None = None
     is_rare: bool = False
+    was_met: bool = False
 
     @property
     def is_sure(self) -> bool:
         """Whether it is told as more than chance."""
         return self.is_met and (self.is_guarded or self.firing_since is not None)
+
+    @property
+    def is_news_of_an_end(self) -> bool:
+        """Whether it was firing and is not met for the first time: once, since its end has no message of its own."""
+        return not self.is_met and self.was_met and self.silenced_until is None
 
 
 @dataclass(frozen=True)
@@ -198,24 +205,28 @@ class Burst:
 
 @dataclass(frozen=True)
 class Met:
-    """How many triggers are met: more than chance (now, or once and since), as could be chance, and silenced ones."""
+    """How many triggers are met: more than chance (now, or once and since), as could be chance, and silenced ones;
+    `over`: how many were firing and are not met for the first time."""
 
     more_than_chance: int
     could_be_chance: int
     silenced: int
+    over: int = 0
 
 
 @dataclass(frozen=True)
 class DailyNumbers:
     """The report of one morning.
 
-    `period`: from the hour of the report the day before to that hour; `window_end`: where the data end it, None when
+    `period`: from the hour of the report the day before to that hour; `compared_from`: where the 28 days before it
+    begin; `window_end`: where the data end it, None when
     they do not reach into it. `components`: in full, worst first; `others`: further listed ones as rows, `others_more`:
     how many more there are. `triggers`: those met, `triggers_more` further ones; `ended`: met more than chance a day
     before and not met any more. `rules_off`: rules that are switched off.
     """
 
     period: Period
+    compared_from: datetime
     window_end: datetime | None
     zone: str
     now: datetime

@@ -45,7 +45,14 @@ def triggers_at(
     wanted += [key for key in firing if key not in now]
     found = [_trigger(key, now.get(key), firing.get(key), at, standing.silences) for key in wanted]
     alphas = {rule: getattr(settings.rules, rule).guard.alpha for rule in rules}
-    judged = [replace(one, is_rare=one.chance is not None and one.chance < alphas[one.rule]) for one in found]
+    judged = [
+        replace(
+            one,
+            is_rare=one.chance is not None and one.chance < alphas[one.rule],
+            was_met=key in before and before[key].raw,
+        )
+        for key, one in zip(wanted, found, strict=True)
+    ]
     return tuple(sorted(judged, key=_rank))
 
 
@@ -109,7 +116,8 @@ def _count(inputs: Mapping[str, object], name: str) -> int:
 def _rank(trigger: Trigger) -> tuple[bool | int | str, ...]:
     """Met ones first, then those more than chance, of enough events, everything before components, most failures."""
     return (
-        not trigger.is_met, trigger.silenced_until is not None, not trigger.is_sure, trigger.counts.small,
+        not trigger.is_met, trigger.silenced_until is not None, not trigger.is_met and not trigger.was_met,
+        not trigger.is_sure, trigger.counts.small,
         trigger.subject is not None, -trigger.counts.failures, -trigger.counts.events, trigger.subject or "",
         DAILY.index(trigger.rule),
     )  # fmt: skip

@@ -56,13 +56,29 @@ def _headline(numbers: DailyNumbers) -> tuple[str, str, str]:
         n = numbers.totals.listed_enough
         start = "" if n == 1 else "{totals.listed_enough|count} components failed more than 10\u00a0%; "
         return "listed", *_about_component(numbers, others[0], start, _compared(others[0]), n)
-    if numbers.worth_sending:
+    if numbers.met.could_be_chance or numbers.totals.listed:
         return "could_be_chance", *_about_chance(numbers)
+    if over := _over(numbers):
+        names = ", ".join(over[:NAMED]) + (" and others" if len(over) > NAMED else "")
+        return "over", f"Not met any more: {names}. {_all_well(numbers)}", f"not met any more: {names}"
+    return "all_well", _all_well(numbers), f"all well, {_ALL} failed"
+
+
+def _all_well(numbers: DailyNumbers) -> str:
     noun = many(numbers.totals.counts.events, "event", "events")
-    said = f"No component failed more than 10\u00a0% of its events; {_ALL} {noun} failed in all."
     if numbers.met.silenced or numbers.totals.listed_silenced:
-        said = f"Nothing but what is silenced; {_ALL} {noun} failed in all."
-    return "all_well", said, f"all well, {_ALL} failed"
+        return f"Nothing but what is silenced; {_ALL} {noun} failed in all."
+    return f"No component failed more than 10\u00a0% of its events; {_ALL} {noun} failed in all."
+
+
+def _over(numbers: DailyNumbers) -> list[str]:
+    """What was firing and is not met for the first time: each component once, and everything."""
+    named: dict[str | None, str] = {}
+    for place, one in enumerate(numbers.ended):
+        if one.is_news_of_an_end:
+            name = f"{{ended.{place}.subject|text}}" if one.subject is not None else "everything"
+            named.setdefault(one.subject, name)
+    return list(named.values())
 
 
 def _about_everything(place: int, numbers: DailyNumbers) -> tuple[str, str]:
@@ -159,11 +175,24 @@ def _details(numbers: DailyNumbers, kind: str) -> Iterator[str]:
             "One machine key holds more than 30\u00a0% of a week's events, so machines cannot be told apart; half the "
             "events were compared in their place."
         )
+    yield from _records_begin(numbers)
     if numbers.met.silenced:
         are = many(numbers.met.silenced, "trigger is", "triggers are")
         yield f"{{met.silenced|count}} {are} met and silenced."
     for rule in numbers.rules_off:
         yield f"The rule {rule} is switched off."
+
+
+def _records_begin(numbers: DailyNumbers) -> Iterator[str]:
+    """Sources of which less is recorded than the 28 days with which everything is compared."""
+    for place, source in enumerate(numbers.quality.sources):
+        begins = source.proven_from
+        if begins is not None and numbers.compared_from < begins <= numbers.period.start:
+            at = f"quality.sources.{place}"
+            yield (
+                f"Records of {{{at}.source|text}} begin {{{at}.proven_from|instant_of_year}}: the 28 days before, with "
+                "which this window is compared, are known from then on."
+            )
 
 
 def _too_few(numbers: DailyNumbers) -> str | None:
@@ -277,4 +306,6 @@ def _why(numbers: DailyNumbers) -> str:
     if numbers.met.could_be_chance:
         noun = many(numbers.met.could_be_chance, "rule is", "rules are")
         found.append(f"{{met.could_be_chance|count}} {noun} met as could be chance")
+    if numbers.met.over:
+        found.append(f"{{met.over|count}} {many(numbers.met.over, 'rule is', 'rules are')} not met any more")
     return f"Sent because {', '.join(found)}."
