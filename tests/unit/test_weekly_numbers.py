@@ -478,3 +478,50 @@ def test_ten_thousand_components_are_all_counted(numbers_of):
     ]
     numbers = numbers_of(events)
     assert numbers.failing.components == numbers.totals.this_week.rates.events == 10_000
+
+
+FRIDAY = EARLIER + timedelta(days=4)
+
+
+def test_what_was_not_recorded_yet_is_not_nought_and_is_compared_with_nothing(numbers_of):
+    events = [*tries(FRIDAY, "x", 60, 3, start=500), *tries(MONDAY, "x", 190, 10)]
+    numbers = numbers_of(events, sources=(Source(proven_from=at(FRIDAY, 9)),))
+    said, totals = findings(numbers), numbers.totals
+    assert [day.rates is None for day in numbers.days] == [True] * 4 + [False] * 10
+    assert [day.installations for day in numbers.days][3:7] == [None, 63, 0, 0]
+    assert not totals.before_is_known
+    assert (totals.installations, totals.events, totals.machines, numbers.new_failing) == (None, None, None, ())
+    assert said.incomplete == (
+        "data of {quality.sources.0.source|text} begin {quality.sources.0.proven_from|instant_of_year}, so the week "
+        "before is not whole.",
+    )
+    assert "week before" not in said.failing_title
+    assert [week.installations for week in numbers.adoption.weeks] == [None] * 6 + [63, 200]
+    assert (numbers.adoption.since, numbers.adoption.architectures[0].change_one_week) == (None, None)
+
+
+def test_records_that_hold_the_week_before_from_its_start_are_compared(numbers_of):
+    events = [*tries(EARLIER, "x", 60, 3, start=500), *tries(MONDAY, "x", 190, 10)]
+    numbers = numbers_of(events, sources=(Source(proven_from=at(EARLIER, 0)),))
+    assert numbers.totals.before_is_known
+    assert (numbers.totals.events.absolute, findings(numbers).incomplete) == (137, ())
+    assert numbers.adoption.since == EARLIER
+
+
+def test_nothing_is_new_in_the_week_with_which_records_begin(numbers_of):
+    events = tries(MONDAY, "x", 20, 1)
+    for source in (Source(proven_from=at(MONDAY, 9)), Source(proven_from=at(MONDAY, 0))):
+        numbers = numbers_of(events, sources=(source,))
+        assert (numbers.new_os_is_known, numbers.new_os) == (False, ())
+        said = findings(numbers)
+        assert said.new_os_title == "Which OS versions are new is not known yet"
+        assert not any("first time" in one for one in said.details)
+    assert numbers_of(events, sources=(Source(proven_from=at(MONDAY, -1)),)).new_os_is_known
+
+
+def test_a_source_that_came_later_leaves_the_week_before_without_comparison(numbers_of):
+    sources = (Source(), Source(name="second", proven_from=at(MONDAY, 0)))
+    numbers = numbers_of([*tries(EARLIER, "x", 60, 3), *tries(MONDAY, "x", 190, 10)], sources=sources)
+    assert not numbers.totals.before_is_known
+    assert all(day.rates is not None for day in numbers.days)
+    assert numbers.new_os_is_known

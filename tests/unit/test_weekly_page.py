@@ -320,3 +320,19 @@ def test_a_commit_leads_to_its_changes_where_the_repository_is_known(tmp_path):
             r"https://code\.example\.org/scripts/compare/[0-9a-f]{7}\.\.\.[0-9a-f]{7}", file.read_text("utf-8")
         )
     assert linked.json.read_bytes() == plain.json.read_bytes()
+
+
+@pytest.mark.parametrize("begun", [MONDAY - timedelta(days=3), MONDAY + timedelta(days=2), MONDAY + timedelta(days=20)])
+def test_what_was_not_recorded_reads_as_a_dash(files_of, begun):
+    day = min(begun, MONDAY + timedelta(days=3))
+    events = [Event(at(day, 9 + n / 20), machine_key=f"m{n}") for n in range(20)] if begun == day else []
+    files = files_of(events, sources=[Source(proven_from=at(begun, 9))])
+    document = json.loads(files.json.read_text(encoding="utf-8"))
+    page, text = files.html.read_text(encoding="utf-8"), files.text.read_text(encoding="utf-8")
+    unknown = sum(one["rates"] is None for one in document["days"])
+    assert unknown == min(14, (begun - MONDAY).days + 7)
+    assert page.count("not recorded") == text.count("not recorded") == unknown
+    assert page.count("week before not comparable") == 2
+    assert text.count("not comparable") == 3
+    assert "0 the week before" not in page
+    assert "incomplete data" in json.loads(files.message.read_text(encoding="utf-8"))["subject"]

@@ -21,6 +21,7 @@ from matokit_pipelines.delivery.escaping import cut
 from matokit_pipelines.reports import formats
 from matokit_pipelines.reports.comparison import LOW_RATE
 from matokit_pipelines.reports.formats import count, plain
+from matokit_pipelines.reports.shapes import rates_of
 from matokit_pipelines.reports.theme import BLUE, GREY, INK, MAIL, NARROW, ORANGE, PALE, WIDE, Drawn, Size, png, svg
 from matokit_pipelines.reports.weekly.shapes import Adoption, Day, Deployment, FailingComponent, WeeklyNumbers
 
@@ -46,7 +47,7 @@ def shares_by_week(adoption: Adoption) -> Drawn:
 def pictures(numbers: WeeklyNumbers, zone: ZoneInfo) -> dict[str, bytes]:
     """The charts for which there is something to draw as PNG for mails and Slack, by name."""
     found: dict[str, Any] = {}
-    if any(day.rates.events for day in numbers.days):
+    if any(day.rates and day.rates.events for day in numbers.days):
         found["trend"] = _trend(numbers.days, numbers.deployments, zone, MAIL)
     if numbers.failing.rows:
         found["failing"] = _failing(numbers.failing.rows, MAIL)
@@ -88,9 +89,9 @@ def _trend(days: Sequence[Day], deployments: Sequence[Deployment], zone: ZoneInf
 
 def _trend_data(days: Sequence[Day], floor: float) -> Any:
     rows = []
-    rates = [None, *(day.rates.success_rate for day in days), None]
+    rates = [None, *(day.rates and day.rates.success_rate for day in days), None]
     for place, day in enumerate(days, 1):
-        rates_of_day = day.rates
+        rates_of_day = day.rates or rates_of(0, 0, 0)
         low = rates_of_day.success_rate_low
         rows.append(
             {
@@ -108,8 +109,9 @@ def _trend_data(days: Sequence[Day], floor: float) -> Any:
 
 def _floor(days: Sequence[Day]) -> float:
     """Where the rate axis begins: below the 75 % line, every rate and the intervals of days with enough events."""
-    lows = [day.rates.success_rate for day in days if day.rates.success_rate is not None]
-    lows += [day.rates.success_rate_low for day in days if day.rates.success_rate_low and not day.rates.small]
+    counted = [day.rates for day in days if day.rates]
+    lows = [rates.success_rate for rates in counted if rates.success_rate is not None]
+    lows += [rates.success_rate_low for rates in counted if rates.success_rate_low and not rates.small]
     return max(0.0, math.floor(10 * min([LOW_RATE - 0.05, *lows]) + 1e-9) / 10)
 
 

@@ -21,6 +21,7 @@ from matokit_pipelines.windows import zone_named
 
 ALERTS_SHOWN = 3
 _MADE_FROM = " from data complete to {watermark|instant_of_year}"
+_NOT_COMPARABLE = "the week before is not comparable"
 _JUDGED = "First tries of machines in the first 24 hours of a commit and before it, at the same mix of components."
 _WORDS = {"worse": "worse, more than chance", "better": "better, more than chance"}
 
@@ -52,7 +53,7 @@ def weekly_message(numbers: WeeklyNumbers, document: Mapping[str, Any], text: st
 
 def _figures(numbers: WeeklyNumbers, marker: Marker) -> Iterator[Figure]:
     totals, this_week = numbers.totals, numbers.totals.this_week
-    before = "{totals.week_before.%s|count} the week before"
+    before = "; {totals.week_before.machines|count} the week before" if totals.before_is_known else ""
     yield Figure(
         "Installations (estimate)",
         marker.say("{totals.this_week.installations|count}"),
@@ -69,7 +70,7 @@ def _figures(numbers: WeeklyNumbers, marker: Marker) -> Iterator[Figure]:
     yield Figure(
         "Machines (estimate)",
         marker.say("{totals.this_week.machines|count}"),
-        marker.say(f"{_change('machines', numbers)}; {before % 'machines'}"),
+        marker.say(_change("machines", numbers) + before),
     )
 
 
@@ -80,6 +81,8 @@ def _has(totals: Any) -> bool:
 
 def _change(of: str, numbers: WeeklyNumbers) -> str:
     found = getattr(numbers.totals, of)
+    if found is None:
+        return _NOT_COMPARABLE
     share = f", {{totals.{of}.percent|percent_change}}" if found.percent is not None else ""
     return f"{{totals.{of}.absolute|change}}{share}"
 

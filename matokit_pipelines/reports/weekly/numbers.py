@@ -25,6 +25,7 @@ from matokit_pipelines.reports.shapes import Period, change_of, difference, peri
 from matokit_pipelines.reports.weekly import queries
 from matokit_pipelines.reports.weekly.commits import commits_of, deployments_of
 from matokit_pipelines.reports.weekly.queries import ALL, NO_WEEK, ComponentWeek
+from matokit_pipelines.reports.weekly.records import Records, records_of
 from matokit_pipelines.reports.weekly.shapes import (
     Adoption,
     AdoptionWeek,
@@ -74,8 +75,10 @@ def weekly_numbers(
     weeks = queries.component_weeks(snapshot, monday, BASELINE_WEEKS + 1)
     whole = weeks.get(monday, {}).get(ALL, NO_WEEK)
     shared = keys_are_shared(whole.largest_machine_events, whole.tally.events)
-    new_os = _new_os(snapshot, monday, last)
-    days = _days(snapshot, earlier, last, manifest.watermark)
+    known = quality(snapshot, period, before, largest_machine_events=whole.largest_machine_events, shared_keys=shared)
+    records = records_of(known.sources, manifest.project_zone)
+    new_os = _new_os(snapshot, monday, last) if records.began_before(monday) else ()
+    days = _days(snapshot, earlier, last, records)
     return WeeklyNumbers(
         period=period,
         week_before=before,
@@ -86,20 +89,19 @@ def weekly_numbers(
         published_at=manifest.published_at,
         code_version=manifest.code_version,
         rule_version=manifest.rule_version,
-        totals=_totals(weeks, monday, shared),
+        totals=_totals(weeks, monday, records, shared),
         days=days,
         trend=_trend(days),
         deployments=deployments_of(snapshot, before, period),
         failing=_failing(snapshot, weeks, monday, shared),
-        new_failing=_new_failing(weeks, monday, shared),
+        new_failing=_new_failing(weeks, monday, shared) if records.hold_all_since(earlier) else (),
+        new_os_is_known=records.began_before(monday),
         new_os=new_os[:NEW_OS_SHOWN],
         more_new_os=max(0, len(new_os) - NEW_OS_SHOWN),
         commits=commits_of(snapshot, period, whole.rates.events),
-        adoption=_adoption(snapshot, monday),
+        adoption=_adoption(snapshot, monday, records),
         alerts=alerts,
-        quality=quality(
-            snapshot, period, before, largest_machine_events=whole.largest_machine_events, shared_keys=shared
-        ),
+        quality=known,
     )
 
 
@@ -111,44 +113,45 @@ def _tallies(weeks: Weeks, monday: date) -> dict[str, Tally]:
     return {name: week.tally for name, week in _components(weeks, monday).items()}
 
 
-def _totals(weeks: Weeks, monday: date, shared: bool) -> Totals:
+def _totals(weeks: Weeks, monday: date, records: Records, shared: bool) -> Totals:
     earlier = monday - 7 * ONE_DAY
     now = weeks.get(monday, {}).get(ALL, NO_WEEK)
     before = weeks.get(earlier, {}).get(ALL, NO_WEEK)
     word, how_likely = verdict(_tallies(weeks, monday), _tallies(weeks, earlier), shared_keys=shared)
+    is_known = records.hold_all_since(earlier)
     return Totals(
         this_week=WeekTotal(now.rates, now.installations, now.machines),
         week_before=WeekTotal(before.rates, before.installations, before.machines),
-        installations=change_of(now.installations, before.installations),
-        events=change_of(now.rates.events, before.rates.events),
-        machines=change_of(now.machines, before.machines),
+        before_is_known=is_known,
+        installations=change_of(now.installations, before.installations) if is_known else None,
+        events=change_of(now.rates.events, before.rates.events) if is_known else None,
+        machines=change_of(now.machines, before.machines) if is_known else None,
         success_rate=difference(now.rates.success_rate, before.rates.success_rate),
         verdict=word,
         chance=how_likely,
     )
 
 
-def _days(snapshot: Snapshot, first: date, last: date, watermark: datetime | None) -> tuple[Day, ...]:
-    counted = success_days(snapshot, first, last)
+def _days(snapshot: Snapshot, first: date, last: date, records: Records) -> tuple[Day, ...]:
+    counted, watermark = success_days(snapshot, first, last), snapshot.manifest.watermark
     zone = zone_named(snapshot.manifest.project_zone)
     days = []
     for day in each_day(first, last):
         row = counted.get(day, {})
-        days.append(
-            Day(
-                day,
-                rates_of(row.get("events", 0), row.get("successes", 0), row.get("failures", 0)),
-                row.get("installations", 0),
-                row.get("machines", 0),
-                complete=watermark is not None and watermark >= day_window(day, zone).end,
-            )
-        )
+        is_complete = watermark is not None and watermark >= day_window(day, zone).end
+        if not row and not records.hold(day):
+            days.append(Day(day, None, None, None, complete=False))
+            continue
+        rates = rates_of(row.get("events", 0), row.get("successes", 0), row.get("failures", 0))
+        days.append(Day(day, rates, row.get("installations", 0), row.get("machines", 0), complete=is_complete))
     return tuple(days)
 
 
 def _trend(days: tuple[Day, ...]) -> Trend:
     judged = [
-        (day.rates.success_rate, day.day) for day in days if day.rates.success_rate is not None and not day.rates.small
+        (day.rates.success_rate, day.day)
+        for day in days
+        if day.rates and day.rates.success_rate is not None and not day.rates.small
     ]
     lowest = min(judged, key=lambda one: (one[0], -one[1].toordinal()), default=(None, None))
     return Trend(len(judged), sum(1 for found, _ in judged if found < LOW_RATE), lowest[1], lowest[0])
@@ -226,15 +229,19 @@ def _new_os(snapshot: Snapshot, first: date, last: date) -> tuple[NewOs, ...]:
     )
 
 
-def _adoption(snapshot: Snapshot, monday: date) -> Adoption:
+def _adoption(snapshot: Snapshot, monday: date, records: Records) -> Adoption:
     mondays = [monday - 7 * n * ONE_DAY for n in reversed(range(ADOPTION_WEEKS))]
     counted: dict[str, Counter[date]] = {}
     for week, architecture, installations in queries.installations_by_architecture(
         snapshot, mondays[0], monday + 6 * ONE_DAY
     ):
         counted.setdefault(architecture or "unknown", Counter())[week] = installations
-    totals = {week: sum(weeks[week] for weeks in counted.values()) for week in mondays}
-    since = next((place for place, week in enumerate(mondays[:-1]) if totals[week]), None)
+    totals = {
+        week: sum(weeks[week] for weeks in counted.values()) if records.hold(week + 6 * ONE_DAY) else None
+        for week in mondays
+    }
+    whole = [place for place, week in enumerate(mondays[:-1]) if totals[week] and records.hold_all_since(week)]
+    since = min(whole, default=None)
     ranked = sorted(counted, key=lambda name: (-sum(counted[name].values()), name))
     others = ranked[ARCHITECTURES_SHOWN:]
     rows = [_architecture(name, counted[name], totals, since) for name in ranked[:ARCHITECTURES_SHOWN]]
@@ -249,12 +256,15 @@ def _adoption(snapshot: Snapshot, monday: date) -> Adoption:
 
 
 def _architecture(
-    name: str, by_week: Mapping[date, int], totals: Mapping[date, int], since: int | None
+    name: str, by_week: Mapping[date, int], totals: Mapping[date, int | None], since: int | None
 ) -> Architecture:
-    shares = tuple(Share(by_week.get(week, 0), rate(by_week.get(week, 0), totals[week])) for week in totals)
+    shares = tuple(
+        Share(None, None) if whole is None else Share(by_week.get(week, 0), rate(by_week.get(week, 0), whole))
+        for week, whole in totals.items()
+    )
     return Architecture(
         name,
         shares,
-        difference(shares[-1].share, shares[-2].share),
+        None if since is None else difference(shares[-1].share, shares[-2].share),
         None if since is None else difference(shares[-1].share, shares[since].share),
     )

@@ -23,11 +23,14 @@ class WeekTotal:
 
 @dataclass(frozen=True)
 class Totals:
+    """`before_is_known`: records hold all of the week before; without that its counts are compared with nothing."""
+
     this_week: WeekTotal
     week_before: WeekTotal
-    installations: Change
-    events: Change
-    machines: Change
+    before_is_known: bool
+    installations: Change | None
+    events: Change | None
+    machines: Change | None
     success_rate: float | None
     verdict: Verdict
     chance: float | None
@@ -35,12 +38,12 @@ class Totals:
 
 @dataclass(frozen=True)
 class Day:
-    """One local day. `complete`: the data are known to hold all of it."""
+    """One local day. `complete`: the data are known to hold all of it. What was not recorded yet has no counts."""
 
     day: date
-    rates: Rates
-    installations: int
-    machines: int
+    rates: Rates | None
+    installations: int | None
+    machines: int | None
     complete: bool
 
 
@@ -178,9 +181,9 @@ class Commits:
 
 @dataclass(frozen=True)
 class Share:
-    """Installations of one architecture in one week, and their share of that week's installations."""
+    """Installations of one architecture in one week (None before records), and their share of that week's."""
 
-    installations: int
+    installations: int | None
     share: float | None
 
 
@@ -197,12 +200,12 @@ class Architecture:
 @dataclass(frozen=True)
 class AdoptionWeek:
     monday: date
-    installations: int
+    installations: int | None
 
 
 @dataclass(frozen=True)
 class Adoption:
-    """Weeks, the oldest first. `since`: the first of them, before this one, with an installation."""
+    """Weeks, the oldest first. `since`: the first of them, before this one, recorded whole and with an installation."""
 
     weeks: tuple[AdoptionWeek, ...]
     since: date | None
@@ -249,6 +252,7 @@ class WeeklyNumbers:
     deployments: tuple[Deployment, ...]
     failing: Failing
     new_failing: tuple[NewFailing, ...]
+    new_os_is_known: bool
     new_os: tuple[NewOs, ...]
     more_new_os: int
     commits: Commits

@@ -29,13 +29,13 @@ def failing(numbers: WeeklyNumbers) -> str:
     if rows[0].this_week.small:
         return "Only components with fewer than 10 events failed"
     noun = many(rows[0].this_week.failures, "failure", "failures")
-    return (
-        f"{{failing.rows.0.component|text}} fails most: {{failing.rows.0.this_week.failures|count}} {noun}, "
-        "{failing.rows.0.week_before.failures|count} the week before"
-    )
+    before = ", {failing.rows.0.week_before.failures|count} the week before" if numbers.totals.before_is_known else ""
+    return f"{{failing.rows.0.component|text}} fails most: {{failing.rows.0.this_week.failures|count}} {noun}{before}"
 
 
 def new_os(numbers: WeeklyNumbers) -> str:
+    if not numbers.new_os_is_known:
+        return "Which OS versions are new is not known yet"
     found = len(numbers.new_os)
     if not found:
         return "No new OS version"

@@ -26,7 +26,7 @@ _EVENTS = "{totals.this_week.rates.events|count}"
 def findings(numbers: WeeklyNumbers) -> Findings:
     """Headline, details, titles and what is incomplete, as templates over the document of `numbers`."""
     kind, headline = _headline(numbers)
-    missing = tuple(incomplete(numbers))
+    missing = (*incomplete(numbers), *_begun(numbers))
     return Findings(
         headline_kind=kind,
         headline=headline,
@@ -42,6 +42,17 @@ def findings(numbers: WeeklyNumbers) -> Findings:
         alerts_known=alert_words.known(numbers.alerts),
         quality_title=titles.quality(numbers, missing),
     )
+
+
+def _begun(numbers: WeeklyNumbers) -> Iterator[str]:
+    """Sources whose records begin inside the week before, with which this one is compared."""
+    for row, source in enumerate(numbers.quality.sources):
+        if source.proven_from is not None and numbers.week_before.start < source.proven_from <= numbers.period.start:
+            at = f"quality.sources.{row}"
+            yield (
+                f"data of {{{at}.source|text}} begin {{{at}.proven_from|instant_of_year}}, so the week before is not "
+                "whole."
+            )
 
 
 def _headline(numbers: WeeklyNumbers) -> tuple[str, str]:
@@ -102,6 +113,8 @@ def _subject(numbers: WeeklyNumbers, kind: str) -> str:
 def _silence(numbers: WeeklyNumbers) -> tuple[str, str]:
     if numbers.watermark is None or numbers.watermark <= numbers.period.start:
         return "no_data", "No data of this week has been read yet."
+    if not numbers.totals.before_is_known:
+        return "no_events", "No installer reported anything this week."
     before = "{totals.week_before.rates.events|count}"
     return "no_events", f"No installer reported anything this week; {before} events came the week before."
 
