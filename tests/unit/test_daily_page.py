@@ -15,12 +15,14 @@ import pytest
 from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.delivery.messages import Message
+from matokit_pipelines.reports.daily import pages
 from matokit_pipelines.reports.daily.message import daily_message
 from matokit_pipelines.reports.daily.numbers import Mornings
 from matokit_pipelines.reports.daily.pages import render_daily
 from matokit_pipelines.reports.daily.shapes import DailyNumbers, Standing
 from matokit_pipelines.reports.formats import in_words
 from tests.daily_scenes import DAY, END, START, history, morning, tries
+from tests.twins import only_on_the_page
 from tests.unit.test_weekly_page import Page, at_path
 from tests.weekly_marts import HOSTILE, ZONE, Event, Source
 
@@ -112,6 +114,15 @@ def test_the_text_alone_says_all(made: tuple[str, str, dict[str, Any]]) -> None:
     shown = {value for value in Page(html).shown if len(value) > 3}
     missing = {value for value in shown if value not in text and f"({value})" not in text}
     assert not {value for value in missing if not re.match(r"^\d+\s|^[A-Z][a-z]{2}\s", value)}, missing
+
+
+def test_the_text_shows_every_value_of_the_page(
+    numbers: DailyNumbers, made: tuple[str, str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = only_on_the_page(monkeypatch, pages, lambda: render_daily(numbers, LINKS))
+    days_that_follow_the_first = r"components\.\d+\.trend\.[1-9]\d*\.start"
+    said = {path for path in alone if at_path(made[2], path)}  # a day without events is said to have none
+    assert {path for path in said if not re.fullmatch(days_that_follow_the_first, path)} == set()
 
 
 @pytest.mark.parametrize("name", MORNINGS)

@@ -17,9 +17,12 @@ from matokit_pipelines.alert_settings import AlertSettings
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.reports.formats import in_words
+from matokit_pipelines.reports.monthly import pages
+from matokit_pipelines.reports.monthly.numbers import monthly_numbers
 from matokit_pipelines.reports.monthly.pages import write_monthly
 from matokit_pipelines.reports.rendering import ReportFiles
 from tests.monthly_marts import HOSTILE, LAST, MONTH, NOW, ZONE, Try, snapshot_of, three_months, tries
+from tests.twins import only_on_the_page
 from tests.unit.test_weekly_page import Page, at_path
 
 LINKED = Links(ZoneInfo("UTC"), AlertSettings(), public_url="https://matokit.example.org")
@@ -156,6 +159,12 @@ def test_unusual_months_render_with_every_number_in_the_json(unusual: dict[str, 
         assert not re.search(r"\b(None|nan|NaN|undefined)\b", said)
     assert document["findings"]["headline"] in text
     assert message.text == text
+
+
+def test_the_text_shows_every_value_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    with snapshot_of(busy()) as snapshot:
+        numbers = monthly_numbers(snapshot, MONTH, NOW)
+    assert only_on_the_page(monkeypatch, pages, lambda: pages.render_monthly(numbers, LINKED)) == set()
 
 
 def test_what_came_from_outside_is_text_everywhere(unusual: dict[str, ReportFiles]) -> None:
