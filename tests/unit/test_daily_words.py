@@ -281,6 +281,26 @@ def test_an_end_is_sent_once_and_not_where_it_is_silenced() -> None:
     assert (again.worth_sending, said(again)["headline_kind"]) == (False, "all_well")
 
 
+def test_what_did_not_run_is_not_told_as_over_until_it_runs_again() -> None:
+    earlier = tries("x", 30, 20, start=START - timedelta(days=1))
+    fine = [*history("x", 20, 0, end=START - timedelta(days=1)), *history("y", 20), *tries("y", 30)]
+    numbers = morning([*fine, *earlier])
+    words = said(numbers)
+    assert any(one.subject == "x" for one in numbers.ended)
+    assert words["headline"] == (
+        "No component failed more than 10 % of its events; 0 of 30 events failed in all; x, which fired, did not run."
+    )
+    assert "not met any more" not in words["headline"] + words["subject"]
+    assert [one for one in words["ended"] if one.startswith("x (") and "whether it is over is not known" in one]
+    assert not numbers.worth_sending
+    nothing = morning([one for one in [*fine, *earlier] if one.event_ts < START])
+    assert (nothing.worth_sending, said(nothing)["headline_kind"]) == (False, "no_events")
+    firing = Standing(firing={(RATE, "x"): START - timedelta(days=1)})
+    next_day = [*fine, *earlier, *tries("x", 20, start=END), *tries("y", 20, start=END)]
+    again = morning(next_day, day=DAY + timedelta(days=1), watermark=END + timedelta(days=1), standing=firing)
+    assert (again.worth_sending, said(again)["subject"]) == (True, "not met any more: x")
+
+
 def test_days_before_records_began_are_not_passed_over() -> None:
     events = [*history("latex", 20, 0, days=5), *tries("latex", 40, 2)]
     begun = Source(watermark=END, proven_from=START - timedelta(days=5))

@@ -140,7 +140,8 @@ class Trigger:
     that is not met. `chance`: how often so many failures would be seen had nothing changed; `once_in`: the same as once
     in about so many days, None for what is rarer than one in a million or not rare at all. `is_rare`: rarer than the
     rule's guard asks; a guard can also be met by a rate that is surely above the rule's threshold. `was_met`: the rule
-    was met a day before.
+    was met a day before, or fired and had no event to be measured by; never of
+    everything while a component that fired has no event.
     """
 
     rule: str
@@ -166,8 +167,9 @@ class Trigger:
 
     @property
     def is_news_of_an_end(self) -> bool:
-        """Whether it was firing and is not met for the first time: once, since its end has no message of its own."""
-        return not self.is_met and self.was_met and self.silenced_until is None
+        """Whether it was firing and its events do not meet it for the first time: told once, since its end has no
+        message of its own. Without an event nothing is known to be over."""
+        return not self.is_met and self.was_met and self.counts.events > 0 and self.silenced_until is None
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,13 @@ def triggers_at(
     wanted += [key for key in firing if key not in now]
     found = [_trigger(key, now.get(key), firing.get(key), at, standing.silences) for key in wanted]
     alphas = {rule: getattr(settings.rules, rule).guard.alpha for rule in rules}
+    # while a component that fired does not run, it is not known whether everything is over
+    has_silent = any(one.subject is not None and not one.is_met and not one.counts.events for one in found)
     judged = [
         replace(
             one,
             is_rare=one.chance is not None and one.chance < alphas[one.rule],
-            was_met=key in before and before[key].raw,
+            was_met=_was_met(before.get(key), key in standing.firing) and not (has_silent and one.subject is None),
         )
         for key, one in zip(wanted, found, strict=True)
     ]
@@ -98,6 +100,13 @@ def _trigger(
         why_not=str(inputs["why_not"]) if inputs.get("why_not") else None,
         silenced_until=silenced_until(silences, [rule], subject, at),
     )
+
+
+def _was_met(before: Verdict | None, is_firing: bool) -> bool:
+    """Whether it was met a day before; where it had no event then, an alert that fires keeps its state."""
+    if before is None or not _count(before.inputs, "n"):
+        return is_firing
+    return before.raw
 
 
 def _before(inputs: Mapping[str, object]) -> Failures | None:

@@ -61,6 +61,8 @@ def _headline(numbers: DailyNumbers) -> tuple[str, str, str]:
     if over := _over(numbers):
         names = ", ".join(over[:NAMED]) + (" and others" if len(over) > NAMED else "")
         return "over", f"Not met any more: {names}. {_all_well(numbers)}", f"not met any more: {names}"
+    if silent := _without_events(numbers):
+        return "all_well", f"{_all_well(numbers)[:-1]}; {silent}.", f"{_ALL} failed; {silent}"
     return "all_well", _all_well(numbers), f"all well, {_ALL} failed"
 
 
@@ -69,6 +71,19 @@ def _all_well(numbers: DailyNumbers) -> str:
     if numbers.met.silenced or numbers.totals.listed_silenced:
         return f"Nothing but what is silenced; {_ALL} {noun} failed in all."
     return f"No component failed more than 10\u00a0% of its events; {_ALL} {noun} failed in all."
+
+
+def _without_events(numbers: DailyNumbers) -> str:
+    """What fired and has no event by which it could be over; empty when there is none."""
+    named = {
+        one.subject: f"{{ended.{place}.subject|text}}"
+        for place, one in enumerate(numbers.ended)
+        if one.subject is not None and not one.counts.events and one.silenced_until is None
+    }
+    if not named:
+        return ""
+    names = ", ".join(list(named.values())[:NAMED]) + (" and others" if len(named) > NAMED else "")
+    return f"{names}, which fired, did not run"
 
 
 def _over(numbers: DailyNumbers) -> list[str]:
@@ -280,7 +295,9 @@ def _ended(place: int, numbers: DailyNumbers) -> str:
     one, at = numbers.ended[place], f"ended.{place}"
     name = f"{{{at}.subject|text}}" if one.subject is not None else "Everything"
     since = f"firing since {{{at}.firing_since|instant}}" if one.firing_since else "firing a day ago"
-    now = failed(f"{at}.counts", one.counts) if one.counts.events else "it did not run"
+    if not one.counts.events:
+        return f"{name} ({RULE_NAMES[one.rule]}), {since}: no event in 24 hours, so whether it is over is not known."
+    now = failed(f"{at}.counts", one.counts)
     return f"{name} ({RULE_NAMES[one.rule]}), {since}: not met any more, {now} in 24 hours."
 
 
