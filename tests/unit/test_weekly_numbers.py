@@ -525,3 +525,13 @@ def test_a_source_that_came_later_leaves_the_week_before_without_comparison(numb
     assert not numbers.totals.before_is_known
     assert all(day.rates is not None for day in numbers.days)
     assert numbers.new_os_is_known
+
+
+def test_a_new_source_does_not_silence_what_began_to_fail_elsewhere(numbers_of):
+    events = [
+        *tries(EARLIER, "conda", 500, 0, start=1000),
+        *tries(MONDAY, "conda", 440, 60, start=1000),
+        *tries(MONDAY, "of the new source", 40, 60),
+    ]
+    sources = (Source(), Source(name="second", proven_from=at(MONDAY, 0)))
+    assert [row.component for row in numbers_of(events, sources=sources).new_failing] == ["conda"]

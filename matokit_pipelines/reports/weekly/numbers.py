@@ -13,6 +13,7 @@ from datetime import date, datetime
 from matokit_pipelines.alerts.period import AlertsOfPeriod
 from matokit_pipelines.reports.comparison import (
     LOW_RATE,
+    SMALL_NUMBER,
     Tally,
     Verdict,
     is_new_failing,
@@ -94,7 +95,7 @@ def weekly_numbers(
         trend=_trend(days),
         deployments=deployments_of(snapshot, before, period),
         failing=_failing(snapshot, weeks, monday, shared),
-        new_failing=_new_failing(weeks, monday, shared) if records.hold_all_since(earlier) else (),
+        new_failing=_new_failing(weeks, monday, records, shared),
         new_os_is_known=records.began_before(monday),
         new_os=new_os[:NEW_OS_SHOWN],
         more_new_os=max(0, len(new_os) - NEW_OS_SHOWN),
@@ -202,13 +203,16 @@ def _failing_component(
     )
 
 
-def _new_failing(weeks: Weeks, monday: date, shared: bool) -> tuple[NewFailing, ...]:
+def _new_failing(weeks: Weeks, monday: date, records: Records, shared: bool) -> tuple[NewFailing, ...]:
     earlier = [weeks.get(monday - 7 * n * ONE_DAY, {}) for n in range(1, BASELINE_WEEKS + 1)]
     if not any(earlier):
         return ()  # records begin with this week: nothing was seen failing before, nor working
     found = []
     for name, week in _components(weeks, monday).items():
         history = [one.get(name, NO_WEEK).tally for one in earlier]
+        # What did not run in a week before that is not recorded whole may have run, and failed, unseen.
+        if history[0].events < SMALL_NUMBER and not records.hold_all_since(monday - 7 * ONE_DAY):
+            continue
         if is_new_failing(week.tally, history[0], sum(history, start=Tally()), shared_keys=shared):
             counts = (week.rates.failures, week.rates.events, week.tally.machines_failing, history[0].events)
             found.append(NewFailing(name, *counts))
