@@ -14,7 +14,7 @@ from functools import lru_cache
 import duckdb
 import polars as pl
 
-from matokit_pipelines import resources
+from matokit_pipelines import __version__, resources
 from matokit_pipelines.errors import WarehouseError
 from matokit_pipelines.warehouse.alert_evidence import Connection, Row
 from matokit_pipelines.warehouse.arrivals import product_watermark
@@ -82,5 +82,10 @@ def _in_utc(value: object) -> object:
 
 
 def _unreadable(what: str, error: duckdb.Error) -> WarehouseError:
+    if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+        return WarehouseError(
+            f"{what} lack a table or a column, as the tables of another version of matokit do; `matokit build` makes "
+            f"those of {__version__}."
+        )
     said = str(error).splitlines()[0][:200]
     return WarehouseError(f"{what} could not be read: {said}; run `matokit build` and try again.")

@@ -124,6 +124,13 @@ def test_without_a_warehouse_it_says_so(tmp_path: Path, clock: FixedClock) -> No
         write_daily(home_at(tmp_path, clock), DAY, clock.now(), tmp_path)
 
 
+def test_tables_of_another_version_are_named_so(home: Home, clock: FixedClock) -> None:
+    with home.warehouse.writer() as connection:
+        connection.execute("drop table marts.extraction_gaps")
+    with pytest.raises(WarehouseError, match=r"another version of matokit do; `matokit build` makes"):
+        write_daily(home, DAY, clock.now(), reports(home))
+
+
 def test_what_landed_and_is_not_derived_yet_is_not_taken_for_complete(home: Home, clock: FixedClock) -> None:
     clock.advance(A_DAY)
     land(home, series(SEVEN, 40, 30 * MINUTE, machine="later{}"), complete_to=clock.now(), build=False)
