@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from matokit_pipelines.cli.frame import AsJson, counted, frame_of
-from matokit_pipelines.errors import REFUSED
+from matokit_pipelines.errors import REFUSED, SettingsError
 
 if TYPE_CHECKING:
     from matokit_pipelines.warehouse.refresh import Home
@@ -96,9 +96,13 @@ def dashboards(
 
 def _report(context: typer.Context, report: str, day: date, send: bool, resend: bool, as_json: bool) -> None:
     from matokit_pipelines.reports import making
+    from matokit_pipelines.windows import start_of_day
 
     frame = frame_of(context)
     home = frame.home()
+    zone = home.loaded.settings.project.zone
+    if start_of_day(day, zone) > home.clock.now():
+        raise SettingsError(f"The period of {day} has not begun yet; name an earlier one with --period.")
     files, _ = making.make_report(home, report, day)
     making.make_index(home)
     said, is_refused = _sent(home, report, files.period, resend) if send or resend else ([], False)

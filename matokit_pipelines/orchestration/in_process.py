@@ -6,10 +6,11 @@ Not here: the graph.
 import logging
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -29,7 +30,7 @@ from matokit_pipelines.errors import (
     WarehouseDamaged,
     WarehouseError,
 )
-from matokit_pipelines.orchestration import alerting
+from matokit_pipelines.orchestration import alerting, operators
 from matokit_pipelines.orchestration.assets.alerts import ALERTS, EVALUATED, evaluated
 from matokit_pipelines.orchestration.assets.extract import NOTHING_IS_MISSING, RAW, SOURCES_ANSWER
 from matokit_pipelines.orchestration.assets.pages import MADE
@@ -64,8 +65,8 @@ class Outcome:
 def refresh(home: Home, *, with_reports: bool = True) -> Outcome:
     """Refresh, evaluate the alerts, make the pages and the reports that are due, and send what is due.
 
-    Raises what a step raised; a source that could not be read, and alerts that could not be evaluated, are in the
-    outcome, since all else went on.
+    Raises what a step raised; a source that could not be read, alerts that could not be evaluated and reports that
+    could not be made are in the outcome, since all else went on.
     """
     definitions = build_definitions(GivenHome(home), pool=None)
     calendar, zone = calendar_for(GivenHome(home)), home.loaded.settings.project.zone
@@ -80,26 +81,58 @@ def refresh(home: Home, *, with_reports: bool = True) -> Outcome:
             instance=instance, run_config=_QUIET, tags={**life, **shown}
         )
         lines = [*dict.fromkeys(_sentences(run))]
-        made = [*due_editions(home)] if with_reports else []
-        for edition in made:
-            definitions.resolve_job_def(f"{edition.report}_report").execute_in_process(
-                instance=instance, run_config=_QUIET, partition_key=edition.key, tags=life
+        failed = []
+        for edition in [*due_editions(home)] if with_reports else []:
+            job = definitions.resolve_job_def(f"{edition.report}_report")
+            make = partial(
+                job.execute_in_process, instance=instance, run_config=_QUIET, partition_key=edition.key, tags=life
             )
-            lines.append(f"{edition.report.capitalize()} page {page_of(home, edition)}")
-        if made:
-            making.make_index(home)
+            if sentence := _failure(home, f"{edition.report} report of {edition.period}", make):
+                failed.append(sentence)
+            else:
+                lines.append(f"{edition.report.capitalize()} page {page_of(home, edition)}")
+        if sentence := _failure(home, "index", partial(making.make_index, home)):
+            failed.append(sentence)
         delete_old_runs(instance)
     lines += _delivered(home)
-    return Outcome(tuple(lines), _trouble(run))
+    return Outcome(tuple(lines), _trouble(run) or (CheckFailed(" ".join(failed)) if failed else None))
+
+
+def _failure(home: Home, what: str, make: Callable[[], object]) -> str | None:
+    """Make a page; what kept it from being made, in a sentence, told to the operators once for as long as it is the
+    same. Nothing else hangs on it."""
+    told = f"failed-{what.replace(' ', '-').lower()}-"
+    try:
+        make()
+    except DagsterExecutionInterruptedError:
+        raise
+    except Exception as error:
+        _LOG.debug("The %s could not be made", what, exc_info=error)
+        sentence = f"The {what} could not be made: {_said(error)}"
+        if not operators.is_told(home, told, sentence):
+            operators.tell(home, f"{told}{uuid.uuid4().hex}", f"The {what} could not be made", sentence)
+        return sentence
+    operators.is_over(home, told)
+    return None
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, MatokitError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"the operating system refused ({error.strerror or error}: {error.filename or 'no file'})."
+    return f"{type(error).__name__}; run `matokit report` with --debug for the details, and report it."
 
 
 def evaluate(home: Home) -> Outcome:
     """Evaluate the alerts without reading anything, and send what is due. No run of Dagster's: nobody looks at it."""
     report, sentence = evaluated(home, uuid.uuid4().hex, lambda said, error: _LOG.debug(said, exc_info=error))
+    trouble: MatokitError | None = None if report else StateError(sentence)
     if report and (report.started or report.ended):
-        making.make_index(home)
+        failure = _failure(home, "index", partial(making.make_index, home))
+        trouble = CheckFailed(failure) if failure else None
     lines = [] if report is None else _alerts_in_words(report.started, report.ended, report.open)
-    return Outcome((*lines, *_delivered(home)), None if report else StateError(sentence), is_refresh=False)
+    return Outcome((*lines, *_delivered(home)), trouble, is_refresh=False)
 
 
 def tick(home: Home) -> Outcome | None:

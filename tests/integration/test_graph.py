@@ -12,7 +12,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from matokit_pipelines import resources
+from matokit_pipelines import resources, state
+from matokit_pipelines.delivery import outbox
+from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.errors import CheckFailed, DataIncomplete, SourceError
 from matokit_pipelines.orchestration import in_process
 from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, PIWIK_PRO_EVENTS
@@ -130,6 +132,28 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     again = in_process.refresh(home)
     assert again.lines[0].startswith("installers: 0 new events")
     assert not any(" page " in line for line in again.lines)
+
+
+def test_a_report_that_cannot_be_made_holds_up_no_other_and_no_message(
+    server: MatomoSimulator, truth: Truth, tmp_path: Path
+) -> None:
+    home = home_for(server, truth, tmp_path)
+    (home.loaded.home / "reports").mkdir(parents=True)
+    (home.loaded.home / "reports" / "weekly").write_text("in the way", encoding="utf-8")
+    with state.opened(home.loaded.home) as store, state.transaction(store):
+        outbox.enqueue(
+            store, message_key="k", conversation="k", destination="files", severity="info",
+            message=Message("subject", "text"), due=NOW, now=NOW,
+        )  # fmt: skip
+    outcome = in_process.refresh(home)
+    assert isinstance(outcome.trouble, CheckFailed)
+    assert str(outcome.trouble).startswith("The weekly report of 2026-W46 could not be made: the operating system")
+    assert len([line for line in outcome.lines if " page " in line]) == 2
+    assert (home.loaded.home / "index.html").is_file()
+    with state.opened(home.loaded.home) as store:
+        assert not outbox.listed(store, ("pending",))
+        told = [row.subject for row in outbox.listed(store) if row.message_key.startswith("operators|")]
+    assert told == ["The weekly report of 2026-W46 could not be made"]
 
 
 @pytest.mark.slow
