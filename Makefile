@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: install ## From simulated services to the weekly page, with the truth beside it
+demo: install ## From simulated services to reports and dashboards, with the truth beside them
 	@$(BIN)/matokit demo $(ARGS)
 
 test: install ## Everything that needs no browser, in under five minutes
@@ -64,7 +64,7 @@ pictures: install ## A picture of each report, dashboard and the weekly mail for
 	@$(BIN)/python -m tests.pictures docs/images
 
 bench: install ## The benchmarks, printed as tables
-	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short && $(BIN)/python benchmarks/ticks.py --help >/dev/null && $(BIN)/python benchmarks/alerts.py --quick
+	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short && $(BIN)/python benchmarks/ticks.py --help >/dev/null && $(BIN)/python benchmarks/alerts.py --quick && $(BIN)/python benchmarks/reports.py && $(BIN)/python benchmarks/dashboards.py --sites simulated
 
 wheel: install ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --outdir dist .

@@ -116,6 +116,10 @@ def test_the_walk_of_the_readme(
     assert Path(json.loads(out)[0]["html"]).is_file()
     code, _, err = matokit(capfd, "report", "weekly", "--period", "2026-46")
     assert (code, err) == (2, '"2026-46" is not a week; write it as 2026-W46.\n')
+    for report, period in (("weekly", "2100-W01"), ("daily", "2100-01-01"), ("monthly", "2100-01")):
+        code, _, err = matokit(capfd, "report", report, "--period", period)
+        assert code == 2
+        assert err.endswith("has not begun yet; name an earlier one with --period.\n")
 
     code, out, _ = matokit(capfd, "extract", "--from", str(first), "--to", str(first), "--json")
     assert code == 0
