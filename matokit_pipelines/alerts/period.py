@@ -79,7 +79,8 @@ class AlertsOfPeriod:
     `known_from` to `evaluated_to`: what is known of at all; `known`: how much of the period that covers. Started in the
     period: `fired`; ended in it: `recovered`, and `ended_otherwise` (failures went on, no events any more, not
     confirmed); not ended at its end: `still_firing`. `silenced`: of those that touch it, how many had a message held
-    back. `more_…`: how many are not named.
+    back. `more_…`: how many are not named. `installers_firing`: those of `still_firing` that are of installers in
+    production; all other counts are of every environment, and of what concerns operators.
     """
 
     known: Known
@@ -95,6 +96,7 @@ class AlertsOfPeriod:
     more_alerts: int = 0
     held_back_named: tuple[HeldBack, ...] = ()
     more_held_back: int = 0
+    installers_firing: int | None = None
 
 
 def alerts_of(
@@ -125,6 +127,7 @@ def alerts_of(
         more_alerts=max(0, len(alerts) - MOST_NAMED),
         held_back_named=tuple(held[:MOST_NAMED]),
         more_held_back=max(0, len(held) - MOST_NAMED),
+        installers_firing=sum(alert.standing == "firing" for alert in named(alerts)),
     )
 
 
@@ -175,11 +178,12 @@ def _standing(episode: Episode, settings: AlertSettings) -> Standing:
     return episode.end_reason
 
 
-def _gravest(alert: PeriodAlert) -> tuple[int, bool, int, datetime, str, str]:
-    """By severity, still firing first, then failures and start; a total order."""
+def _gravest(alert: PeriodAlert) -> tuple[bool, int, bool, int, datetime, str, str, str]:
+    """Those of installers in production first, then by severity, still firing, failures and start; a total order."""
     return (
+        not named((alert,)),
         _GRAVE.get(alert.severity, 2), alert.standing != "firing", -(alert.failures or 0), alert.started_at, alert.rule,
-        alert.subject or "",
+        alert.subject or "", alert.environment,
     )  # fmt: skip
 
 

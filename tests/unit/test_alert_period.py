@@ -234,3 +234,13 @@ def test_a_home_without_alerts_has_none(tmp_path: Path) -> None:
     assert found.known == "all"
     file.write_text("[alerts]\nenabled = false\n", encoding="utf-8")
     assert alerts_of_home(load(file, {}), START, END, NOW) is None
+
+
+def test_alerts_of_installers_in_production_stand_before_any_others(connection: sqlite3.Connection) -> None:
+    known(connection)
+    for place in range(MOST_NAMED + 2):
+        fired(connection, f"of-ci-{place}", START + DAY, environment="ci")
+    fired(connection, "of-production", START + DAY, severity="warning")
+    found = of_week(connection)
+    assert found.alerts[0].subject == "of-production"
+    assert (found.still_firing, found.installers_firing) == (MOST_NAMED + 3, 1)

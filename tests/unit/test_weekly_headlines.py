@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from matokit_pipelines.alerts.period import AlertsOfPeriod, HeldBack, PeriodAlert
+from matokit_pipelines.alerts.period import AlertsOfPeriod, HeldBack, PeriodAlert, named
 from matokit_pipelines.reports.marking import Marker
 from matokit_pipelines.reports.weekly.numbers import weekly_numbers
 from matokit_pipelines.reports.weekly.pages import weekly_document
@@ -86,6 +86,7 @@ def week(*alerts: PeriodAlert, **more: Any) -> AlertsOfPeriod:
         "known": "all", "known_from": at(EARLIER), "evaluated_to": NOW, "fired": sum(one.fired for one in alerts),
         "recovered": sum(one.standing == "recovered" for one in alerts), "ended_otherwise": 0,
         "still_firing": firing, "silenced": 0, "held_back": 0, "alerts": alerts,
+        "installers_firing": sum(one.standing == "firing" for one in named(alerts)),
     }  # fmt: skip
     return AlertsOfPeriod(**(values | more))
 
@@ -155,6 +156,13 @@ def test_others_that_still_fire_are_said_beside_one_that_is_over(said: Said) -> 
     assert "Thu 12 Nov 10:00 to Fri 13 Nov 10:00" in plain(found["headline"])
     assert plain(found["headline"]).endswith("; 1 other was still firing when the week ended.")
     assert plain(found["details"][1]) == "1 alert fired this week; 1 was firing when it ended."
+
+
+def test_what_fires_elsewhere_is_no_other_alert_of_the_headline(said: Said) -> None:
+    over = alert(standing="recovered", ended_at=FIRED + timedelta(hours=5))
+    stale = alert(rule="data_stale", name="data are old", subject=None, failures=None, events=None)
+    _, found = said(STEADY, week(over, stale, alert(environment="ci", subject="x")))
+    assert "other" not in found["headline"]
 
 
 @pytest.mark.parametrize(

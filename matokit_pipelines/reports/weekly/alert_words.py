@@ -37,8 +37,9 @@ def headline(alerts: AlertsOfPeriod, place: int, zone: ZoneInfo) -> str:
     began = f"{{{at}.started_at|instant}}"
     if alert.standing == "firing":
         return f"An alert was still firing when the week ended: {who(alert, at)}, since {began}{worst}."
-    others = many(alerts.still_firing or 0, "other was", "others were")
-    firing = f"; {{alerts.still_firing|count}} {others} still firing when the week ended" if alerts.still_firing else ""
+    left = alerts.installers_firing or 0
+    others = many(left, "other was", "others were")
+    firing = f"; {{alerts.installers_firing|count}} {others} still firing when the week ended" if left else ""
     if alert.standing == "recovered":
         return f"An alert fired and recovered: {who(alert, at)}, {span(alert, at, zone)}{worst}{firing}."
     return f"An alert fired: {who(alert, at)}, {began}{worst}; {ENDED[alert.standing]}{firing}."
