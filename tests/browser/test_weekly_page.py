@@ -179,7 +179,7 @@ def test_each_figure_of_a_commit_stands_under_its_span(opened, width):
         )
         assert labels == [
             "Events, this week", "Success, this week", "Success, first 24 hours", "Commit before it",
-            "Difference",
+            "Verdict on first tries",
         ]  # fmt: skip
         return
     spans = table.locator("th.span").evaluate_all(
