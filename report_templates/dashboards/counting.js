@@ -5,6 +5,8 @@
 
 const ANY = -1; // in a column of places: all of them together
 const DAY_MS = 86400000;
+// Marks a row that stands for several names. A symbol, since it is no column: tables, charts and CSV do not see it.
+const POOLED = Symbol("pooled");
 
 /** What the filters choose of the systems: a place, and places of releases; null where nothing is chosen. */
 function chosenSystem(facts, filters) {
@@ -87,6 +89,11 @@ function daysOf(facts, filters) {
 /** The name at a place, `others (n)` where it has none of its own. */
 function nameAt(names, place, others) {
   return place < names.length ? names[place] : `others (${others})`;
+}
+
+/** Whether a row stands for names that have no place of their own. */
+function isPooled(row) {
+  return row[POOLED] === true;
 }
 
 /** How many different names without a place of their own the filters leave. */

@@ -4,6 +4,9 @@
 const SMALL_NUMBER = 10;
 const NO_EVENTS = "No events in this period";
 const NONE = ["none", {}];
+// Rows of names that have no row of their own make no title, and then a title speaks of the others only.
+const AMONG = ", among those with a row of their own";
+const NONE_NAMED = "{counted|count} events, all of names without a row of their own";
 
 const sum = (rows, field) => rows.reduce((total, row) => total + (row[field] ?? 0), 0);
 const enough = (rows) => rows.filter((row) => row.events >= SMALL_NUMBER);
@@ -118,6 +121,9 @@ function countOf(how, rows) {
 // `{sentence, values, counted}` of a widget: a template, its values, and the events behind the widget.
 function findingOf(widget, rows, parts) {
   const counted = countOf(widget.counted, rows);
-  const [key, values] = counted ? RULES[widget.name](rows, parts) : NONE;
-  return { sentence: widget.sentences[key] ?? NO_EVENTS, values, counted };
+  const named = rows.filter((row) => !isPooled(row));
+  if (counted && !named.length) return { sentence: NONE_NAMED, values: { counted }, counted };
+  const [key, values] = counted ? RULES[widget.name](named, parts) : NONE;
+  const sentence = widget.sentences[key] ?? NO_EVENTS;
+  return { sentence: counted && named.length < rows.length ? `${sentence}${AMONG}` : sentence, values, counted };
 }

@@ -27,7 +27,7 @@ function commitTable(facts, filters) {
   }));
   if (!known.has(last)) return rows;
   const others = nameAt(facts.names.commit, last, othersOf(facts, "commits_beyond", filters, inWindow(filters)));
-  const unsaid = { first_seen: null, last_seen: null, verdict: null, is_regression: null };
+  const unsaid = { [POOLED]: true, first_seen: null, last_seen: null, verdict: null, is_regression: null };
   return [...rows, { ...commitCounts(others, known.get(last)), ...unsaid }];
 }
 

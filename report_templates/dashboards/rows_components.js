@@ -21,6 +21,10 @@ function componentNames(facts, filters) {
   return (place) => nameAt(facts.names.component, place, others);
 }
 
+function pooledAt(facts, place) {
+  return place === facts.names.component.length ? { [POOLED]: true } : {};
+}
+
 function componentSuccess(facts, filters) {
   const name = componentNames(facts, filters);
   const last = facts.names.component.length;
@@ -30,6 +34,7 @@ function componentSuccess(facts, filters) {
     const successes = sum.events - sum.failures;
     return {
       component: name(sum.component),
+      ...pooledAt(facts, sum.component),
       events: sum.events,
       successes,
       failures: sum.failures,
@@ -87,6 +92,7 @@ function componentMatrix(facts, filters) {
   const sums = byComponent(facts, filters, ["architecture"], ["events", "failures"]);
   return ordered(sums, "component", "architecture").map((sum) => ({
     component: name(sum.component),
+    ...pooledAt(facts, sum.component),
     architecture: facts.names.architecture[sum.architecture],
     events: sum.events,
     successes: sum.events - sum.failures,

@@ -144,6 +144,7 @@ function osVersions(facts, filters) {
     const row = firsts.get(sum.os);
     const firstDate = row === undefined ? null : seen.first_date[row];
     return {
+      ...(isOtherRelease(facts, sum.os) ? { [POOLED]: true } : {}),
       os_family: facts.names.os[sum.os].family,
       os_release: facts.names.os[sum.os].release,
       events: sum.events,
@@ -168,9 +169,10 @@ function osVersionTrends(facts, filters) {
   const labels = lines.map((os) => facts.names.os[os]);
   const rest = releases.size > lines.length;
   const places = new Map(lines.map((os, place) => [os, place]));
+  const other = { os_family: "other", os_release: "other", ...(lines.length ? {} : { [POOLED]: true }) };
   return linesByDay(facts, filters, sums, (sum) => places.get(sum.os) ?? RELEASES_WITH_A_LINE, [
     ...labels.map((one, place) => ({ key: place, name: { os_family: one.family, os_release: one.release } })),
-    ...(rest ? [{ key: RELEASES_WITH_A_LINE, name: { os_family: "other", os_release: "other" } }] : []),
+    ...(rest ? [{ key: RELEASES_WITH_A_LINE, name: other }] : []),
   ]);
 }
 

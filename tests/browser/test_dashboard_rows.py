@@ -17,9 +17,11 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page
 
+from matokit_pipelines import resources
 from matokit_pipelines.reports.dashboards.csv_files import csv_of
 from matokit_pipelines.reports.dashboards.facts import facts, packed, script
 from matokit_pipelines.reports.dashboards.widgets import WINDOWS, Widget, load_widgets, numbers
+from matokit_pipelines.reports.dashboards.words import COUNTED, SENTENCES
 from matokit_pipelines.reports.marking import as_document
 from matokit_pipelines.simulator import generate
 from tests.comparing import Marts
@@ -379,7 +381,54 @@ def test_how_many_others_there_are_follows_the_choice(show: Show, crowd: Marts) 
         assert len(rows) - len(others) + told == names
 
 
-# -- CSV ----
+_TITLES = """async ([packed, widgets, filters]) => {
+    const facts = await unpackFacts(packed);
+    return filters.map((chosen) => Object.fromEntries(widgets.map((widget) => {
+        const { rows, parts } = rowsOf(widget.name, facts, chosen);
+        const { sentence, values } = findingOf(widget, rows, parts);
+        return [widget.name, say(sentence, values, facts.zone)];
+    })));
+}"""
+
+
+@pytest.fixture
+def titles(browser: Browser) -> Iterator[Callable[..., list[dict[str, str]]]]:
+    """The titles of all widgets for each of the filters, as a page says them."""
+    folder = resources.path("report_templates") / "dashboards"
+    parts = [script(), *((folder / name).read_text(encoding="utf-8") for name in ("formats.js", "findings.js"))]
+    opened = browser.new_page()
+    opened.set_content(f"<!doctype html><script>{chr(10).join(parts)}</script>")
+
+    def given(marts: Marts, chosen: list[dict[str, Any]]) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = [{} for _ in chosen]
+        for board in BOARDS:
+            told = [
+                {"name": name, "sentences": SENTENCES[name], "counted": COUNTED[name]}
+                for name, widget in WIDGETS.items()
+                if widget.dashboard == board
+            ]
+            known = packed(facts(marts, board, zone=ZONE))
+            for at, said in zip(found, opened.evaluate(_TITLES, [known, told, chosen]), strict=True):
+                at.update({name: text.replace("\u00a0", " ") for name, text in said.items()})
+        return found
+
+    yield given
+    opened.close()
+
+
+def test_names_without_a_place_make_no_title(titles: Callable[..., list[dict[str, str]]], crowd: Marts) -> None:
+    whole, odd, beyond = titles(crowd, [filters(), filters(os="Odd system 3"), filters(os="others (10)")])
+    for name, said in [*whole.items(), *odd.items(), *beyond.items()]:
+        assert "others (" not in said, name
+        assert "other leads" not in said, name
+    among = "among those with a row of their own"
+    assert [name for name, said in whole.items() if said.endswith(among)] == [
+        "os_versions", "component_success", "component_matrix", "commit_table",
+    ]  # fmt: skip
+    assert whole["commit_table"].startswith("No commit is worse than those before it")
+    assert beyond["os_versions"].endswith("events, all of names without a row of their own")
+    assert beyond["os_version_trends"] == beyond["os_versions"]
+
 
 # -- CSV ------------------------------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ def test_packed_facts_are_letters_whatever_a_component_is_called() -> None:
 
 def test_the_scripts_hold_nothing_that_ends_a_script() -> None:
     assert "</" not in script()
-    assert script().startswith("const { unpackFacts, rowsOf, columnsOf, csvOf } = ")
+    assert script().startswith("const { unpackFacts, rowsOf, columnsOf, csvOf, isPooled } = ")
 
 
 # -- bounds -----------------------------------------------------------------------------------------------------------

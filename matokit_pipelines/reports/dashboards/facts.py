@@ -41,7 +41,7 @@ _SCRIPTS = (
     "statistics.js", "facts.js", "counting.js", "rows_systems.js", "rows_components.js", "rows_commits.js", "rows.js",
     "csv.js",
 )  # fmt: skip
-_OFFERED = ("unpackFacts", "rowsOf", "columnsOf", "csvOf")
+_OFFERED = ("unpackFacts", "rowsOf", "columnsOf", "csvOf", "isPooled")
 
 _Tables = Callable[[Queryable, Systems, Limits], Made | None]
 _DASHBOARDS: dict[str, _Tables] = {
@@ -104,8 +104,8 @@ def packed(found: dict[str, Any]) -> str:
 
 
 def script() -> str:
-    """The scripts that count, as one statement that declares `unpackFacts`, `rowsOf`, `columnsOf` and `csvOf` and no
-    other name."""
+    """The scripts that count, as one statement that declares `unpackFacts`, `rowsOf`, `columnsOf`, `csvOf` and
+    `isPooled` and no other name."""
     folder = resources.path("report_templates") / "dashboards"
     text = "\n".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     offered = ", ".join(_OFFERED)
