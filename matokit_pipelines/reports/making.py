@@ -84,4 +84,3 @@ def _made_from(document: Path) -> tuple[int, datetime] | None:
         return int(found["generation"]), datetime.fromisoformat(found["now"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
