@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from matokit_pipelines import state
 from matokit_pipelines.alert_settings import AlertSettings
+from matokit_pipelines.alerts import store
+from matokit_pipelines.alerts.book import Book
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.verdicts import ALL
 from matokit_pipelines.clock import FixedClock
@@ -30,6 +32,7 @@ from matokit_pipelines.reports.index.shapes import Freshness, IndexNumbers, Open
 from matokit_pipelines.reports.index.site import copy_site
 from matokit_pipelines.reports.index.words import findings
 from matokit_pipelines.reports.shapes import Gap, KnownLoss, period_of
+from matokit_pipelines.settings import Loaded
 from matokit_pipelines.warehouse.refresh import Home
 from tests.page_homes import ALERTS, HOSTILE, NOW, home_of, one_event, open_alerts, settings_of
 from tests.unit.test_weekly_page import Page, at_path
@@ -69,7 +72,10 @@ def alert(**given: Any) -> OpenAlert:
     return OpenAlert(**(known | given))
 
 
-def numbers(freshness: Freshness | None = None, alerts: OpenAlerts = NOTHING) -> IndexNumbers:
+CALM = replace(NOTHING, evaluated_to=NOW - timedelta(minutes=10))
+
+
+def numbers(freshness: Freshness | None = None, alerts: OpenAlerts = CALM) -> IndexNumbers:
     return IndexNumbers(NOW, str(ZONE), "1.0.0", freshness or fresh(), alerts, (), ())
 
 
@@ -89,6 +95,18 @@ STATES = {
     "unknown": (numbers(fresh(watermark=None, age=None)), "How far the data reach is not known."),
     "stale": (numbers(OLD), "The data are old: complete to Sat 21 Nov 2026 23:10 only, 9 h ago."),
     "store damaged": (numbers(fresh(), replace(NOTHING, damage="It is damaged.")), "Whether an alert is open"),
+    "never evaluated": (numbers(alerts=NOTHING), "is not known. The rules were never evaluated."),
+    "evaluated long ago": (
+        numbers(alerts=replace(CALM, evaluated_to=NOW - timedelta(days=3), is_behind=True)),
+        "is not known. The rules were last evaluated for Thu 19 Nov 2026 08:10.",
+    ),
+    "firing, evaluated long ago": (numbers(alerts=replace(ONE, is_behind=True)), "1 alert is open: python_install"),
+    "off": (numbers(alerts=replace(NOTHING, is_on=False)), "fresh and complete; alerts are switched off."),
+    "off, with holes": (
+        numbers(fresh(truncated=3), replace(NOTHING, is_on=False)),
+        "switched off, and the data of the last 30 days",
+    ),
+    "off, still open": (numbers(alerts=replace(ONE, is_on=False)), "1 alert is open: python_install"),
     "incomplete": (numbers(fresh(truncated=3)), "the data of the last 30 days have holes"),
     "silenced only": (numbers(fresh(), OpenAlerts((alert(is_silenced=True),), 0, 0, 1, NOW)), "No alert is open"),
     "well": (numbers(), "No alert is open and the data are fresh and complete."),
@@ -100,7 +118,7 @@ def test_the_headline_follows_its_rule(name: str) -> None:
     found, said = STATES[name]
     html, document = render_index(found, LINKS)
     assert said in document["findings"]["headline"].replace("\u00a0", " ")
-    assert findings(found).state == ("good" if name in ("well", "silenced only") else "bad")
+    assert findings(found).state == ("good" if name in ("well", "silenced only", "off") else "bad")
     assert html.count("<h1>") == 1
 
 
@@ -226,6 +244,24 @@ def test_an_index_tells_of_snapshot_alerts_and_silences(tmp_path: Path) -> None:
     assert (document["alerts"]["firing"], document["alerts"]["silenced"]) == (2, 1)
     assert [row["subject"] for row in document["alerts"]["rows"]] == [ALL, "python_install", "x86_64"]
     assert document["findings"]["headline"] == "2 alerts are open, first overall success rate."
+
+
+def test_what_nobody_watches_is_not_called_well(tmp_path: Path) -> None:
+    home = home_of(tmp_path, one_event())
+
+    def said(loaded: Loaded = home.loaded) -> tuple[str, bool]:
+        document = json.loads(write_index(tmp_path, loaded, NOW).with_suffix(".json").read_text(encoding="utf-8"))
+        return document["findings"]["headline_kind"], document["alerts"]["is_behind"]
+
+    assert said() == ("unwatched", False)
+    with state.opened(tmp_path) as connection:
+        for hours, expected in ((7, ("unwatched", True)), (5, ("well", False))):
+            with state.transaction(connection):
+                store.save(connection, Book(), store.Progress(evaluated_to=NOW - timedelta(hours=hours)), NOW)
+            assert said() == expected
+    alerts = home.loaded.settings.alerts.model_copy(update={"enabled": False})
+    off = replace(home.loaded, settings=home.loaded.settings.model_copy(update={"alerts": alerts}))
+    assert said(off) == ("off", False)
 
 
 def test_data_are_old_by_the_setting_of_the_alert(tmp_path: Path) -> None:

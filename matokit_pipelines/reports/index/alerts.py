@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from matokit_pipelines import state
@@ -21,8 +22,17 @@ _ORDER = ("critical", "warning", "info")
 NOTHING = OpenAlerts((), 0, 0, 0, None)
 
 
-def open_alerts(home: Path, now: datetime) -> OpenAlerts:
-    """What fires or recovers at `now`. A home without a store has none; a store that cannot be read says why."""
+def open_alerts(home: Path, now: datetime, *, stale_after: timedelta, is_on: bool = True) -> OpenAlerts:
+    """What fires or recovers at `now`. A home without a store has none; a store that cannot be read says why.
+
+    `stale_after`: how old the newest evaluation may be; `is_on`: whether the settings want alerts.
+    """
+    found = _read(home, now)
+    is_behind = found.evaluated_to is not None and now - found.evaluated_to > stale_after
+    return replace(found, is_behind=is_behind, is_on=is_on)
+
+
+def _read(home: Path, now: datetime) -> OpenAlerts:
     if not state.file_of(home).exists():
         return NOTHING
     try:

@@ -32,7 +32,7 @@ def index_numbers(home: Path, loaded: Loaded, now: datetime) -> IndexNumbers:
         zone=zone,
         code_version=__version__,
         freshness=found,
-        alerts=open_alerts(home, now),
+        alerts=open_alerts(home, now, stale_after=_stale_after(loaded), is_on=loaded.settings.alerts.enabled),
         dashboards=dashboards(home),
         reports=reports(home),
     )
@@ -40,7 +40,7 @@ def index_numbers(home: Path, loaded: Loaded, now: datetime) -> IndexNumbers:
 
 def _freshness(home: Path, loaded: Loaded, now: datetime) -> tuple[str, Freshness]:
     """`(zone, freshness)`; without a snapshot the zone of the settings and nothing known."""
-    stale_after = timedelta(hours=loaded.settings.alerts.rules.data_stale.after_hours)
+    stale_after = _stale_after(loaded)
     damage = None
     try:
         with open_current(home) as snapshot:
@@ -105,6 +105,10 @@ def _sources(snapshot: Snapshot, period: Period, now: datetime, stale_after: tim
         )
         for row in rows.iter_rows(named=True)
     )
+
+
+def _stale_after(loaded: Loaded) -> timedelta:
+    return timedelta(hours=loaded.settings.alerts.rules.data_stale.after_hours)
 
 
 def _is_stale(watermark: datetime | None, now: datetime, stale_after: timedelta) -> bool:

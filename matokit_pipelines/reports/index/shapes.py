@@ -90,7 +90,8 @@ class OpenAlert:
 class OpenAlerts:
     """`rows`: the first ones, those not silenced first, then by severity and start; `more`: how many are not listed.
 
-    `evaluated_to`: the newest evaluation; None: nothing was evaluated yet. `damage`: why nothing is known of them.
+    `evaluated_to`: the newest evaluation; None: nothing was evaluated yet. `is_behind`: it is older than data may be.
+    `is_on`: whether the settings want alerts. `damage`: why nothing is known of them.
     """
 
     rows: tuple[OpenAlert, ...]
@@ -99,6 +100,8 @@ class OpenAlerts:
     silenced: int
     evaluated_to: datetime | None
     damage: str | None = None
+    is_behind: bool = False
+    is_on: bool = True
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,18 @@ from matokit_pipelines.reports.completeness import many
 from matokit_pipelines.reports.index.shapes import IndexNumbers, Source
 
 _COMPLETE_TO = "{freshness.watermark|instant_of_year}"
+_EVALUATED = {
+    False: "The rules were never evaluated.",
+    True: "The rules were last evaluated for {alerts.evaluated_to|instant_of_year}.",
+}
 
 
 @dataclass(frozen=True)
 class Findings:
-    """`headline_kind`: unreadable | nothing | unknown | firing | stale | incomplete | well. `state`: good | bad."""
+    """`headline_kind`: unreadable | nothing | unknown | firing | stale | unwatched | incomplete | off | well.
+
+    `state`: good | bad; alerts that the settings switch off are named and no trouble.
+    """
 
     headline_kind: str
     headline: str
@@ -27,7 +34,7 @@ class Findings:
 
     @property
     def state(self) -> str:
-        return "good" if self.headline_kind == "well" else "bad"
+        return "good" if self.headline_kind in ("well", "off") else "bad"
 
 
 def findings(numbers: IndexNumbers) -> Findings:
@@ -37,7 +44,7 @@ def findings(numbers: IndexNumbers) -> Findings:
 
 
 def _headline(numbers: IndexNumbers) -> tuple[str, str]:
-    """By rule: what cannot be known, then alerts, then old data, then holes in them, then all is well."""
+    """By rule: what cannot be known, alerts, old data, rules that nobody evaluates, holes in the data, all is well."""
     fresh, alerts = numbers.freshness, numbers.alerts
     if fresh.damage:
         return "unreadable", "The published data cannot be read."
@@ -51,8 +58,13 @@ def _headline(numbers: IndexNumbers) -> tuple[str, str]:
         return "stale", f"The data are old: complete to {_COMPLETE_TO} only, {{freshness.age.words|text}} ago."
     if alerts.damage:
         return "unknown", "Whether an alert is open cannot be read."
+    if alerts.is_on and (alerts.evaluated_to is None or alerts.is_behind):
+        return "unwatched", f"Whether an alert is open is not known. {_EVALUATED[alerts.is_behind]}"
     if fresh.windows or fresh.days or fresh.truncated:
-        return "incomplete", "No alert is open, but the data of the last 30 days have holes."
+        well = "No alert is open" if alerts.is_on else "Alerts are switched off"
+        return "incomplete", f"{well}, {'but' if alerts.is_on else 'and'} the data of the last 30 days have holes."
+    if not alerts.is_on:
+        return "off", "The data are fresh and complete; alerts are switched off."
     return "well", "No alert is open and the data are fresh and complete."
 
 
@@ -77,6 +89,12 @@ def _details(numbers: IndexNumbers, kind: str) -> Iterator[str]:
         yield "How far the data reach is not known."
     if alerts.damage:
         yield "{alerts.damage|text}"
+    elif not alerts.is_on and alerts.firing:
+        yield "Alerts are switched off: those that are open stay as they were."
+    elif alerts.is_on and alerts.is_behind and kind != "unwatched":
+        yield _EVALUATED[True]
+    if kind == "unwatched":
+        yield "`matokit run` evaluates them; `matokit status` says what went wrong."
     for row, source in enumerate(fresh.sources):
         yield from _source(f"freshness.sources.{row}", source)
 
