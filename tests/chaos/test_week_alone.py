@@ -43,7 +43,7 @@ SENT_UNTIL = MONDAY - timedelta(hours=1)
 # Events of nine days, of which one is history when the home begins; trouble ends some hours before all is looked at.
 BEGIN = MONDAY - timedelta(days=7, hours=3) if IS_LONG else MONDAY - timedelta(hours=22)
 TROUBLE_UNTIL = MONDAY - timedelta(hours=2)
-END = MONDAY + timedelta(hours=7)
+END = MONDAY + timedelta(hours=8)  # half an hour after the weekly summary is due
 SPEED = 320.0 if IS_LONG else 250.0  # a refresh of some seconds takes about as long as one of a large home
 [AUTUMN] = [c.repeated for c in offset_changes(Window(BEGIN, END), COPENHAGEN) if c.repeated]
 SETTINGS = """
