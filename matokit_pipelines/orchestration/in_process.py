@@ -37,7 +37,7 @@ from matokit_pipelines.orchestration.assets.pages import MADE
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.days import REFRESH, range_tags
 from matokit_pipelines.orchestration.definitions import build_definitions, calendar_for
-from matokit_pipelines.orchestration.editions import due_editions, newest, page_of
+from matokit_pipelines.orchestration.editions import due_editions, page_of
 from matokit_pipelines.orchestration.housekeeping import delete_old_runs
 from matokit_pipelines.orchestration.pool import end_dead_runs as end_dead_runs
 from matokit_pipelines.orchestration.pool import living
@@ -171,11 +171,6 @@ def storage_in_words(home: Path) -> Iterator[None]:
         raise SettingsError(
             f"{folder / 'dagster.yaml'} is not valid; correct it, or delete it to get the delivered one again."
         ) from error
-
-
-def weekly_page(home: Home) -> Path:
-    """Where the newest page of a week lies."""
-    return page_of(home, newest("weekly", home.loaded.settings, home.clock.now()))
 
 
 def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:

@@ -22,6 +22,7 @@ from matokit_pipelines.orchestration.assets.models import MODELS, asset_key
 from matokit_pipelines.orchestration.assets.reports import KINDS
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.definitions import build_definitions, defs
+from matokit_pipelines.orchestration.editions import newest, page_of
 from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import GivenHome
 from matokit_pipelines.simulator.faults import Faults
@@ -114,8 +115,8 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     assert outcome.trouble is None
     sent = truth.events.filter(truth.events["category"].is_not_null()).height
     assert outcome.lines[0].startswith(f"installers: {sent:,} new events")
-    assert in_process.weekly_page(home).is_file()
-    assert in_process.weekly_page(home).stem == "2026-W46"
+    assert weekly_page(home).is_file()
+    assert weekly_page(home).stem == "2026-W46"
     with in_process.instance_of(home.loaded.home) as instance:
         runs = {run.job_name: run.status for run in instance.get_runs()}
         jobs = ("refresh", "weekly_report", "daily_report", "monthly_report")
@@ -132,6 +133,10 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     again = in_process.refresh(home)
     assert again.lines[0].startswith("installers: 0 new events")
     assert not any(" page " in line for line in again.lines)
+
+
+def weekly_page(home: Home) -> Path:
+    return page_of(home, newest("weekly", home.loaded.settings, NOW))
 
 
 def test_a_report_that_cannot_be_made_holds_up_no_other_and_no_message(
@@ -162,7 +167,7 @@ def test_a_page_made_before_its_week_was_complete_is_made_again(
 ) -> None:
     home = home_for(server, truth, tmp_path)
     in_process.refresh(home)
-    page = in_process.weekly_page(home)
+    page = weekly_page(home)
     numbers = page.with_suffix(".json")
     early = numbers.read_text(encoding="utf-8").replace(NOW.date().isoformat(), "2026-11-14")
     numbers.write_text(early, encoding="utf-8")

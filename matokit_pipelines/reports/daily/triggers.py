@@ -19,8 +19,6 @@ from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.reports.daily.shapes import Failures, Standing, Trigger, failures_of
 from matokit_pipelines.reports.quality import ENVIRONMENT
 
-_Found = Mapping[tuple[str, str], Verdict]
-
 
 def rules_off(settings: AlertSettings) -> tuple[str, ...]:
     """Those of the three that are switched off."""
