@@ -27,6 +27,7 @@ from matokit_pipelines.delivery_settings import LinkSettings, RecipientSettings,
 from matokit_pipelines.errors import SettingsError
 from matokit_pipelines.report_settings import ReportSettings
 from matokit_pipelines.section import Section
+from matokit_pipelines.toolserver_settings import ToolserverSettings, WebReportSettings
 
 FILE_NAME = "matokit.toml"
 HOME_NAME = ".matokit"
@@ -83,8 +84,10 @@ class SourceSettings(Section):
     kind: Kind = Field(description='What answers at the url: "piwik_pro" or "matomo".')
     url: str = Field(description="Address of the account (Piwik PRO), or of the folder with index.php (Matomo).")
     site_id: str = Field(description="Id of the site (Piwik PRO: a UUID), or its number (Matomo).")
-    provides: tuple[Literal["installer_events"], ...] = Field(
-        ("installer_events",), description="What is read from it."
+    provides: tuple[Literal["installer_events", "web_reports"], ...] = Field(
+        ("installer_events",),
+        min_length=1,
+        description='What is read from it: "installer_events", and of a Matomo also "web_reports".',
     )
     mirror_of: str | None = Field(
         None,
@@ -138,6 +141,16 @@ class SourceSettings(Section):
         return self.retention_days or _RETENTION_DAYS[self.kind]
 
     @property
+    def has_events(self) -> bool:
+        """Whether installer events are read from it."""
+        return "installer_events" in self.provides
+
+    @property
+    def has_web_reports(self) -> bool:
+        """Whether Matomo's web reports are read from it."""
+        return "web_reports" in self.provides
+
+    @property
     def secret_variables(self) -> tuple[str, ...]:
         """The variables that hold the source's credentials."""
         return tuple(f"{PREFIX}{self.name.upper()}_{part}" for part in _SECRETS[self.kind])
@@ -156,6 +169,8 @@ class SourceSettings(Section):
             )
         if (self.page_size or 1) > _PAGE_SIZES[self.kind][1]:
             raise ValueError(f"page_size of source {self.name} may be {_PAGE_SIZES[self.kind][1]} at most")
+        if self.kind == "piwik_pro" and "web_reports" in self.provides:
+            raise ValueError(f"source {self.name} cannot provide web_reports, which are read from a Matomo only")
         for key in ("slots", "real_time"):
             if self.kind == "matomo" and getattr(self, key):
                 raise ValueError(f"{key} of source {self.name} is for Piwik PRO only")
@@ -258,6 +273,8 @@ class Settings(Section):
     slack: SlackSettings = Field(default_factory=SlackSettings)
     smtp: SmtpSettings = Field(default_factory=SmtpSettings)
     links: LinkSettings = Field(default_factory=LinkSettings)
+    web_reports: WebReportSettings = Field(default_factory=WebReportSettings)
+    toolserver: ToolserverSettings = Field(default_factory=ToolserverSettings)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Settings:
@@ -304,9 +321,19 @@ SECTIONS: dict[str, type[Section]] = {
     "slack": SlackSettings,
     "smtp": SmtpSettings,
     "links": LinkSettings,
+    "web_reports": WebReportSettings,
+    "toolserver": ToolserverSettings,
 }
-SECRETS_OF_SECTIONS = ("MATOKIT_SLACK_TOKEN", "MATOKIT_SLACK_WEBHOOK", "MATOKIT_SMTP_PASSWORD")
+SECRETS_OF_SECTIONS = (
+    "MATOKIT_SLACK_TOKEN",
+    "MATOKIT_SLACK_WEBHOOK",
+    "MATOKIT_SMTP_PASSWORD",
+    "MATOKIT_TOOLSERVER_TOKEN",
+    "MATOKIT_TOOLSERVER_PAGES_TOKEN",
+)
 WEBHOOK = "MATOKIT_WEBHOOK_"  # and the name of a webhook
+CALLER = "MATOKIT_TOOLSERVER_TOKEN_"  # and the name of a caller of the tool server
+SITES = "MATOKIT_SITE_"  # the tool server's list of sites: toolserver/sites.py reads it
 
 
 @dataclass(frozen=True)
@@ -444,7 +471,9 @@ def _override(values: dict[str, Any], environ: Mapping[str, str], origin: dict[s
             places[name] = (section, model, name)
     strangers = []
     for variable in sorted(v for v in environ if v.startswith(PREFIX)):
-        if variable in ("MATOKIT_HOME", "MATOKIT_CONFIG") or _is_secret(variable.removesuffix("_FILE")):
+        if variable in ("MATOKIT_HOME", "MATOKIT_CONFIG") or variable.startswith(SITES):
+            continue
+        if _is_secret(variable.removesuffix("_FILE")):
             continue
         rest = variable.removeprefix(PREFIX).lower()
         name = max((n for n in places if rest.startswith(n + "_")), key=len, default="")
@@ -463,7 +492,7 @@ def _override(values: dict[str, Any], environ: Mapping[str, str], origin: dict[s
 
 
 def _is_secret(variable: str) -> bool:
-    return variable in SECRETS_OF_SECTIONS or variable.startswith(WEBHOOK)
+    return variable in SECRETS_OF_SECTIONS or variable.startswith((WEBHOOK, CALLER))
 
 
 def _value(text: str) -> Any:
