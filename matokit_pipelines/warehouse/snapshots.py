@@ -133,27 +133,45 @@ def open_current(home: Path) -> Iterator[Snapshot]:
     Attached to a database of its own in memory: opened as the database itself, one process could not open it twice,
     since the settings would be locked for all at the first time.
     """
+    with open_cursors(home, 0) as opened:
+        yield Snapshot(opened.connection, opened.manifest, opened.path)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One open snapshot: its connection, and further ones to the same file for other threads."""
+
+    connection: duckdb.DuckDBPyConnection
+    cursors: tuple[duckdb.DuckDBPyConnection, ...]
+    manifest: Manifest
+    path: Path
+
+
+@contextmanager
+def open_cursors(home: Path, number: int) -> Iterator[Opened]:
+    """As `open_current`, with `number` connections more. All are made at once: after that the settings are locked."""
     path = current_file(home)
     with _readable(path):
         connection = duckdb.connect()
         try:
             file = str(path).replace("'", "''")  # ATTACH takes no parameters; the path is ours
-            for statement in (
-                "set timezone = 'UTC'",
-                f"attach '{file}' as snapshot (read_only)",
-                "set search_path = 'snapshot.marts,snapshot.main'",
-                "set enable_external_access = false",
-                "set lock_configuration = true",
-            ):
-                connection.execute(statement)
+            connection.execute("set timezone = 'UTC'")
+            connection.execute(f"attach '{file}' as snapshot (read_only)")
+            cursors = tuple(connection.cursor() for _ in range(number))
+            for one in (connection, *cursors):  # a setting is one connection's
+                one.execute("set timezone = 'UTC'")
+                one.execute("set search_path = 'snapshot.marts,snapshot.main'")
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
             manifest = _read_manifest(connection)
         except BaseException:
             connection.close()
             raise
     try:
-        yield Snapshot(connection, manifest, path)
+        yield Opened(connection, cursors, manifest, path)
     finally:
-        connection.close()
+        for one in (*cursors, connection):
+            one.close()
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "matokit_pipelines"
 ORDER = [
     "resources", "errors", "clock", "windows", "section", "delivery_settings", "alert_settings", "report_settings",
-    "toolserver_settings", "settings", "statistics", "simulator", "sources", "state", "warehouse", "delivery", "alerts", "reports",
-    "toolserver", "orchestration", "cli",
+    "toolserver_settings", "settings", "statistics", "simulator", "sources", "state", "warehouse", "delivery", "alerts",
+    "reports", "toolserver", "orchestration", "cli",
 ]  # fmt: skip
 GROUND = {
     "resources",

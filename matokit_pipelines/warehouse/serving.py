@@ -1,0 +1,190 @@
+"""The snapshot in service, kept open for many readers at once, and changed for the next one under their hands.
+
+The pointer is looked at four times a second at most. A new file is opened and asked once before it takes the place of
+the old one, which stays open until its last reader is done. A file that does not open leaves the old one in service.
+Not here: what is asked (toolserver/, reports/).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from matokit_pipelines.clock import Clock
+from matokit_pipelines.errors import MatokitError, NothingPublished, SnapshotDamaged
+from matokit_pipelines.warehouse.snapshots import Manifest, Opened, current_file, open_cursors
+
+LOOK_SECONDS = 0.25
+
+
+class _Held:
+    """One open snapshot and how many read it now."""
+
+    def __init__(self, opened: Opened, closing: ExitStack) -> None:
+        self.manifest = opened.manifest
+        self.path = opened.path
+        self.close = closing.close
+        self.readers = 0
+        self.is_retired = False
+        self.idle: queue.SimpleQueue[duckdb.DuckDBPyConnection] = queue.SimpleQueue()
+        for cursor in opened.cursors:
+            self.idle.put(cursor)
+
+
+class SnapshotStore:
+    """The newest snapshot of a home, for any number of threads.
+
+    `trouble`: why the newest file could not be opened, in a sentence; None when all is well.
+    """
+
+    def __init__(self, home: Path, clock: Clock, *, readers: int = 4, look_seconds: float = LOOK_SECONDS) -> None:
+        self._home = home
+        self._readers = readers
+        self._clock = clock
+        self._look_seconds = look_seconds
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._held: _Held | None = None
+        self._looked: datetime | None = None
+        self.trouble: str | None = None
+
+    @property
+    def generation(self) -> int:
+        """The number of the snapshot in service after a look at the pointer; 0 when there is none. Raises nothing."""
+        self._look()
+        held = self._held
+        return held.manifest.generation if held else 0
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the snapshot in service says about itself; NothingPublished when there is none."""
+        with self.reading() as reader:
+            return reader.manifest
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The rows of one select from one snapshot; see `Reader.rows`."""
+        with self.reading() as reader:
+            return reader.rows(sql, params)
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """One snapshot for several questions, the same one for all of them. NothingPublished, SnapshotDamaged."""
+        held = self._taken()
+        try:
+            cursor = held.idle.get()  # the one that waits longest is next
+            try:
+                yield Reader(cursor, held.manifest)
+            finally:
+                held.idle.put(cursor)
+        finally:
+            self._given_back(held)
+
+    def close(self) -> None:
+        """Close what nobody reads any more; what is being read is closed by its last reader."""
+        with self._lock:
+            held, self._held = self._held, None
+        if held:
+            self._retire(held)
+
+    # -- changing -----------------------------------------------------------------------------------------------------
+
+    def _taken(self) -> _Held:
+        self._look()
+        with self._lock:
+            if self._held is None:
+                raise NothingPublished(
+                    self.trouble or f"Nothing is published in {self._home}; run `matokit run` first."
+                )
+            self._held.readers += 1
+            return self._held
+
+    def _given_back(self, held: _Held) -> None:
+        with self._lock:
+            held.readers -= 1
+            done = held.is_retired and held.readers == 0
+        if done:
+            held.close()
+
+    def _look(self) -> None:
+        now = self._clock.now()
+        with self._lock:
+            looked = self._looked
+            if looked is not None and abs((now - looked).total_seconds()) < self._look_seconds:
+                return
+            self._looked = now
+        if self._opening.acquire(blocking=self._held is None):  # the first readers wait, later ones go on with the old
+            try:
+                self._change()
+            finally:
+                self._opening.release()
+
+    def _change(self) -> None:
+        held = self._held
+        try:
+            if held is not None and held.path == current_file(self._home):
+                self.trouble = None
+                return
+            fresh = self._opened()
+        except MatokitError as error:
+            self.trouble = str(error)
+            return
+        with self._lock:
+            self._held, self.trouble = fresh, None
+        if held:
+            self._retire(held)
+
+    def _opened(self) -> _Held:
+        with ExitStack() as stack:
+            opened = stack.enter_context(open_cursors(self._home, self._readers))
+            try:
+                opened.connection.execute("select generation from main.manifest").fetchall()
+            except duckdb.Error as error:
+                raise SnapshotDamaged(
+                    f"The snapshot {opened.path} is damaged; run `matokit build`, which publishes a new one."
+                ) from error
+            return _Held(opened, stack.pop_all())
+
+    def _retire(self, held: _Held) -> None:
+        with self._lock:
+            held.is_retired = True
+            done = held.readers == 0
+        if done:
+            held.close()
+
+
+class Reader:
+    """One snapshot, read by one thread. Bare table names are marts; the macros of sql/macros.sql are there too."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
+        self._cursor = cursor
+        self.manifest = manifest
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The rows of one select as dicts; parameters are written `$name`. Instants are aware and in UTC.
+
+        NothingPublished when a table lacks because another version made the snapshot.
+        """
+        try:
+            self._cursor.execute(sql, dict(params) if params else None)
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise NothingPublished(
+                f"The snapshot in service was made by matokit {self.manifest.code_version} and lacks a table; "
+                "`matokit build` makes a new one."
+            ) from error
+        names = [column[0] for column in self._cursor.description or []]
+        return [dict(zip(names, map(_in_utc, row), strict=True)) for row in self._cursor.fetchall()]
+
+    def has(self, table: str) -> bool:
+        """Whether the snapshot holds that mart."""
+        return table in self.manifest.rows
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
