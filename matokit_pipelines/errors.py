@@ -51,6 +51,18 @@ class SourceUnavailable(SourceError):
     """The source cannot answer now; a later pass may succeed."""
 
 
+class SourceUnreachable(SourceUnavailable):
+    """There is no connection to the source, or it was lost."""
+
+
+class SourceBusy(SourceUnavailable):
+    """The source answers 429 (too many requests). `retry_after`: seconds it asks to wait, None when it does not say."""
+
+    def __init__(self, sentence: str, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
 class RequestsSpent(SourceError):
     """One pass made all the requests it may make; what it read is kept and the next pass goes on."""
 
@@ -59,8 +71,23 @@ class PageTooLarge(SourceError):
     """The source cannot build a page of this size; a smaller one may succeed."""
 
 
+class SourceTimedOut(PageTooLarge):
+    """The source did not answer in time."""
+
+
 class AnswerNotUnderstood(SourceError):
     """The source answered something else than documented."""
+
+
+class ReportRefused(SourceError):
+    """The source understood the question and says no: no such site, period, segment, plugin or method.
+
+    `said`: its own words as plain text, in the language of the token's owner; "" when it gave none.
+    """
+
+    def __init__(self, sentence: str, said: str = "") -> None:
+        super().__init__(sentence)
+        self.said = said
 
 
 class WarehouseError(MatokitError):

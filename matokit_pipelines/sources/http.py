@@ -27,7 +27,14 @@ from urllib3 import exceptions as wire_failures
 
 from matokit_pipelines import __version__
 from matokit_pipelines.clock import Clock
-from matokit_pipelines.errors import PageTooLarge, RequestsSpent, SourceError, SourceUnavailable
+from matokit_pipelines.errors import (
+    RequestsSpent,
+    SourceBusy,
+    SourceError,
+    SourceTimedOut,
+    SourceUnavailable,
+    SourceUnreachable,
+)
 from matokit_pipelines.sources.pacing import Pacing, RateLimit, told_wait
 
 CHUNK_BYTES = 1 << 16
@@ -79,12 +86,34 @@ class _Request:
 
 
 class _TryAgain(Exception):
-    """A failure that passes: why ("it ..."), and how many seconds the server asks to wait (None: as we like)."""
+    """A failure that passes: why ("it ..."), and how many seconds to wait (None: as we like).
 
-    def __init__(self, why: str, wait: float | None = None) -> None:
+    `retry_after` is what the server asked for by itself, None when it said nothing.
+    """
+
+    def __init__(self, why: str, wait: float | None = None, retry_after: float | None = None) -> None:
         super().__init__(why)
         self.why = why
         self.wait = wait
+        self.retry_after = retry_after
+
+    def told(self, sentence: str) -> SourceUnavailable:
+        """The error of which a person reads `sentence`, when there is no further try."""
+        return SourceUnavailable(sentence)
+
+
+class _NoConnection(_TryAgain):
+    """There was no connection, or it was lost."""
+
+    def told(self, sentence: str) -> SourceUnavailable:
+        return SourceUnreachable(sentence)
+
+
+class _TooManyRequests(_TryAgain):
+    """The server answered 429."""
+
+    def told(self, sentence: str) -> SourceUnavailable:
+        return SourceBusy(sentence, self.retry_after)
 
 
 class HttpSession:
@@ -139,8 +168,9 @@ class HttpSession:
         """The answer to one request, tried again while the failure is one that passes. The body: `form` or `json`.
 
         `passing` says why an answer is worth another try (in words that end "it ..."), or None. Raises
-        SourceUnavailable when no try or time is left, RequestsSpent when no request is left, PageTooLarge when the
-        server did not answer in time, SourceError when the connection itself cannot be right (certificate, redirect).
+        SourceUnavailable when no try or time is left (SourceUnreachable after lost connections, SourceBusy after 429),
+        RequestsSpent when no request is left, SourceTimedOut when the server did not answer in time, SourceError when
+        the connection itself cannot be right (certificate, redirect).
         """
         kind = {} if json is None else {"Content-Type": "application/json"}
         body = dict(form) if form is not None else None if json is None else dumps(json).encode()
@@ -155,7 +185,7 @@ class HttpSession:
         try:
             return retrying(self._once, wanted, passing)
         except _TryAgain as error:
-            raise self._unavailable(error.why) from error
+            raise error.told(self._unavailable(error.why)) from error
 
     def post(self, path: str, params: Mapping[str, str], form: Mapping[str, str], passing: Passing) -> Answer:
         """The answer to one POST of a form; see `request`."""
@@ -182,10 +212,12 @@ class HttpSession:
                 "put that address into the source's url."
             )
         if answer.status == 429 and 429 in self._transient:
-            wait = told_wait(answer.headers.get("Retry-After"), self._clock.now())
+            said = answer.headers.get("Retry-After")
+            wait = told_wait(said, self._clock.now())
+            busy = _TooManyRequests("it answered 429 (too many requests)", wait, wait if said else None)
             if wait > self._seconds_left():
-                raise self._out_of_time(f"{self.host} asks to wait {wait:.0f} s")
-            raise _TryAgain("it answered 429 (too many requests)", wait)
+                raise busy.told(self._out_of_time(f"{self.host} asks to wait {wait:.0f} s"))
+            raise busy
         if answer.status in self._transient:
             raise _TryAgain(f"it answered {answer.status}")
         if reason := passing(answer):
@@ -213,11 +245,11 @@ class HttpSession:
         except failures.SSLError as error:
             raise SourceError(self._certificate(error)) from error
         except failures.ConnectTimeout as error:
-            raise _TryAgain("it could not be reached in time") from error
+            raise _NoConnection("it could not be reached in time") from error
         except failures.ReadTimeout as error:
             raise self._timed_out() from error
         except failures.ConnectionError as error:
-            raise _TryAgain(_why_no_connection(error)) from error
+            raise _NoConnection(_why_no_connection(error)) from error
         except ValueError as error:  # InvalidURL and its kin, and what lies below requests says of impossible names
             raise SourceError(
                 f'"{_without_log_in(self.base_url)}" is not a web address; correct the url of source {self.name}.'
@@ -290,26 +322,26 @@ class HttpSession:
     def _seconds_left(self) -> float:
         left = (self._deadline - self._clock.now()).total_seconds()
         if left <= 0:
-            raise self._out_of_time()
+            raise SourceUnavailable(self._out_of_time())
         return left
 
     # -- what is told ---------------------------------------------------------------------------------------------
 
-    def _out_of_time(self, because: str = "") -> SourceUnavailable:
-        return SourceUnavailable(
+    def _out_of_time(self, because: str = "") -> str:
+        return (
             f"Source {self.name} used up its time ({self._limits.budget:.0f} s{because and ', and ' + because}); what "
             "was read so far is kept, run the same command again to go on."
         )
 
-    def _unavailable(self, why: str) -> SourceUnavailable:
-        return SourceUnavailable(
+    def _unavailable(self, why: str) -> str:
+        return (
             f"Source {self.name} could not be read from {self.host}: {why}, {self._limits.attempts} times in a row; "
             "nothing is lost, the next pass goes on from here."
         )
 
-    def _timed_out(self) -> PageTooLarge:
+    def _timed_out(self) -> SourceTimedOut:
         self._seconds_left()  # the time of the whole session may have run out first
-        return PageTooLarge(
+        return SourceTimedOut(
             f"Source {self.name} got no answer from {self.host} within {self._limits.read_timeout:.0f} s; "
             "try again later, or raise http.read_timeout."
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -22,6 +22,7 @@ from matokit_pipelines.errors import (
     LockedOut,
     MatokitError,
     PageTooLarge,
+    ReportRefused,
     SettingsError,
     SourceError,
     SourceMissing,
@@ -206,13 +207,46 @@ class MatomoClient:
 
     # -- one call -----------------------------------------------------------------------------------------------
 
+    @property
+    def site_id(self) -> str:
+        """The number of the site that is asked about."""
+        return self._site_id
+
+    def call(self, method: str, params: Mapping[str, str], form: Mapping[str, str] | None = None) -> Any:
+        """The parsed answer to any method; `form` travels in the body, which has no length limit.
+
+        Raises ReportRefused when Matomo says no in words, AccessRefused when the token is good but not for the site.
+        """
+        try:
+            return self._ask(method, params, form or {}, json.loads)
+        except _RefusedInWords as error:
+            raise ReportRefused(str(error), error.said) from error
+        except CredentialsRefused:
+            self.check_access()
+            raise
+
+    def refused(self, method: str, answer: Any) -> ReportRefused | None:
+        """The error that a part of a bulk answer stands for; None when it is a good answer."""
+        if not _is_refusal(answer):
+            return None
+        said = _plain(answer.get("message"))
+        return ReportRefused(self._refused_sentence(method, said), said)
+
     def _call(self, method: str, read: Callable[[bytes], Any] = json.loads, /, **params: str) -> Any:
+        return self._ask(method, params, {}, read)
+
+    def _ask(
+        self, method: str, params: Mapping[str, str], form: Mapping[str, str], read: Callable[[bytes], Any]
+    ) -> Any:
         query = {"module": "API", "method": method, "format": "json", **params}
         # Parameters in the address and only the token in the body: works for every kind of token, keeps it out of
         # access logs, and errors come as JSON.
         parsed: list[Any] = []
         answer = self._session.post(
-            "index.php", query, {"token_auth": self._token()}, lambda answer: _why_again(answer, read, parsed)
+            "index.php",
+            query,
+            {**form, "token_auth": self._token()},
+            lambda answer: _why_again(answer, read, parsed),
         )
         if answer.status == 200 and parsed and not _is_refusal(parsed[-1]):
             return parsed[-1]
@@ -236,6 +270,12 @@ class MatomoClient:
                 f"{host} runs out of memory even for a single visit (source {name}); raise memory_limit in its PHP "
                 "settings."
             )
+        if answer.status == 400 and said:
+            return ReportRefused(
+                f"{host} answered 400 to {method} (source {name}){_quoted(said)}; check that the url is the folder of "
+                "a Matomo, and its log.",
+                said,
+            )
         if answer.status != 200:
             return SourceError(
                 f"{host} answered {answer.status} to {method} (source {name}){_quoted(said)}; check that the url is "
@@ -246,7 +286,10 @@ class MatomoClient:
                 f"{host} answered {method} with a page instead of data (source {name}); check that the url is the "
                 "folder of a Matomo."
             )
-        return _RefusedInWords(f"{host} refused {method} (source {name}){_quoted(said)}.", said)
+        return _RefusedInWords(self._refused_sentence(method, said), said)
+
+    def _refused_sentence(self, method: str, said: str) -> str:
+        return f"{self._session.host} refused {method} (source {self._session.name}){_quoted(said)}."
 
     def check_access(self) -> None:
         """AccessRefused when the token is good but may not view the site, CredentialsRefused when it is not good.
@@ -293,8 +336,11 @@ def _message(answer: Answer) -> str:
         found = json.loads(answer.body)
     except ValueError:
         return ""
-    said = str(found.get("message") or "") if isinstance(found, dict) else ""
-    return html.unescape(_TAG.sub(" ", said)).strip()
+    return _plain(found.get("message")) if isinstance(found, dict) else ""
+
+
+def _plain(message: Any) -> str:
+    return html.unescape(_TAG.sub(" ", str(message or ""))).strip()
 
 
 def _quoted(said: str) -> str:

@@ -17,6 +17,7 @@ from matokit_pipelines.errors import (
     LockedOut,
     MatokitError,
     PageTooLarge,
+    ReportRefused,
     SourceError,
     SourceMissing,
     SourceUnavailable,
@@ -54,7 +55,7 @@ EVERYTHING: dict[str, tuple[type[MatokitError], int]] = {
     "maintenance.VisitsSummary.get": (SourceUnavailable, ATTEMPTS),
     "error.format-unknown": (AnswerNotUnderstood, 1),
     "error.format-xml": (AnswerNotUnderstood, 1),
-    "error.unknown-method": (SourceError, 1),
+    "error.unknown-method": (ReportRefused, 1),
     **dict.fromkeys(
         (
             "error.unknown-site", "error.idSite-zero", "error.idSite-text", "error.idSite-missing",

@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from matokit_pipelines.clock import FixedClock, SystemClock
-from matokit_pipelines.errors import MatokitError, PageTooLarge, RequestsSpent, SourceError, SourceUnavailable
+from matokit_pipelines.errors import (
+    MatokitError,
+    PageTooLarge,
+    RequestsSpent,
+    SourceBusy,
+    SourceError,
+    SourceTimedOut,
+    SourceUnavailable,
+    SourceUnreachable,
+)
 from matokit_pipelines.sources.http import TRANSIENT_STATUS, Answer, HttpLimits, HttpSession
 from tests.answering import Told, answering
 
@@ -125,7 +134,8 @@ def test_what_passes_is_tried_again_and_then_told(
     assert session.requests_made == 3
     with wire(broken) as (url, _):
         session, error = ask(url)
-    assert type(error) is SourceUnavailable
+    assert isinstance(error, SourceUnavailable)
+    assert isinstance(error, SourceUnreachable) == ("connection was lost" in words)
     assert session.requests_made == 4
     is_told(error, "4 times", "127.0.0.1", *words)
 
@@ -161,7 +171,8 @@ def test_redirect_is_told_and_not_followed() -> None:
 def test_silence_is_told_as_a_page_too_large() -> None:
     with wire(lambda connection: time.sleep(0.6)) as (url, _):
         session, error = ask(url, read_timeout=0.2)
-    assert type(error) is PageTooLarge
+    assert type(error) is SourceTimedOut
+    assert isinstance(error, PageTooLarge)
     is_told(error, "http.read_timeout")
     assert session.requests_made == 1
 
@@ -173,7 +184,7 @@ def test_answer_that_stops_in_the_middle_is_a_page_too_large() -> None:
 
     with wire(stall) as (url, _):
         _, error = ask(url, read_timeout=0.2)
-    assert type(error) is PageTooLarge
+    assert type(error) is SourceTimedOut
 
 
 def test_budget_ends_everything_and_says_so() -> None:
@@ -204,6 +215,7 @@ def test_host_that_is_none_and_port_that_is_closed() -> None:
         pass
     _, closed = ask(url, attempts=1)
     is_told(closed, "nothing listens")
+    assert type(nowhere) is type(closed) is SourceUnreachable
 
 
 @pytest.mark.parametrize("url", ["http://", "http://a..b", "http://x:99999", "http://exa mple.org"])
@@ -298,7 +310,8 @@ def test_too_many_requests_ends_after_so_many_tries() -> None:
     clock = Waits()
     with answering(lambda asked: Told(429, headers={"Retry-After": "5"})) as server:
         session, error = ask(server.url, clock)
-    assert type(error) is SourceUnavailable
+    assert type(error) is SourceBusy
+    assert error.retry_after == 5
     is_told(error, "429", "4 times")
     assert clock.slept == [5, 5, 5]
     assert session.requests_made == 4
@@ -308,7 +321,8 @@ def test_wait_beyond_the_budget_is_not_begun() -> None:
     clock = Waits()
     with answering(lambda asked: Told(429, headers={"Retry-After": "120"})) as server:
         session, error = ask(server.url, clock, budget=100)
-    assert type(error) is SourceUnavailable
+    assert type(error) is SourceBusy
+    assert error.retry_after == 120
     is_told(error, "100 s", "120 s", "kept")
     assert clock.slept == []
     assert session.requests_made == 1
