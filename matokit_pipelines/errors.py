@@ -79,6 +79,14 @@ class AnswerNotUnderstood(SourceError):
     """The source answered something else than documented."""
 
 
+class SourceAnswered(SourceError):
+    """The source answered with an HTTP status that stands for no answer. `status`: which."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
 class ReportRefused(SourceError):
     """The source understood the question and says no: no such site, period, segment, plugin or method.
 

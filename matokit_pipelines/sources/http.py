@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.cookiejar import DefaultCookiePolicy
@@ -120,7 +121,7 @@ class HttpSession:
     """Requests to one source, from any number of threads. No cookies, no redirects, no log-in but the caller's.
 
     `requests_made` counts what went over the wire, `bytes_received` the bodies that came over it, as they came.
-    `transient` are the statuses worth another try whatever the answer holds.
+    `transient` are the statuses worth another try whatever the answer holds. `heard` is told of every whole answer.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class HttpSession:
         *,
         transient: frozenset[int] = TRANSIENT_STATUS,
         rate: RateLimit | None = None,
+        heard: Callable[[Answer], None] | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -139,6 +141,7 @@ class HttpSession:
         self._clock = clock
         self._limits = limits or HttpLimits()
         self._transient = transient
+        self._heard = heard
         self._pacing = Pacing(rate, clock) if rate else None
         self._deadline = clock.now() + timedelta(seconds=self._limits.budget)
         self._lock = threading.Lock()
@@ -191,10 +194,24 @@ class HttpSession:
         """The answer to one POST of a form; see `request`."""
         return self.request("POST", path, params=params, form=form, passing=passing)
 
+    def for_a_call(self, limits: HttpLimits) -> HttpSession:
+        """The same connections under limits of their own, whose budget begins now; counts begin at 0."""
+        other = copy(self)
+        other._limits = limits
+        other._deadline = self._clock.now() + timedelta(seconds=limits.budget)
+        other._requests_made = other._bytes_received = 0
+        return other
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether the budget is used up."""
+        return self._clock.now() >= self._deadline
+
     def close(self) -> None:
         """Give the connections back."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle = list(self._idle)
+            self._idle.clear()  # the list is shared with `for_a_call`
         for session in idle:
             session.close()
 
@@ -206,6 +223,8 @@ class HttpSession:
         self._seconds_left()
         self._count_request()
         answer = self._exchange(wanted)
+        if self._heard:
+            self._heard(answer)
         if 300 <= answer.status < 400:
             raise SourceError(
                 f"{self.host} sends source {self.name} on to {answer.headers.get('Location') or 'another address'}; "

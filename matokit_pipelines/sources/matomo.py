@@ -24,7 +24,7 @@ from matokit_pipelines.errors import (
     PageTooLarge,
     ReportRefused,
     SettingsError,
-    SourceError,
+    SourceAnswered,
     SourceMissing,
 )
 from matokit_pipelines.sources.http import Answer, HttpSession
@@ -221,9 +221,12 @@ class MatomoClient:
             return self._ask(method, params, form or {}, json.loads)
         except _RefusedInWords as error:
             raise ReportRefused(str(error), error.said) from error
-        except CredentialsRefused:
+        except CredentialsRefused as error:
             self.check_access()
-            raise
+            raise AccessRefused(
+                f"The token of source {self._session.name} is good for site {self._site_id}, but {self._session.host} "
+                f"does not let it call {method}; give its user the right to."
+            ) from error
 
     def refused(self, method: str, answer: Any) -> ReportRefused | None:
         """The error that a part of a bulk answer stands for; None when it is a good answer."""
@@ -277,9 +280,10 @@ class MatomoClient:
                 said,
             )
         if answer.status != 200:
-            return SourceError(
+            return SourceAnswered(
                 f"{host} answered {answer.status} to {method} (source {name}){_quoted(said)}; check that the url is "
-                "the folder of a Matomo, and its log."
+                "the folder of a Matomo, and its log.",
+                answer.status,
             )
         if answer.kind != "application/json":
             return AnswerNotUnderstood(

@@ -18,7 +18,7 @@ from matokit_pipelines.errors import (
     MatokitError,
     PageTooLarge,
     ReportRefused,
-    SourceError,
+    SourceAnswered,
     SourceMissing,
     SourceUnavailable,
 )
@@ -48,9 +48,9 @@ EVERYTHING: dict[str, tuple[type[MatokitError], int]] = {
     **dict.fromkeys(
         ("brute-force-lock.bad-token", "brute-force-lock.good-token.post-token-query-params"), (LockedOut, 1)
     ),
-    "brute-force-lock.good-token": (SourceError, 1),
+    "brute-force-lock.good-token": (SourceAnswered, 1),
     "db-down.post-token-query-params": (SourceUnavailable, ATTEMPTS),
-    "db-down.VisitsSummary.get": (SourceError, 1),
+    "db-down.VisitsSummary.get": (SourceAnswered, 1),
     "maintenance.post-token-query-params": (SourceUnavailable, ATTEMPTS),
     "maintenance.VisitsSummary.get": (SourceUnavailable, ATTEMPTS),
     "error.format-unknown": (AnswerNotUnderstood, 1),
