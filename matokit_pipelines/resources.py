@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent
 _DAGSTER_FILES = ("dagster.yaml", "workspace.yaml")
 
 
@@ -16,11 +16,11 @@ def path(name: str) -> Path:
 
     FileNotFoundError when the installation is broken.
     """
-    for base in (_PACKAGE / "_data", _PACKAGE.parent):
+    for base in (PACKAGE / "_data", PACKAGE.parent):
         found = base / name
         if found.exists():
             return found
-    raise FileNotFoundError(f"{name} is neither in the installed package nor beside {_PACKAGE}")
+    raise FileNotFoundError(f"{name} is neither in the installed package nor beside {PACKAGE}")
 
 
 def dagster_home(home: Path) -> Path:

@@ -450,11 +450,16 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 def _predecessor(values: dict[str, Any], environ: Mapping[str, str], origin: dict[str, str]) -> None:
     """The variables of the tool server that came before this one work without any file."""
+    section = values.setdefault("toolserver", {})
+    if environ.get("PORT", "").isdecimal() and isinstance(section, dict) and "port" not in section:
+        section["port"] = environ["PORT"]
+        origin["toolserver.port"] = "PORT"
     url = environ.get("MATOMO_BASE_URL")
     if values.get("sources") or not url:
         return
     site = environ.get("MATOMO_DEFAULT_SITE_ID", "1")
-    values["sources"] = [{"name": PREDECESSOR_NAME, "kind": "matomo", "url": url, "site_id": site}]
+    both = ["installer_events", "web_reports"]
+    values["sources"] = [{"name": PREDECESSOR_NAME, "kind": "matomo", "url": url, "site_id": site, "provides": both}]
     origin[f"{PREDECESSOR_NAME}.url"] = "MATOMO_BASE_URL"
     origin[f"{PREDECESSOR_NAME}.site_id"] = "MATOMO_DEFAULT_SITE_ID"
 

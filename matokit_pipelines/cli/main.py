@@ -29,6 +29,7 @@ from matokit_pipelines.cli import (
     pipeline,
     reporting,
     send_test,
+    serving,
     setting_up,
     silencing,
     simulating,
@@ -84,6 +85,7 @@ app.command("extract")(pipeline.extract)
 app.command("build")(pipeline.build)
 app.command("run")(pipeline.run)
 app.command("up")(up.up)
+app.command("serve")(serving.serve)
 app.command("query")(asking.query)
 app.command("explain")(asking.explain)
 app.command("lint-events")(linting.lint_events)

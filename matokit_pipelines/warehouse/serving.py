@@ -57,8 +57,7 @@ class SnapshotStore:
 
     @property
     def generation(self) -> int:
-        """The number of the snapshot in service after a look at the pointer; 0 when there is none. Raises nothing."""
-        self._look()
+        """The number of the snapshot in service, as of the last look; 0 when there is none. Costs nothing."""
         held = self._held
         return held.manifest.generation if held else 0
 
@@ -85,6 +84,10 @@ class SnapshotStore:
                 held.idle.put(cursor)
         finally:
             self._given_back(held)
+
+    def look(self) -> None:
+        """Look at the pointer, unless that was done just now. Raises nothing; see `trouble`."""
+        self._look()
 
     def close(self) -> None:
         """Close what nobody reads any more; what is being read is closed by its last reader."""

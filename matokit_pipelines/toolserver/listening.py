@@ -1,0 +1,128 @@
+"""Listening: the application behind uvicorn, with bounds that keep a slow or silent client from holding a place.
+
+Not here: the application (app.py), the command (cli/serving.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from matokit_pipelines.clock import SystemClock
+from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.settings import load
+from matokit_pipelines.toolserver import access_log
+from matokit_pipelines.toolserver.app import ToolServer
+from matokit_pipelines.toolserver.building import build_server
+
+HEAD_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 15
+STOP_SECONDS = 10
+CONNECTIONS = 2_000
+
+
+class PatientProtocol(HttpToolsProtocol):  # type: ignore[misc]
+    """Closes a connection that has not sent a whole request head in time; uvicorn's own timer runs between requests."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._head_timer.cancel()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_timer.cancel()
+        super().on_headers_complete()
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def config_of(app: ToolServer | str, host: str, port: int, **further: Any) -> uvicorn.Config:
+    """How uvicorn is to serve it: our own log, no header that names software, bounded in every direction."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="auto",
+        http=PatientProtocol,
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        limit_concurrency=CONNECTIONS,
+        backlog=2_048,
+        h11_max_incomplete_event_size=65_536,
+        **further,
+    )
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there; SettingsError when the port is taken or the address is none of this machine."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"The tool server cannot listen on {host} port {port} ({error.strerror or error}); end what uses it, or "
+            "choose another with --port."
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def serve(server: ToolServer, listener: socket.socket, started: Callable[[], None] = lambda: None) -> None:
+    """Serve until a signal ends it. `started` is called once requests are taken."""
+    host, port = listener.getsockname()[:2]
+
+    class Telling(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                started()
+
+    Telling(config_of(server, host, port)).run([listener])
+
+
+def application() -> ToolServer:
+    """The application by the settings that the environment names: for `serve --reload`, which starts it anew."""
+    access_log.to_stderr()
+    return build_server(load(), SystemClock())
+
+
+def serve_reloading(host: str, port: int, folders: list[Path]) -> None:
+    """Serve, and start anew when code, SQL, templates or settings change: for whoever writes tools."""
+    further = {
+        "factory": True,
+        "reload": True,
+        "reload_dirs": [str(folder) for folder in folders],
+        "reload_includes": ["*.py", "*.sql", "*.yaml", "*.html", "*.toml"],
+    }
+    config = config_of("matokit_pipelines.toolserver.listening:application", host, port, **further)
+    from uvicorn.supervisors import ChangeReload
+
+    listener = config.bind_socket()
+    ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()

@@ -1,0 +1,106 @@
+"""The Model Context Protocol's face: the same tools at `/mcp`, by the official SDK, stateless, answers as JSON.
+
+Not here: who may come in (gate.py: token, host and origin are checked before), calling (calling.py).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import mcp_types as types
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+from matokit_pipelines import __version__
+from matokit_pipelines.toolserver.calling import Caller
+from matokit_pipelines.toolserver.opal import INSTRUCTIONS
+from matokit_pipelines.toolserver.problems import Problem
+from matokit_pipelines.toolserver.tools import Tool
+
+Observe = Callable[[str, int, float], None]
+
+
+class McpFace:
+    """The ASGI application of `/mcp`. It answers only inside `running`."""
+
+    def __init__(self, tools: Iterable[Tool[Any]], caller: Caller, observe: Observe, *, largest_body: int) -> None:
+        self._tools = {tool.snake_name: tool for tool in tools}
+        self._caller = caller
+        self._observe = observe
+        self._listed = types.ListToolsResult(tools=[_listed(tool) for tool in self._tools.values()])
+        server: Server[Any] = Server(
+            "matokit",
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            on_list_tools=self._list,
+            on_call_tool=self._call,
+        )
+        self._manager = StreamableHTTPSessionManager(
+            server, json_response=True, stateless=True, max_request_body_size=largest_body
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """While the block runs requests are answered; once only."""
+        async with self._manager.run():
+            yield
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._manager.handle_request(scope, receive, send)
+
+    async def _list(self, context: Any, params: Any) -> types.ListToolsResult:
+        return self._listed
+
+    async def _call(self, context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        tool = self._tools.get(params.name)
+        if tool is None:
+            return _error(
+                Problem("not-found", f"There is no tool {params.name[:64]}.", "List the tools with tools/list.")
+            )
+        began = time.perf_counter()
+        try:
+            made = await self._caller.call(tool, params.arguments or {})
+        except Problem as problem:
+            self._observe(tool.name, problem.status, time.perf_counter() - began)
+            return _error(problem)
+        self._observe(tool.name, 200, time.perf_counter() - began)
+        value = json.loads(made.body)
+        return types.CallToolResult(
+            content=[types.TextContent(type="text", text=made.body.decode())],
+            structured_content=value if isinstance(value, dict) else {"result": value},
+        )
+
+
+def _error(problem: Problem) -> types.CallToolResult:
+    text = f"{problem.message.rstrip('.')}. {problem.guidance}"
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=True)
+
+
+def _listed(tool: Tool[Any]) -> types.Tool:
+    return types.Tool(
+        name=tool.snake_name,
+        title=tool.name,
+        description=tool.description,
+        input_schema=input_schema(tool),
+        annotations=types.ToolAnnotations(
+            read_only_hint=not tool.writes,
+            destructive_hint=False,
+            idempotent_hint=not tool.writes or "idempotent" in tool.hints,
+            open_world_hint="open_world" in tool.hints,
+        ),
+    )
+
+
+def input_schema(tool: Tool[Any]) -> dict[str, Any]:
+    """The JSON schema of a tool's arguments, without the titles that tell nothing."""
+    schema = tool.parameters.model_json_schema()
+    schema.pop("title", None)
+    schema.pop("description", None)  # of the class, not of the tool
+    for entry in schema.get("properties", {}).values():
+        entry.pop("title", None)
+        entry.pop("published", None)
+    return schema
