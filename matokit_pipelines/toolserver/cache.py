@@ -129,10 +129,11 @@ class ReportCache(Generic[T]):
         return self._counts
 
     def _keep(self, feature: str, key: Hashable, generation: int, value: T) -> None:
-        if not self._ttl:
-            return
+        known = self._entries.get(key)
+        if not self._ttl or (known is not None and known.generation > generation):
+            return  # what was made of older tables does not replace what was made of newer ones
         expires = self._clock.now() + self._ttl
-        if key in self._entries:
+        if known is not None:
             self._drop(key)
         self._entries[key] = _Entry(value, feature, generation, expires)
         counts = self._counts_of(feature)
