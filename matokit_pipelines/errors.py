@@ -90,12 +90,14 @@ class SourceAnswered(SourceError):
 class ReportRefused(SourceError):
     """The source understood the question and says no: no such site, period, segment, plugin or method.
 
-    `said`: its own words as plain text, in the language of the token's owner; "" when it gave none.
+    `said`: its own words as plain text, in the language of the token's owner; "" when it gave none. `code`: its number
+    of the error, None when it gave none.
     """
 
-    def __init__(self, sentence: str, said: str = "") -> None:
+    def __init__(self, sentence: str, said: str = "", code: int | None = None) -> None:
         super().__init__(sentence)
         self.said = said
+        self.code = code
 
 
 class WarehouseError(MatokitError):

@@ -41,11 +41,12 @@ _TAG = re.compile(r"<[^>]+>")
 
 
 class _RefusedInWords(AnswerNotUnderstood):
-    """A refusal that came with status 200; `said` is the server's message."""
+    """A refusal that came with status 200; `said` is the server's message, `code` its number if any."""
 
-    def __init__(self, sentence: str, said: str) -> None:
+    def __init__(self, sentence: str, said: str, code: int | None = None) -> None:
         super().__init__(sentence)
         self.said = said
+        self.code = code
 
 
 class MatomoClient:
@@ -220,7 +221,7 @@ class MatomoClient:
         try:
             return self._ask(method, params, form or {}, json.loads)
         except _RefusedInWords as error:
-            raise ReportRefused(str(error), error.said) from error
+            raise ReportRefused(str(error), error.said, error.code) from error
         except CredentialsRefused as error:
             self.check_access()
             raise AccessRefused(
@@ -233,7 +234,7 @@ class MatomoClient:
         if not _is_refusal(answer):
             return None
         said = _plain(answer.get("message"))
-        return ReportRefused(self._refused_sentence(method, said), said)
+        return ReportRefused(self._refused_sentence(method, said), said, _code(answer))
 
     def _call(self, method: str, read: Callable[[bytes], Any] = json.loads, /, **params: str) -> Any:
         return self._ask(method, params, {}, read)
@@ -278,6 +279,7 @@ class MatomoClient:
                 f"{host} answered 400 to {method} (source {name}){_quoted(said)}; check that the url is the folder of "
                 "a Matomo, and its log.",
                 said,
+                _code(_document(answer)),
             )
         if answer.status != 200:
             return SourceAnswered(
@@ -290,7 +292,7 @@ class MatomoClient:
                 f"{host} answered {method} with a page instead of data (source {name}); check that the url is the "
                 "folder of a Matomo."
             )
-        return _RefusedInWords(self._refused_sentence(method, said), said)
+        return _RefusedInWords(self._refused_sentence(method, said), said, _code(_document(answer)))
 
     def _refused_sentence(self, method: str, said: str) -> str:
         return f"{self._session.host} refused {method} (source {self._session.name}){_quoted(said)}."
@@ -336,11 +338,22 @@ def _is_refusal(found: Any) -> bool:
 
 def _message(answer: Answer) -> str:
     """What the server said, as plain text; nothing of a page made for a browser."""
-    try:
-        found = json.loads(answer.body)
-    except ValueError:
-        return ""
+    found = _document(answer)
     return _plain(found.get("message")) if isinstance(found, dict) else ""
+
+
+def _document(answer: Answer) -> Any:
+    """The answer's JSON, None where it is none."""
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _code(found: Any) -> int | None:
+    """The number of an error, which only some versions and plugins send."""
+    code = found.get("code") if isinstance(found, dict) else None
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def _plain(message: Any) -> str:

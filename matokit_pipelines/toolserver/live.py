@@ -1,0 +1,235 @@
+"""Asking Matomo while a caller waits: one connection a server and token, bounded in time, tries and number.
+
+A limit that Matomo tells is kept, and a token that it refuses is not sent again for a while: some twenty failed log-ins
+an hour lock our address out. Not here: which questions there are (sources/matomo_reports.py), what to tell the caller
+of a failure (upstream.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from matokit_pipelines.clock import Clock
+from matokit_pipelines.errors import (
+    CredentialsRefused,
+    LockedOut,
+    MatokitError,
+    ReportRefused,
+    SourceError,
+    SourceTimedOut,
+    SourceUnavailable,
+)
+from matokit_pipelines.settings import Loaded
+from matokit_pipelines.sources.http import HttpLimits, HttpSession
+from matokit_pipelines.sources.matomo import MatomoClient
+from matokit_pipelines.sources.matomo_reports import MatomoReports, Question
+from matokit_pipelines.sources.rate_memory import RateMemory, RateState
+from matokit_pipelines.toolserver.problems import Problem
+from matokit_pipelines.toolserver.remembering import Remembered
+from matokit_pipelines.toolserver.sites import Connection, Site
+from matokit_pipelines.toolserver.upstream import BUSY_SECONDS, problem_of
+
+T = TypeVar("T")
+Hook = Callable[[str, str, float], None]
+
+ATTEMPTS = 2
+CONNECT_SECONDS = 5.0
+REFUSED_SECONDS = 1800.0  # two failed log-ins each time: four an hour
+LOCKED_SECONDS = 300.0
+NO_PLACE_SECONDS = 1.0
+
+
+@dataclass
+class _Line:
+    """What is known of one server and token: the connections to it, its limit, and what it refused."""
+
+    session: HttpSession
+    rate: RateMemory
+    refused: str = field(default="", repr=False)  # the token's fingerprint
+    refusal: MatokitError | None = None
+    closed_until: datetime | None = None
+
+
+class LiveConnections:
+    """Live questions to any of the sites, from any number of threads.
+
+    `hook(method, outcome, seconds)` hears of every question; outcome is "ok" or the category of a Problem.
+    `remembered` keeps what probes found, see health/.
+    """
+
+    def __init__(self, loaded: Loaded, clock: Clock, *, hook: Hook | None = None) -> None:
+        limits = loaded.settings.toolserver
+        self._clock = clock
+        self._hook = hook
+        self._seconds = limits.call_seconds
+        self._most = max(1, limits.calls_at_once // 2)  # the other half stays free for what the tables answer
+        self._places = threading.BoundedSemaphore(self._most)
+        self._lock = threading.Lock()
+        self._lines: dict[tuple[str, str], _Line] = {}
+        self.remembered = Remembered(clock)
+
+    def ask(self, site: Site, questions: Sequence[Question]) -> list[Any]:
+        """The parsed answer to each question, in order; several travel in one request. Problem when one fails."""
+        answers = self.ask_each(site, questions)
+        for answer in answers:
+            if isinstance(answer, Problem):
+                raise answer
+        return answers
+
+    def ask_each(self, site: Site, questions: Sequence[Question]) -> list[Any]:
+        """As `ask`, but a question that is refused by itself has its Problem in its place."""
+        if not questions:
+            return []
+        with self._asked(site, questions[0].method if len(questions) == 1 else "API.getBulkRequest") as client:
+            reports = MatomoReports(client)
+            if len(questions) == 1:
+                return [reports.ask(questions[0])]
+            answers = reports.ask_all(questions)
+            if any(isinstance(answer, ReportRefused) for answer in answers):
+                client.check_access()  # within a bulk a missing right is told in words only, and those are translated
+            return [problem_of(a, site=site) if isinstance(a, MatokitError) else a for a in answers]
+
+    def goals(self, site: Site) -> list[dict[str, Any]]:
+        """The goals of a site as Matomo lists them."""
+        with self._asked(site, "Goals.getGoals") as client:
+            return MatomoReports(client).goals()
+
+    def facts(self, site: Site) -> dict[str, Any]:
+        """What Matomo says of a site: name, timezone, currency, ecommerce and more."""
+        with self._asked(site, "SitesManager.getSiteFromId") as client:
+            return MatomoReports(client).facts()
+
+    def probe(self, site: Site, method: str, ask: Callable[[MatomoClient], T], seconds: float) -> T:
+        """What `ask` gives, within `seconds` and outside the count of calls at once, for health checks.
+
+        The source's own errors come through; see sources/matomo.py.
+        """
+        return self._timed(site, method, seconds, ask)
+
+    def rate(self, connection: Connection) -> tuple[RateState, float]:
+        """What that Matomo said of its limit, and for how many seconds it wants no request."""
+        rate = self._line(connection).rate
+        return rate.state, rate.paused_seconds
+
+    def close(self) -> None:
+        """Give the connections back."""
+        with self._lock:
+            lines = list(self._lines.values())
+            self._lines.clear()
+        for line in lines:
+            line.session.close()
+
+    # -- one question -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _asked(self, site: Site, method: str) -> Iterator[MatomoClient]:
+        """A client for one question of a tool; errors come out as Problems."""
+        if not self._places.acquire(blocking=False):
+            self._note(method, "rate-limit", 0.0)
+            raise Problem(
+                "rate-limit",
+                f"{self._most} live questions are being asked already, as many as may be at once.",
+                retry_after=NO_PLACE_SECONDS,
+            )
+        began = self._clock.now()
+        outcome = "ok"
+        try:
+            with self._client(site, self._seconds) as client:
+                yield client
+        except MatokitError as error:
+            problem = problem_of(error, site=site)
+            outcome = problem.category
+            raise problem from error
+        except Problem as problem:
+            outcome = problem.category
+            raise
+        finally:
+            self._places.release()
+            self._note(method, outcome, (self._clock.now() - began).total_seconds())
+
+    def _timed(self, site: Site, method: str, seconds: float, ask: Callable[[MatomoClient], T]) -> T:
+        began = self._clock.now()
+        outcome = "ok"
+        try:
+            with self._client(site, seconds) as client:
+                return ask(client)
+        except MatokitError as error:
+            outcome = problem_of(error, site=site).category
+            raise
+        finally:
+            self._note(method, outcome, (self._clock.now() - began).total_seconds())
+
+    @contextmanager
+    def _client(self, site: Site, seconds: float) -> Iterator[MatomoClient]:
+        """A client whose budget begins now; what it raises is remembered where that spares the server."""
+        began = self._clock.now()
+        line, token = self._line(site.connection), site.connection.token()
+        mark = _fingerprint(token)
+        self._refuse_again(line, mark)
+        line.rate.wait(seconds)
+        left = max(0.001, seconds - (self._clock.now() - began).total_seconds())
+        limits = HttpLimits(
+            connect_timeout=min(CONNECT_SECONDS, left), read_timeout=left, attempts=ATTEMPTS, budget=left
+        )
+        session = line.session.for_a_call(limits)
+        try:
+            yield MatomoClient(session, site.id, lambda: token)
+        except CredentialsRefused as error:
+            self._remember(line, mark, error, REFUSED_SECONDS)
+            raise
+        except LockedOut as error:
+            self._remember(line, "", error, LOCKED_SECONDS)
+            raise
+        except ReportRefused as error:
+            if problem_of(error).category == "rate-limit":
+                line.rate.pause(BUSY_SECONDS)
+            if token and token in error.said:
+                raise ReportRefused(str(error).replace(token, "…"), error.said.replace(token, "…")) from None
+            raise
+        except SourceUnavailable as error:
+            if type(error) is SourceUnavailable and session.is_out_of_time:
+                raise SourceTimedOut(f"Matomo did not answer within {seconds:.0f} s; ask later.") from error
+            raise
+        except SourceError as error:
+            if token and token in str(error):
+                raise SourceError("Matomo answered with our own token in its words; check the url.") from None
+            raise
+
+    def _line(self, connection: Connection) -> _Line:
+        place = (connection.name, connection.url)
+        with self._lock:
+            line = self._lines.get(place)
+            if line is None:
+                rate = RateMemory(connection.name, self._clock)
+                # 429 is for the memory to wait out; what is tried again here are servers that stumble
+                session = HttpSession(connection.name, connection.url, self._clock, heard=rate.hear)
+                line = self._lines[place] = _Line(session, rate)
+            return line
+
+    def _refuse_again(self, line: _Line, mark: str) -> None:
+        """Raise what the server said lately: of this token, or of our address whatever the token."""
+        with self._lock:
+            refusal, until = line.refusal, line.closed_until
+            if refusal is None or until is None or self._clock.now() >= until or line.refused not in ("", mark):
+                return
+        raise type(refusal)(str(refusal))
+
+    def _remember(self, line: _Line, mark: str, error: MatokitError, seconds: float) -> None:
+        with self._lock:
+            if line.refusal is not error:
+                line.refused, line.refusal = mark, error
+                line.closed_until = self._clock.now() + timedelta(seconds=seconds)
+
+    def _note(self, method: str, outcome: str, seconds: float) -> None:
+        if self._hook:
+            self._hook(method, outcome, seconds)
+
+
+def _fingerprint(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
