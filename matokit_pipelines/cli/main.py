@@ -23,6 +23,7 @@ from matokit_pipelines.cli import (
     alerts_test,
     alerts_why,
     asking,
+    check_registry,
     demo,
     linting,
     outbox,
@@ -86,6 +87,7 @@ app.command("build")(pipeline.build)
 app.command("run")(pipeline.run)
 app.command("up")(up.up)
 app.command("serve")(serving.serve)
+app.command("check-registry")(check_registry.check_registry)
 app.command("query")(asking.query)
 app.command("explain")(asking.explain)
 app.command("lint-events")(linting.lint_events)
