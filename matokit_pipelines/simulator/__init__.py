@@ -3,6 +3,7 @@
 from matokit_pipelines.simulator.faults import Faults
 from matokit_pipelines.simulator.incidents import Incident
 from matokit_pipelines.simulator.matomo_server import MatomoSimulator
+from matokit_pipelines.simulator.matomo_web import WebTruth
 from matokit_pipelines.simulator.piwik_pro_faults import Assumptions, PiwikProFaults
 from matokit_pipelines.simulator.piwik_pro_server import PiwikProSimulator
 from matokit_pipelines.simulator.piwik_pro_store import OTHER_SLOTS, SAME_SLOTS, Dimension
@@ -19,5 +20,6 @@ __all__ = [
     "PiwikProFaults",
     "PiwikProSimulator",
     "Truth",
+    "WebTruth",
     "generate",
 ]

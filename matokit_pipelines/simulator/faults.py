@@ -6,7 +6,7 @@ Belongs here: the switches and the dice. Does not belong here: how a fault looks
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -28,6 +28,9 @@ class Faults:
     day are answered as if there were nothing. lies: day -> what its event count is off by, always or (lies_once)
     only the first time a report is asked for it. late_share of the events arrives late_seconds after event_ts.
     locked, visits_log_disabled, recording_off: as an administrator or too many failed log-ins leave a server.
+
+    archived_after_seconds: reports know a day only so long after its end; 0: everything at once. first_seconds: by
+    period (day, week, month, year, range), how much longer the first request of a report and period takes.
     """
 
     seed: int = 0
@@ -49,6 +52,8 @@ class Faults:
     locked: bool = False
     visits_log_disabled: bool = False
     recording_off: bool = False
+    archived_after_seconds: int = 0
+    first_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 class Dice:
@@ -61,6 +66,8 @@ class Dice:
         self._in_a_row = 0
         self._asked: Counter[tuple[str, date]] = Counter()
         self._lied: set[tuple[str, date]] = set()
+        self._computed: set[Hashable] = set()
+        self._owed = 0.0
 
     def transient(self) -> str | None:
         """The passing fault this request meets, if any; draws as often whatever strikes."""
@@ -89,6 +96,19 @@ class Dice:
         if hit:
             self.struck["not_archived"] += 1
         return hit
+
+    def first_time(self, what: Hashable, period: str) -> None:
+        """Note that a report of a period is asked for; the first time costs seconds that `owed` tells."""
+        seconds = self.faults.first_seconds.get(period, 0.0)
+        if seconds and what not in self._computed:
+            self._computed.add(what)
+            self._owed += seconds
+            self.struck["first_time"] += 1
+
+    def owed(self) -> float:
+        """Seconds the answer just made has still to take; asked once an answer."""
+        owed, self._owed = self._owed, 0.0
+        return owed
 
     def lie(self, report: str, day: date) -> int:
         """What the event count of that day is off by."""

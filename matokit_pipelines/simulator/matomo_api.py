@@ -1,7 +1,8 @@
 """The Reporting API: a request in, an answer out, no socket.
 
 Belongs here: dispatch, checks of parameters and access, the small methods. Does not belong here: Live
-(matomo_live), reports (matomo_reports), tracking (matomo_tracking) and the wire (matomo_server).
+(matomo_live), reports (matomo_reports, matomo_web_reports), sites (matomo_sites), tracking (matomo_tracking) and the
+wire (matomo_server).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,8 +24,11 @@ from matokit_pipelines.simulator.matomo_answers import (
     json_answer,
 )
 from matokit_pipelines.simulator.matomo_live import Site, limit_of, rows, select
-from matokit_pipelines.simulator.matomo_log import MatomoLog
-from matokit_pipelines.simulator.matomo_reports import Reports
+from matokit_pipelines.simulator.matomo_log import MatomoLog, Visit
+from matokit_pipelines.simulator.matomo_reports import EVENTS
+from matokit_pipelines.simulator.matomo_sites import Served, wanted_sites
+from matokit_pipelines.simulator.matomo_web_live import web_rows
+from matokit_pipelines.simulator.matomo_web_reports import METHODS
 from matokit_pipelines.simulator.wire import Answer, Request
 
 _FORMATS = "console, csv, html, json, original, rss, tsv, xml"
@@ -36,7 +41,10 @@ _MEMORY = "Allowed memory size of 134217728 bytes exhausted (tried to allocate 2
 
 @dataclass
 class MatomoApi:
-    """One site's Reporting API over a log. `answer` is not safe for threads: its server takes turns."""
+    """The Reporting API over the log of a site of installer events, and maybe of a web site (site, log, address).
+
+    `answer` is not safe for threads: its server takes turns.
+    """
 
     site: Site
     log: MatomoLog
@@ -44,11 +52,16 @@ class MatomoApi:
     dice: Dice
     version: str
     created: str
-    reports: Reports = field(init=False)
+    web: tuple[Site, MatomoLog, str] | None = None
+    sites: dict[int, Served] = field(init=False)
     _full_page: tuple[str, list[dict[str, Any]]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.reports = Reports(self.log, self.dice)
+        first = Served(self.site, self.log, self.dice, self.created, "https://installer.example.org")
+        self.sites = {self.site.id: first}
+        if self.web is not None:
+            site, log, address = self.web
+            self.sites[site.id] = Served(site, log, self.dice, self.created, address)
 
     def answer(self, request: Request, now: int) -> Answer:
         """The answer to a request for index.php at `now` (epoch seconds)."""
@@ -78,15 +91,14 @@ class MatomoApi:
             "API.getBulkRequest": self._bulk,
             "SitesManager.getSiteFromId": self._site,
             "SitesManager.getSitesIdWithAtLeastViewAccess": self._sites_seen,
-            "SitesManager.getSitesIdWithAdminAccess": lambda p, role, now: [self.site.id] if role == "super" else [],
+            "SitesManager.getSitesIdWithAdminAccess": lambda p, role, now: list(self.sites) if role == "super" else [],
             "SitesManager.getSitesWithAtLeastViewAccess": self._sites,
             "UsersManager.hasSuperUserAccess": lambda p, role, now: {"value": role == "super"},
             "CustomDimensions.getConfiguredCustomDimensions": self._custom_dimensions,
             "Live.getLastVisitsDetails": self._live,
             "Live.getMostRecentVisitsDateTime": self._newest,
-            "Events.getCategory": self._events("Events.getCategory"),
-            "Events.getName": self._events("Events.getName"),
-            "VisitsSummary.get": self._visits,
+            "Goals.getGoals": self._goals,
+            **{method: self._report(method) for method in ("VisitsSummary.get", *EVENTS, *METHODS)},
         }
 
     def _unknown(self, method: str, known: Mapping[str, Any]) -> MatomoError:
@@ -103,20 +115,8 @@ class MatomoApi:
             if not params.get(name):
                 raise MatomoError(f"Please specify a value for '{name}'.")
 
-    def _need_site(self, params: Mapping[str, str], role: Role) -> None:
-        """Check idSite against the role, the first site refused being named. Raises MatomoError."""
-        self._need(params, "idSite")
-        if params["idSite"] == "all" and role in ("view", "super"):
-            return
-        for text in params["idSite"].split(","):
-            wanted = int(text) if re.fullmatch(r"\s*\d+\s*", text) else 0
-            if wanted != self.site.id or role in ("none", "nobody"):
-                if role == "super":
-                    raise MatomoError(
-                        f"An unexpected website was found in the request: website id was set to '{wanted}' ."
-                    )
-                needs = f"'view' access for the website id = {wanted}."
-                raise MatomoError(f"You can't access this resource as it requires {needs}", 401)
+    def _one_site(self, params: Mapping[str, str], role: Role) -> Served:
+        return wanted_sites(params, role, self.sites)[0]
 
     def _version(self, params: Mapping[str, str], role: Role, now: int) -> Any:
         if role in ("nobody", "none"):
@@ -139,47 +139,23 @@ class MatomoApi:
         return answers
 
     def _site(self, params: Mapping[str, str], role: Role, now: int) -> Any:
-        self._need_site(params, role)
-        return self._site_row(role)
-
-    def _site_row(self, role: Role) -> dict[str, Any]:
-        zone = self.log.zone.key
-        row: dict[str, Any] = {
-            "idsite": self.site.id,
-            "name": self.site.name,
-            "main_url": "https://installer.example.org",
-            "ts_created": self.created,
-            "ecommerce": 0,
-            "sitesearch": 1,
-            "sitesearch_keyword_parameters": "",
-            "sitesearch_category_parameters": "",
-            "timezone": zone,
-            "currency": self.site.currency,
-            "exclude_unknown_urls": 0,
-            "excluded_ips": "",
-            "excluded_parameters": "",
-            "excluded_user_agents": "",
-            "excluded_referrers": "",
-            "group": "",
-            "type": "website",
-            "keep_url_fragment": 0,
-            "timezone_name": zone if "/" not in zone else zone.split("/")[-1].replace("_", " "),
-            "currency_name": "Danish Krone",
-        }
-        return row | ({"creator_login": "admin"} if role == "super" else {})
+        return self._one_site(params, role).row(role)
 
     def _sites_seen(self, params: Mapping[str, str], role: Role, now: int) -> Any:
-        return [self.site.id] if role in ("view", "super") else []
+        return list(self.sites) if role in ("view", "super") else []
 
     def _sites(self, params: Mapping[str, str], role: Role, now: int) -> Any:
-        return [self._site_row(role)] if role in ("view", "super") else []
+        return [one.row(role) for one in self.sites.values()] if role in ("view", "super") else []
+
+    def _goals(self, params: Mapping[str, str], role: Role, now: int) -> Any:
+        return self._one_site(params, role).goals()
 
     def _custom_dimensions(self, params: Mapping[str, str], role: Role, now: int) -> Any:
-        self._need_site(params, role)
+        one = self._one_site(params, role)
         return [
             {
                 "idcustomdimension": str(number),
-                "idsite": str(self.site.id),
+                "idsite": str(one.site.id),
                 "name": name,
                 "index": str(number),
                 "scope": "action",
@@ -187,20 +163,23 @@ class MatomoApi:
                 "extractions": [],
                 "case_sensitive": True,
             }
-            for number, name in enumerate(_DIMENSIONS, 1)
+            for number, name in enumerate(() if one.web else _DIMENSIONS, 1)
         ]
 
     def _live(self, params: Mapping[str, str], role: Role, now: int) -> Any:
-        self._need_site(params, role)
+        one = self._one_site(params, role)
         if self.dice.faults.visits_log_disabled:
             self.dice.struck["visits_log_disabled"] += 1
             raise MatomoError(_DISABLED)
-        visits = select(self.log, params, now, self.version)
+        visits = select(one.log, params, now, self.version)
         most = self.dice.faults.memory_visits
         if most is not None and len(visits) > most:
             self.dice.struck["memory"] += 1
             raise MatomoError(_MEMORY, 500)
-        return self._maybe_again(rows(visits, self.log, self.site, params), params)
+        return self._maybe_again(self._visit_rows(one, visits, params), params)
+
+    def _visit_rows(self, one: Served, visits: list[Visit], params: Mapping[str, str]) -> list[dict[str, Any]]:
+        return (web_rows if one.web else rows)(visits, one.log, one.site, params)
 
     def _maybe_again(self, page: list[dict[str, Any]], params: Mapping[str, str]) -> list[dict[str, Any]]:
         """The page, or by the fault `page_repeats` the full page before it once more."""
@@ -214,28 +193,32 @@ class MatomoApi:
         return page
 
     def _newest(self, params: Mapping[str, str], role: Role, now: int) -> Any:
-        self._need_site(params, role)
-        ids = self.log.order()[1]
-        if not len(ids):
-            return {"value": ""}
-        row = rows([self.log.visits[int(ids[-1]) - 1]], self.log, self.site, {"doNotFetchActions": "1"})[0]
-        return {"value": row["lastActionDateTime"]}
+        log = self._one_site(params, role).log
+        last, _ = log.order()
+        return {"value": f"{datetime.fromtimestamp(int(last[-1]), UTC):%Y-%m-%d %H:%M:%S}" if len(last) else ""}
 
-    def _events(self, method: str) -> Callable[[Mapping[str, str], Role, int], Any]:
+    def _report(self, method: str) -> Callable[[Mapping[str, str], Role, int], Any]:
+        def of_site(one: Served, params: Mapping[str, str], now: int) -> Any:
+            if method == "VisitsSummary.get":
+                return one.events.visits(params, now)
+            if method in EVENTS:
+                return one.events.events(method, params, now)
+            return one.traffic.answer(method, params, now)
+
         def report(params: Mapping[str, str], role: Role, now: int) -> Any:
             self._need(params, "idSite", "period", "date")
-            self._need_site(params, role)
-            return self._by_site(params, self.reports.events(method, params, now))
+            found = wanted_sites(params, role, self.sites)
+            if params["idSite"] != "all" and len(found) == 1:
+                return of_site(found[0], params, now)
+            made = {str(one.site.id): of_site(one, params, now) for one in found}
+            # Beside other sites an empty one is a list where the others are figures.
+            return {key: [] if _is_empty(value) else value for key, value in made.items()} if len(made) > 1 else made
 
         return report
 
-    def _visits(self, params: Mapping[str, str], role: Role, now: int) -> Any:
-        self._need(params, "idSite", "period", "date")
-        self._need_site(params, role)
-        return self._by_site(params, self.reports.visits(params, now))
 
-    def _by_site(self, params: Mapping[str, str], value: Any) -> Any:
-        return {str(self.site.id): value} if params["idSite"] == "all" else value
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("nb_visits", 1) == 0
 
 
 def _other_format(form: str) -> Answer:

@@ -207,7 +207,7 @@ def _event_row(action: Action, views: int) -> Row:
         "url": action.url,
         "pageIdAction": None if action.url is None else _action_id(action.url),
         "idpageview": "",
-        "serverTimePretty": _wall_text(action.wall),
+        "serverTimePretty": wall_text(action.wall),
         "pageId": action.page_id,
         "eventCategory": action.category,
         "eventAction": action.action,
@@ -236,7 +236,7 @@ def _view_row(visit: Visit, action: Action, place: int, views: int) -> Row:
         "pageTitle": action.name,
         "pageIdAction": _action_id(action.url or ""),
         "idpageview": "",
-        "serverTimePretty": _wall_text(action.wall),
+        "serverTimePretty": wall_text(action.wall),
         "pageId": action.page_id,
         "timeSpent": spent,
         "timeSpentPretty": pretty(spent),
@@ -255,7 +255,8 @@ def _action_id(url: str) -> int:
     return int(fingerprint(url)[:5], 16) + 1
 
 
-def _wall_text(wall: int) -> str:
+def wall_text(wall: int) -> str:
+    """A wall clock's time in English words."""
     moment = datetime.fromtimestamp(wall, UTC)
     return f"{moment:%b} {moment.day}, {moment:%Y %H:%M:%S}"
 

@@ -18,6 +18,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matokit_pipelines.simulator.matomo_web_visits import UNKNOWN, Came, Conversion
+
 DAY = 86_400
 VISIT_GAP = 1_800
 DIMENSION_LENGTH = 255
@@ -56,6 +58,8 @@ class Visit:
     seen: int
     before: int | None
     events: int = 0
+    came: Came = UNKNOWN
+    conversions: tuple[Conversion, ...] = ()
 
 
 class Arrival(NamedTuple):
@@ -152,6 +156,8 @@ class MatomoLog:
         self.zone = ZoneInfo(zone)
         self.visits: list[Visit] = []
         self.days: dict[int, list[tuple[Visit, Action]]] = {}
+        # Of a day: the visits that converted something in it, once for each conversion.
+        self.converted: dict[int, list[Visit]] = {}
         self.version = 0
         self._coming = coming
         self._next = 0
@@ -164,8 +170,8 @@ class MatomoLog:
             self.take(self._coming[self._next])
             self._next += 1
 
-    def take(self, arrival: Arrival) -> None:
-        """Store one action: into a running visit of the visitor, or as a new visit."""
+    def take(self, arrival: Arrival) -> Visit:
+        """Store one action: into a running visit of the visitor, or as a new visit. Returns the visit."""
         self.version += 1
         action = Action(self.version, *arrival[2:])
         visit = self._visit_of(arrival) or self._new_visit(arrival)
@@ -181,6 +187,7 @@ class MatomoLog:
         if action.category is not None:
             visit.events += 1
         self.days.setdefault(arrival.wall // DAY, []).append((visit, action))
+        return visit
 
     def ping(self, visitor: str, ts: int) -> None:
         """A heartbeat: lengthens the newest visit, not its last action."""

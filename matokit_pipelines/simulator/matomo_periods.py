@@ -7,7 +7,7 @@ here: which rows lie in them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -106,6 +106,14 @@ def _span(period: str, day: date) -> Span:
     if period == "year":
         return Span(f"{day:%Y}", day.replace(month=1, day=1), day.replace(month=12, day=31))
     return Span(day.isoformat(), day, day)
+
+
+def archived(span: Span, zone: ZoneInfo, now: int, after: int) -> Span:
+    """The days of a period that ended `after` seconds ago or more; all of them if `after` is 0, maybe none."""
+    last = span.last
+    while after and last >= span.first and midnight(last + timedelta(days=1), zone) + after > now:
+        last -= timedelta(days=1)
+    return replace(span, last=last)
 
 
 def midnight(day: date, zone: ZoneInfo) -> int:

@@ -1,4 +1,4 @@
-"""Segments: conditions on actions and visitors, as far as an event reader needs them.
+"""Segments: conditions on actions, visits and visitors, as far as readers need them.
 
 Belongs here: parsing a segment into a test. Does not belong here: which visits it is applied to.
 """
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from matokit_pipelines.simulator.matomo_answers import MatomoError, escaped
 from matokit_pipelines.simulator.matomo_log import Action, Visit
+from matokit_pipelines.simulator.matomo_web_visits import REFERRER_TYPES
 
 Test = Callable[[Visit, Action], bool]
 _CONDITION = re.compile(r"([A-Za-z0-9_]+)(==|!=|=\^|=@|!@)(.*)$", re.DOTALL)
@@ -20,6 +21,13 @@ _FIELDS: dict[str, Callable[[Visit, Action], str | None]] = {
     "eventName": lambda visit, action: action.name if action.category is not None else None,
     "visitorId": lambda visit, action: visit.visitor,
     "visitId": lambda visit, action: str(visit.id),
+    "deviceType": lambda visit, action: visit.came.device.lower(),
+    "referrerType": lambda visit, action: REFERRER_TYPES[visit.came.type][0],
+    "referrerName": lambda visit, action: visit.came.name,
+    "referrerKeyword": lambda visit, action: visit.came.keyword,
+    "visitorType": lambda visit, action: "new" if visit.number == 1 else "returning",
+    "pageUrl": lambda visit, action: action.url if action.category is None else None,
+    "entryPageUrl": lambda visit, action: next((a.url for a in visit.actions if a.category is None), None),
     "dimension1": lambda visit, action: action.dimensions[0],
     "dimension2": lambda visit, action: action.dimensions[1],
     "dimension3": lambda visit, action: action.dimensions[2],

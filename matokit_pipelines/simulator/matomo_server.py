@@ -7,9 +7,10 @@ socket (wire).
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
 
 import polars as pl
@@ -21,6 +22,10 @@ from matokit_pipelines.simulator.matomo_api import MatomoApi
 from matokit_pipelines.simulator.matomo_live import Site
 from matokit_pipelines.simulator.matomo_log import MatomoLog, arrivals
 from matokit_pipelines.simulator.matomo_tracking import MatomoTracking
+from matokit_pipelines.simulator.matomo_tracking_trouble import TrackingTrouble
+from matokit_pipelines.simulator.matomo_web import WebTruth
+from matokit_pipelines.simulator.matomo_web_log import WebLog, web_hits
+from matokit_pipelines.simulator.matomo_web_pages import SITE_URL
 from matokit_pipelines.simulator.truth import Truth
 from matokit_pipelines.simulator.wire import Answer, Asked, Listener, Request
 
@@ -28,13 +33,16 @@ VIEW_TOKEN = "5e1ec7ab1e" + "0" * 22
 
 
 class MatomoSimulator:
-    """A Matomo with one site, on 127.0.0.1, in threads of this process. Use it in a `with` statement or call stop().
+    """A Matomo on 127.0.0.1, in threads of this process. Use it in a `with` statement or call stop().
 
     truth_or_log: a Truth, or a frame with its sent columns (event_ts to url). zone: the site's time zone, the
     truth's by default. token: a token that may view the site. now: the clock (aware); only what has been sent by
     then exists, and it must not run backwards. on_request is called before every API request with its number
     (from 1) and method. url has no slash at its end. token_post_only: see `matomo_access.Tokens`.
     no_access_token and superuser_token are further valid tokens.
+
+    web: the visits of a second site, `web_site_id`, which sells things and has goals. tracking_trouble: orders
+    refusals and broken connections for the next tracking requests.
     """
 
     def __init__(
@@ -50,6 +58,8 @@ class MatomoSimulator:
         version: str = "5.2.0",
         on_request: Callable[[int, str], None] | None = None,
         token_post_only: bool = True,
+        web: WebTruth | None = None,
+        web_site_id: int = 2,
     ) -> None:
         faults = faults or Faults()
         events = truth_or_log.events if isinstance(truth_or_log, Truth) else truth_or_log
@@ -63,9 +73,14 @@ class MatomoSimulator:
         late = (faults.late_share, faults.late_seconds, faults.seed)
         self.log = MatomoLog(arrivals(events, place, late), place)
         self.log.advance(int(now().timestamp()))
+        self.web_log = WebLog(web_hits(web), web.zone) if web is not None else None
+        web_site = Site(web_site_id, "Download site", "EUR", "€")
+        self.tracking_trouble = TrackingTrouble()
         tokens = Tokens(self.token, self.no_access_token, self.superuser_token, token_post_only)
         first = events["event_ts"].min()
-        created = first if isinstance(first, datetime) else now()
+        created = min(
+            first.astimezone(UTC) if isinstance(first, datetime) else now(), web.start if web is not None else now()
+        )
         self._api = MatomoApi(
             site=Site(site_id, "Installer scripts", "DKK", "kr"),
             log=self.log,
@@ -73,8 +88,10 @@ class MatomoSimulator:
             dice=self._dice,
             version=version,
             created=f"{created:%Y-%m-%d} 00:00:00",
+            web=None if self.web_log is None else (web_site, self.web_log, SITE_URL),
         )
-        self._tracking = MatomoTracking(site_id, self.log, tokens, self._dice, version)
+        web_tracked = None if self.web_log is None else (web_site_id, self.web_log)
+        self._tracking = MatomoTracking(site_id, self.log, tokens, self._dice, version, web_tracked)
         self._listener = Listener(self, port)
         self.url = self._listener.url
 
@@ -82,6 +99,12 @@ class MatomoSimulator:
     def struck(self) -> Counter[str]:
         """How often each fault has struck, by name."""
         return self._dice.struck
+
+    @property
+    def tracked(self) -> list[dict[str, str]]:
+        """The parameters of every hit stored, of both sites, in order of arrival; tokens are left out."""
+        with self._turn:
+            return [dict(hit) for hit in self._tracking.tracked]
 
     def answer(self, request: Request) -> tuple[Answer, str | None]:
         """The answer to a request, and the fault of the wire it meets (dropped, half, slow) or None."""
@@ -98,11 +121,25 @@ class MatomoSimulator:
         with self._turn:
             now = int(self._now().timestamp())
             self.log.advance(now)
+            if self.web_log is not None:
+                self.web_log.advance(now)
             if not api:
-                return self._tracking.answer(request, now), None
+                return self._tracked(request, now)
             fault = self._dice.transient()
-            instead = _instead(fault, request)
-            return (instead, None) if instead else (self._api.answer(request, now), fault)
+            answer = _instead(fault, request) or self._api.answer(request, now)
+            owed = self._dice.owed()
+            passing = fault if fault in ("dropped", "half", "slow") else None
+        # Outside the turn: a server computes one report while it answers others.
+        time.sleep(owed)
+        return answer, passing
+
+    def _tracked(self, request: Request, now: int) -> tuple[Answer, str | None]:
+        trouble = self.tracking_trouble.next()
+        if trouble.answer is not None:
+            return trouble.answer, None
+        if trouble.dropped == "before":
+            return Answer(500, "text/plain", b""), "dropped"
+        return self._tracking.answer(request, now), "dropped" if trouble.dropped else None
 
     @property
     def slow_seconds(self) -> float:

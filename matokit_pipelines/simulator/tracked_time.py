@@ -9,12 +9,16 @@ from datetime import UTC, datetime
 
 
 def happened_at(text: str | None, now: int) -> int:
-    """`cdt` as epoch seconds or UTC text, in epoch seconds; absent, unreadable or in the future is `now`."""
+    """`cdt` as epoch seconds or text in ISO 8601 (UTC where it names no zone), in epoch seconds.
+
+    Absent, unreadable or in the future is `now`.
+    """
     if not text:
         return now
     try:
         if text.isdigit():
             return min(int(text), now)
-        return min(int(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()), now)
+        moment = datetime.fromisoformat(text)
+        return min(int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()), now)
     except ValueError:
         return now
