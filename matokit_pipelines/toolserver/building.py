@@ -35,6 +35,7 @@ def build_server(loaded: Loaded, clock: Clock) -> ToolServer:
         clock, seconds=settings.cache_seconds, entries=settings.cache_entries, hook=metrics.cache_hook
     )
     kit = build_kit(loaded, clock, cache, metrics)
+    kit.sites.check_tokens()
     metrics.watch(kit)
     gate = Gate(
         tokens,
@@ -56,7 +57,7 @@ def build_kit(loaded: Loaded, clock: Clock, cache: ReportCache[Any], metrics: Me
         clock=clock,
         snapshots=SnapshotStore(loaded.home, clock, readers=settings.calls_at_once),
         sites=sites,
-        live=LiveConnections(loaded, sites, clock, metrics),
+        live=LiveConnections(loaded, clock, hook=metrics.upstream_hook),
         cache=cache,
         tracking=TrackingQueue(loaded.home, sites, clock) if settings.tracking else None,
     )
