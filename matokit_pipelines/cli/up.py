@@ -1,4 +1,4 @@
-"""`up`: Dagster's web server, daemon and one code server of a home on this machine, watched over.
+"""`up`: Dagster's web server, daemon and one code server of a home on this machine, and its tool server, watched over.
 
 Not here: how processes are kept running (supervising.py), and what Dagster does (orchestration/): the children load
 it, this process does not.
@@ -40,8 +40,11 @@ def up(
     context: typer.Context,
     port: int = typer.Option(3000, min=0, max=65_535, help="Port of the web page; 0 takes any free one."),
     host: str = typer.Option(LOOPBACK, help="Address the web page listens on; it has no login."),
+    tools: bool = typer.Option(
+        True, "--tools/--no-tools", help="Whether the tool server runs too, once it has a token."
+    ),
 ) -> None:
-    """Schedules, runs and Dagster's web page, kept running until Ctrl-C."""
+    """Schedules, runs, Dagster's web page and the tool server, kept running until Ctrl-C."""
     import asyncio
     import signal
 
@@ -53,14 +56,17 @@ def up(
     frame, clock = frame_of(context), SystemClock()
     loaded = frame.loaded()
     secrets = check_settings(loaded)
+    serving = tools_address(loaded) if tools else None
     with translated(resources.dagster_home(loaded.home)), only_one(loaded.home) as lock:
         web_port, code_port = free_port(host, port), free_port(LOOPBACK, 0)
         tell(frame, loaded, host)
+        if tools and serving is None:
+            frame.say("The tool server is left out: it has no token, see docs/opal.md.")
         environ = environment(loaded)
         end_cut_off_runs(loaded.home, environ)
         workspace = write_workspace(loaded.home, code_port)
         supervisor = Supervisor(
-            children(loaded.home, workspace, code_port, host, web_port),
+            [*children(loaded.home, workspace, code_port, host, web_port), *tool_server(serving)],
             logs=loaded.home / "logs",
             environ=environ,
             say=lambda line: frame.say(f"{clock.now():%Y-%m-%d %H:%M:%S} UTC  {line}"),
@@ -77,16 +83,30 @@ def check_settings(loaded: Loaded) -> list[str]:
     """All credentials, of sources and of delivery; SettingsError when there is nothing to read or nothing to read it
     with."""
     from matokit_pipelines.errors import SettingsError
-    from matokit_pipelines.settings import SECRETS_OF_SECTIONS, WEBHOOK
+    from matokit_pipelines.settings import CALLER, SECRETS_OF_SECTIONS, WEBHOOK
 
     if os.name != "posix":
         raise SettingsError("`matokit up` needs Linux or macOS; elsewhere call `matokit run` from a scheduler.")
     if not loaded.settings.sources:
         raise SettingsError("The settings name no source, so there is nothing to read; `matokit init` writes them.")
-    webhooks = {variable.removesuffix("_FILE") for variable in loaded.environ if variable.startswith(WEBHOOK)}
-    of_delivery = (loaded.secret(variable) for variable in (*SECRETS_OF_SECTIONS, *sorted(webhooks)))
+    named = {v.removesuffix("_FILE") for v in loaded.environ if v.startswith((WEBHOOK, CALLER))}
+    variables = (*SECRETS_OF_SECTIONS, "OPAL_BEARER_TOKEN", "MATOMO_TOKEN", *sorted(named))
+    of_delivery = (loaded.secret(variable) for variable in variables)
     of_sources = (secret for source in loaded.settings.sources for secret in loaded.credentials(source))
     return [*of_sources, *filter(None, of_delivery)]
+
+
+def tools_address(loaded: Loaded) -> tuple[str, int] | None:
+    """Where the tool server is to listen; None when no token is given. SettingsError for a token that is none."""
+    from matokit_pipelines.clock import SystemClock
+    from matokit_pipelines.settings import CALLER
+    from matokit_pipelines.toolserver.tokens import MAIN, PREDECESSOR, Tokens
+
+    if not any(name.removesuffix("_FILE") in (MAIN, PREDECESSOR) or name.startswith(CALLER) for name in loaded.environ):
+        return None
+    Tokens(loaded, SystemClock())
+    settings = loaded.settings.toolserver
+    return settings.host, free_port(settings.host, settings.port)
 
 
 @contextmanager
@@ -264,3 +284,24 @@ def children(home: Path, workspace: Path, code_port: int, host: str, port: int) 
             says_when_ready=DAEMON_SPEAKS,
         ),
     ]  # fmt: skip
+
+
+def tool_server(address: tuple[str, int] | None) -> list[Child]:
+    """The tool server at an address; nothing without one."""
+    from matokit_pipelines.cli.supervising import Child
+
+    if address is None:
+        return []
+    host, port = address
+    shown = f"[{host}]" if ":" in host else host
+    reached = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - what a person gave, not what we bind
+    command = (sys.executable, "-m", "matokit_pipelines.cli.main", "serve", "--host", host, "--port", str(port))
+    return [
+        Child(
+            name="tool-server",
+            title="The tool server",
+            command=command,
+            ready=f"The tool server is at http://{shown}:{port}",
+            port=(reached, port),
+        )
+    ]
