@@ -160,16 +160,17 @@ class _Watched(Collector):
         queue = self._kit.tracking
         if queue is None:
             return
-        yield GaugeMetricFamily(
-            "matokit_tracking_queue_depth", "Hits that Matomo has not taken yet.", value=queue.depth
-        )
-        oldest = queue.oldest_age
+        try:
+            depth, oldest, dead = queue.depth, queue.oldest_age, queue.dead
+        except MatokitError:
+            return  # the health tool says why
+        yield GaugeMetricFamily("matokit_tracking_queue_depth", "Hits that Matomo has not taken yet.", value=depth)
         if oldest is not None:
             yield GaugeMetricFamily(
                 "matokit_tracking_queue_oldest_seconds", "Seconds the oldest of these hits has waited.", value=oldest
             )
         yield GaugeMetricFamily(
-            "matokit_tracking_queue_dead", "Hits that were given up and wait for a person.", value=queue.dead
+            "matokit_tracking_queue_dead", "Hits that were given up and wait for a person.", value=dead
         )
 
     def _age(self, moment: datetime) -> float:
