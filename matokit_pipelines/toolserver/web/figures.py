@@ -1,0 +1,108 @@
+"""Figures of each period of a span, from the tables when these hold every one of them, else live.
+
+Belongs here: visits and page views, orders, and what is not known of them. Not here: the published shape
+(key_numbers.py, ecommerce.py), goals (goals.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from matokit_pipelines.toolserver.web import tables
+from matokit_pipelines.toolserver.web.aggregating import merged
+from matokit_pipelines.toolserver.web.asking import Asked, live_figures, note_of_unknown, question, unproven
+from matokit_pipelines.toolserver.web.dates import Part, Period, Span
+from matokit_pipelines.toolserver.web.shaping import number
+
+PAGE_VIEWS = ("nb_pageviews", "nb_uniq_pageviews")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of each period in order of time; None: not known. `period`: what the periods are."""
+
+    parts: Sequence[tuple[Part, Mapping[str, Any] | None]]
+    period: Period
+    as_of: datetime | None
+
+    @property
+    def unknown(self) -> list[Part]:
+        """The periods that are not known."""
+        return [part for part, figures in self.parts if figures is None]
+
+    @property
+    def note(self) -> str:
+        """What to say of the unknown ones."""
+        return note_of_unknown(self.unknown)
+
+    def whole(self) -> dict[str, Any] | None:
+        """All periods as one; None when one of them is not known."""
+        known = [figures for _, figures in self.parts if figures is not None]
+        if len(known) < len(self.parts):
+            return None
+        return dict(known[0]) if len(known) == 1 else merged(known, self.period)
+
+    def of(self, part: Part) -> Figures:
+        """Those within one longer period."""
+        inside = [one for one in self.parts if part.start <= one[0].start <= part.end]
+        return Figures(inside, self.period, self.as_of)
+
+
+def key_figures(asked: Asked) -> Figures:
+    """Visits and page views."""
+    if found := from_tables(asked, "key_numbers"):
+        return found
+    span = asked.span
+    visits, actions = live_figures(asked, span, question(asked, span, "visits"), [question(asked, span, "actions")])
+    views = {start: {key: of[key] for key in PAGE_VIEWS if key in of} for start, of in actions.items()}
+    return _live(asked, visits, {start: {**of, **views[start]} for start, of in visits.items()})
+
+
+def order_figures(asked: Asked) -> Figures:
+    """Orders, and beside them the number of visits. A site without ecommerce has none, which needs no question."""
+    span = asked.span
+    if not asked.facts.has_ecommerce:
+        return Figures([(part, {}) for part in span.parts], span.period, asked.now)
+    if found := from_tables(asked, "ecommerce"):
+        return found
+    orders, visits = live_figures(asked, span, question(asked, span, "ecommerce"), [question(asked, span, "visits")])
+    beside = {start: {"nb_visits": of["nb_visits"]} if "nb_visits" in of else {} for start, of in visits.items()}
+    evidence = {start: {**of, **orders[start]} for start, of in visits.items()}
+    return _live(asked, evidence, {start: {**of, **beside[start]} if of else {} for start, of in orders.items()})
+
+
+def from_tables(asked: Asked, table: str) -> Figures | None:
+    """The figures of every period in that table; None when one is not there or not known."""
+    with tables.held_in(asked.kit, asked.site) as found:
+        if not found:
+            return None
+        reader, held = found
+        span = tables.answers(asked.span, held.states, segment=asked.segment, fresh=asked.fresh)
+        if not span:
+            return None
+        records = tables.figures_of(reader, asked.site, table, span)
+        if any(part.start not in records for part in span.parts):
+            return None
+        return Figures([(part, records[part.start][0]) for part in span.parts], span.period, held.as_of(span))
+
+
+def doubtful(asked: Asked, span: Span, visits: Mapping[date, Mapping[str, Any]]) -> set[date]:
+    """The first days of the periods that are reported without anything and not proven to be so."""
+    empty = [part for part in span.parts if not _says_something(visits.get(part.start, {}))]
+    return unproven(asked, empty) if empty else set()
+
+
+def _live(
+    asked: Asked, evidence: Mapping[date, Mapping[str, Any]], figures: Mapping[date, Mapping[str, Any]]
+) -> Figures:
+    unknown = doubtful(asked, asked.span, evidence)
+    parts = [(part, None if part.start in unknown else figures[part.start]) for part in asked.span.parts]
+    return Figures(parts, asked.span.period, asked.now)
+
+
+def _says_something(figures: Mapping[str, Any]) -> bool:
+    """Whether anything happened: then the period is archived, and its zeros are zeros."""
+    return any(number(figures.get(key)) for key in ("nb_visits", "nb_conversions"))

@@ -1,0 +1,128 @@
+"""Answers that are rows of one report: of one period as Matomo ranks them, of several periods added up.
+
+Not here: which reports (reports.py), rows that are no report's (goals.py, sent_events.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from matokit_pipelines.toolserver.kit import Kit
+from matokit_pipelines.toolserver.tools import Answer
+from matokit_pipelines.toolserver.web import tables
+from matokit_pipelines.toolserver.web.aggregating import merged
+from matokit_pipelines.toolserver.web.asking import Asked, begun, live_rows
+from matokit_pipelines.toolserver.web.comparing import with_previous_row
+from matokit_pipelines.toolserver.web.dates import Span
+from matokit_pipelines.toolserver.web.parameters import MOST_ROWS, ListParameters
+from matokit_pipelines.toolserver.web.reports import RowReport
+from matokit_pipelines.toolserver.web.shaping import number, shape, stamp
+from matokit_pipelines.warehouse.serving import Reader
+
+Keep = Callable[[Mapping[str, Any]], bool]
+OTHERS = "Others"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as Matomo sends them. `is_whole`: there are no others in that span."""
+
+    rows: Sequence[Mapping[str, Any]]
+    as_of: datetime | None
+    is_whole: bool
+
+
+def answer_rows(kit: Kit, parameters: ListParameters, report: RowReport, keep: Keep | None = None) -> Answer:
+    """The rows that the parameters ask for; `keep` chooses rows before they are cut to the limit."""
+    asked = begun(kit, parameters)
+    found = rows_asked(asked, report, parameters.limit, keep)
+    rows = [_published(asked, report, raw, found.as_of) for raw in found.rows]
+    if parameters.compare:
+        before = rows_asked(asked.before(), report, MOST_ROWS, keep)
+        earlier = {report.identity(raw): shape(report.ready(raw), report.known) for raw in before.rows}
+        rows = [
+            with_previous_row(row, earlier.get(report.identity(raw)), report.compared, is_whole=before.is_whole)
+            for row, raw in zip(rows, found.rows, strict=True)
+        ]
+    return Answer(rows, found.as_of)
+
+
+def rows_asked(asked: Asked, report: RowReport, limit: int, keep: Keep | None = None) -> Rows:
+    """The first `limit` rows over the span: from the tables when these hold all that is needed, else live."""
+    with tables.held_in(asked.kit, asked.site) as found:
+        if found:
+            reader, held = found
+            span = tables.answers(asked.span, held.states, segment=asked.segment, fresh=asked.fresh)
+            if span and (rows := _from_tables(asked, reader, report, span, limit, keep)) is not None:
+                return Rows(rows[0], held.as_of(span), rows[1])
+    sent = live_rows(asked, asked.span, report.name, -1 if keep else limit)
+    rows_kept = [row for row in sent if keep is None or keep(report.ready(row))]
+    is_whole = len(sent) < limit and not any(is_others(row) for row in sent)
+    return Rows(rows_kept[:limit], asked.now, is_whole)
+
+
+def is_others(row: Mapping[str, Any]) -> bool:
+    """Whether a row is Matomo's sum of the rows that it did not keep: it alone has no segment to drill down with."""
+    if row.get("is_others") or (row.get("label") == OTHERS and not row.get("segment")):
+        return True
+    return any(row.get(f"Events_Event{dimension}") == OTHERS for dimension in ("Category", "Action", "Name"))
+
+
+def _from_tables(
+    asked: Asked, reader: Reader, report: RowReport, span: Span, limit: int, keep: Keep | None
+) -> tuple[list[Mapping[str, Any]], bool] | None:
+    """The rows, and whether they are all; None when rows that were not kept could belong to them."""
+    kept = asked.kit.loaded.settings.web_reports.rows
+    if keep is None and len(span.parts) == 1:
+        rows = tables.rows_of(reader, asked.site, report, span, most=limit)[span.parts[0].start]
+        if kept <= len(rows) < limit:
+            return None
+        is_whole = len(rows) < limit and not any(row.get("is_others") for row in rows)
+        return _plain(rows), is_whole
+    if keep is None:
+        return _ranked(asked, reader, report, span, limit, kept)
+    by_period = tables.rows_of(reader, asked.site, report, span)
+    if any(len(rows) >= kept for rows in by_period.values()):
+        return None
+    every = by_period[span.parts[0].start] if len(span.parts) == 1 else _added(report, span, by_period)
+    chosen = [row for row in every if keep(report.ready(row))]
+    is_whole = not any(row.get("is_others") for rows in by_period.values() for row in rows)
+    return _plain(chosen[:limit]), is_whole and len(chosen) <= limit
+
+
+def _ranked(
+    asked: Asked, reader: Reader, report: RowReport, span: Span, limit: int, kept: int
+) -> tuple[list[Mapping[str, Any]], bool] | None:
+    ranking = tables.ranking_of(reader, asked.site, report, span, limit=limit, kept=kept)
+    if not ranking.is_exact:
+        return None
+    if not ranking.labels:
+        return [], True
+    by_period = tables.rows_of(reader, asked.site, report, span, labels=ranking.labels)
+    wanted = set(ranking.identities)
+    rows = [row for row in _added(report, span, by_period) if report.identity(row) in wanted]
+    return _plain(rows), ranking.is_whole
+
+
+def _added(
+    report: RowReport, span: Span, by_period: Mapping[date, Sequence[Mapping[str, Any]]]
+) -> list[dict[str, Any]]:
+    """One row for each label over all periods, by the report's main figure, then by label."""
+    same: dict[tuple[str, Any], list[Mapping[str, Any]]] = {}
+    for rows in by_period.values():
+        for row in rows:
+            if not row.get("is_others"):
+                same.setdefault(report.identity(row), []).append(row)
+    added = [merged(rows, span.period) for rows in same.values()]
+    return sorted(added, key=lambda row: (-(number(row.get(report.main)) or 0), str(row.get("label", ""))))
+
+
+def _plain(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "is_others"} for row in rows]
+
+
+def _published(asked: Asked, report: RowReport, raw: Mapping[str, Any], as_of: datetime | None) -> dict[str, Any]:
+    return {**shape(report.ready(raw), report.known, asked.facts.currency), "as_of": stamp(as_of)}

@@ -1,0 +1,24 @@
+-- The campaigns that visits came from, of one site.
+-- Grain: one row of the report of one period.
+select
+    period_start,
+    position,
+    is_others,
+    label,
+    nb_visits,
+    nb_actions,
+    nb_visits_converted,
+    revenue,
+    bounce_count,
+    referrer_type,
+    further
+from web_campaigns
+where source = $source
+    and site_id = $site
+    and period = $period
+    and period_start between $first and $last
+    and position <= $most
+    and ($labels::varchar[] is null or list_contains($labels::varchar[], label))
+order by
+    period_start,
+    position
