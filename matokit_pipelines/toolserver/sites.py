@@ -146,12 +146,9 @@ class _Gathering:
         return sites
 
     def _own_sources(self) -> list[SourceSettings]:
-        """The sources that somebody chose: the site 1 that MATOMO_BASE_URL alone implies is none beside a registry."""
-        implied = self._registry.listed and not self._loaded.environ.get("MATOMO_DEFAULT_SITE_ID", "").strip()
-        from_variables = self._loaded.origin.get(f"{PREDECESSOR_NAME}.url") == "MATOMO_BASE_URL"
-        return [
-            source for source in self._sources if not (implied and from_variables and source.name == PREDECESSOR_NAME)
-        ]
+        """The sources that are sites: the one that MATOMO_BASE_URL implies is none beside a list of sites."""
+        implied = self._loaded.origin.get(f"{PREDECESSOR_NAME}.url") == "MATOMO_BASE_URL" and self._registry.listed
+        return [source for source in self._sources if not (implied and source.name == PREDECESSOR_NAME)]
 
     def _usual_connection(self) -> Connection | None:
         usual = next((source for source in self._sources if source.has_web_reports), None) or next(
