@@ -46,16 +46,16 @@ def _rows(report: RowReport) -> Any:
 WEB_TOOLS: tuple[Tool[Any], ...] = (
     Tool(
         "GetKeyNumbers", "/tools/get-key-numbers", "web",
-        "How much a website was used: visits, unique visitors, actions, page views, bounce rate and time on site, as one "
-        'set of figures for the whole span. Answers "how many visits did we have yesterday, last week, this month?". '
+        "How much a website was used: visits, unique visitors, actions, page views, bounce rate and time on site, as "
+        'one set of figures for the whole span. Answers "how many visits had we yesterday, last week, this month?". '
         "Default: today at the default site. The numbers are Matomo's, of visits to that site.",
         WebParameters, results.KeyNumbers, get_key_numbers, "keyNumbers",
     ),
     Tool(
         "GetKeyNumbersHistorical", "/tools/get-key-numbers-historical", "web",
         "How the use of a website went over time: visits, visitors, actions, page views, bounce rate and time on site, "
-        'one row for each day, week, month or year. Answers "how did traffic develop?". Default: the last 7 days at the '
-        "default site. A period without any visit has nb_visits 0; one that Matomo may not have counted yet has null.",
+        'one row for each day, week, month or year. Answers "how did traffic develop?". Default: the last 7 days at '
+        "the default site. A period without any visit has nb_visits 0; one that Matomo may not have counted has null.",
         HistoricalParameters, list[results.HistoricalKeyNumbers], get_key_numbers_historical, "keyNumbersHistorical",
     ),
     Tool(
@@ -68,13 +68,13 @@ WEB_TOOLS: tuple[Tool[Any], ...] = (
     Tool(
         "GetTopReferrers", "/tools/get-top-referrers", "web",
         "Where the visits of a website came from, by name: websites, search keywords, campaigns and social networks, "
-        'with visits, actions and converted visits. Answers "who sends us visitors?". Default: the first 10 of today at '
-        "the default site. For the kinds of sources in sum use GetTrafficChannels.",
+        'with visits, actions and converted visits. Answers "who sends us visitors?". Default: the first 10 of today '
+        "at the default site. For the kinds of sources in sum use GetTrafficChannels.",
         ListParameters, list[results.ReferrerRow], _rows(REFERRERS), "topReferrers",
     ),
     Tool(
         "GetEntryPages", "/tools/get-entry-pages", "web",
-        "The pages on which visits of a website began, by visits begun there, with bounces, exits, page views and times. "
+        "The pages on which visits of a website began, by visits begun there, with bounces, exits, page views, times. "
         'Answers "where do people land, and do they stay?". Default: the first 10 of today at the default site.',
         ListParameters, list[results.EntryRow], _rows(ENTRY_PAGES), "entryPages",
     ),
@@ -100,23 +100,23 @@ WEB_TOOLS: tuple[Tool[Any], ...] = (
     ),
     Tool(
         "GetTrafficChannels", "/tools/get-traffic-channels", "web",
-        "By which kinds of ways visits came to a website: direct, search engines, websites, campaigns, social networks, "
-        'with actions, converted visits and bounce rate. Answers "how much of our traffic is search?". Default: every '
-        "channel, today, at the default site. For names use GetTopReferrers.",
+        "By which kinds of ways visits came to a website: direct, search engines, websites, campaigns, social "
+        'networks, with actions, converted visits and bounce rate. Answers "how much of our traffic is search?". '
+        "Default: every channel, today, at the default site. For names use GetTopReferrers.",
         ChannelParameters, list[results.ChannelRow], get_traffic_channels, "trafficChannels",
     ),
     Tool(
         "GetGoalConversions", "/tools/get-goal-conversions", "web",
-        "Conversions of each goal of a website, orders among them where it has a shop, with converted visits and revenue. "
-        'Answers "how many signed up?". Default: the first 10 goals of today at the default site, the most converted '
-        "first.",
+        "Conversions of each goal of a website, orders among them where it has a shop, with converted visits and "
+        'revenue. Answers "how many signed up?". Default: the first 10 goals of today at the default site, the most '
+        "converted first.",
         GoalParameters, list[results.GoalRow], get_goal_conversions, "goalConversions",
     ),
     Tool(
         "GetEvents", "/tools/get-events", "web",
-        "The custom events of a website by two of category, action and name, with counts and values; without a filter by "
-        'action and name. Answers "how often was the video played?". Default: the first 10 of today at the default site. '
-        "One category, action and name together are answered only where the site's events themselves are read.",
+        "The custom events of a website by two of category, action and name, with counts and values; without a filter "
+        'by action and name. Answers "how often was the video played?". Default: the first 10 of today at the default '
+        "site. One category, action and name together are answered only where the site's events themselves are read.",
         EventParameters, list[results.EventRow], get_events, "events",
     ),
     Tool(
@@ -128,8 +128,8 @@ WEB_TOOLS: tuple[Tool[Any], ...] = (
     Tool(
         "GetDeviceTypes", "/tools/get-device-types", "web",
         "The types of devices that a website was visited with (desktop, smartphone, tablet, ...), by visits, with "
-        'actions, converted visits and bounce rate. Answers "how many come by phone?". Default: the first 10 of today at '
-        "the default site.",
+        'actions, converted visits and bounce rate. Answers "how many come by phone?". Default: the first 10 of today '
+        "at the default site.",
         ListParameters, list[results.DeviceRow], _rows(DEVICE_TYPES), "deviceTypes",
     ),
 )  # fmt: skip
