@@ -5,45 +5,59 @@ Never a body, a token, a query or a header of the caller's beyond the names that
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable
 
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.toolserver.wire import Scope
 
+WRITE_SECONDS = 0.1
 ACCESS = logging.getLogger("matokit.access")
 _CALLERS = {
     b"x-opal-thread-id": "thread",
     b"x-opal-workflow-execution-id": "workflow",
     b"x-opal-agent-execution-id": "agent",
 }
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class AccessLog:
-    """Writes the lines, unless the logger is told not to."""
+    """Collects the lines of a moment and writes them together: a write for each would cost as much as an answer."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, write: Callable[[str], object] | None = None) -> None:
         self._clock = clock
+        self._write = write or _to_the_logger
+        self._lines: list[str] = []
+        self._due: asyncio.TimerHandle | None = None
 
     def note(self, scope: Scope, request: bytes, caller: str, what: str, status: int, seconds: float) -> None:
         """`what`: the tool or route that answered, "" for none; the path itself is the caller's and is not written."""
-        if not ACCESS.isEnabledFor(logging.INFO):
-            return
-        line: dict[str, Any] = {
-            "at": f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
-            "request": request.decode("ascii"),
-            "caller": caller,
-            "method": scope["method"][:16],
-            "what": what,
-            "status": status,
-            "ms": round(seconds * 1000, 1),
-        }
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        further = ""
         for name, value in scope["headers"]:
             if name in _CALLERS:
-                line[_CALLERS[name]] = value[:64].decode("latin-1")
-        ACCESS.info("%s", json.dumps(line, ensure_ascii=True))
+                further += f', "{_CALLERS[name]}": {json.dumps(value[:64].decode("latin-1"))}'
+        at = self._clock.now().isoformat(timespec="milliseconds")[:23]
+        self._lines.append(
+            f'{{"at": "{at}Z", "request": "{request.decode("ascii")}", "caller": "{caller}", "method": "{method}", '
+            f'"what": "{what}", "status": {status}, "ms": {seconds * 1000:.1f}{further}}}'
+        )
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(WRITE_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        self._due = None
+        lines, self._lines = self._lines, []
+        if lines:
+            self._write("\n".join(lines))
+
+
+def _to_the_logger(text: str) -> None:
+    ACCESS.info("%s", text)
 
 
 class JsonLines(logging.Formatter):

@@ -20,7 +20,7 @@ from matokit_pipelines.toolserver import opal
 from matokit_pipelines.toolserver.access_log import AccessLog
 from matokit_pipelines.toolserver.cache import ReportCache
 from matokit_pipelines.toolserver.calling import Caller, Made
-from matokit_pipelines.toolserver.gate import REALM, Gate, Turned
+from matokit_pipelines.toolserver.gate import OPEN, REALM, Gate, Turned
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.mcp_face import McpFace
 from matokit_pipelines.toolserver.metrics import Metrics
@@ -43,6 +43,7 @@ from matokit_pipelines.toolserver.wire import (
 
 _LOG = logging.getLogger(__name__)
 MCP_PATH = "/mcp"
+_NAMED = frozenset({MCP_PATH, *OPEN, "/metrics", "/cache-statistics", "/openapi.json", "/docs", "/"})
 
 
 class ToolServer:
@@ -94,6 +95,7 @@ class ToolServer:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            self._log.flush()
             self._caller.close()
             if self.kit.tracking:
                 await asyncio.to_thread(self.kit.tracking.stop)
@@ -135,7 +137,7 @@ class ToolServer:
             pass
         finally:
             seconds = time.perf_counter() - began
-            what = tool.name if tool else path if status < 400 else ""
+            what = tool.name if tool else path if path in _NAMED else ""
             if tool is not None:
                 self._metrics.observe(tool.name, "opal", status, seconds)
             self._log.note(scope, request, caller, what, status, seconds)

@@ -31,9 +31,7 @@ def build_server(loaded: Loaded, clock: Clock) -> ToolServer:
     tokens = Tokens(loaded, clock)
     public = urlsplit(loaded.settings.links.public_url)
     metrics = Metrics(clock)
-    cache: ReportCache[Made] = ReportCache(
-        clock, seconds=settings.cache_seconds, entries=settings.cache_entries, hook=metrics.cache_hook
-    )
+    cache: ReportCache[Made] = ReportCache(clock, seconds=settings.cache_seconds, entries=settings.cache_entries)
     kit = build_kit(loaded, clock, cache, metrics)
     kit.sites.check_tokens()
     metrics.watch(kit)

@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from matokit_pipelines import __version__
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.errors import MatokitError
-from matokit_pipelines.toolserver.cache import CacheEvent, Kind
 
 if TYPE_CHECKING:
     from matokit_pipelines.toolserver.kit import Kit
@@ -26,7 +25,6 @@ Face = Literal["opal", "mcp", "page"]
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 UPSTREAM_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
-_RESULTS: dict[Kind, str] = {"hit": "hit", "miss": "miss", "set": "set", "stale-eviction": "stale_eviction"}
 
 
 class Metrics:
@@ -48,12 +46,6 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-        self._cache = Counter(
-            "matokit_cache_events",
-            "What happened in the cache of answers: hit, miss, set, stale_eviction.",
-            ("feature", "event"),
-            registry=self._registry,
-        )
         self._upstream = Counter(
             "matokit_upstream_calls",
             'Questions to Matomo; outcome is "ok" or why none was answered.',
@@ -70,7 +62,6 @@ class Metrics:
         # looking a child up by its labels costs more than counting, so each is kept
         self._kept_calls: dict[tuple[str, str, int], Counter] = {}
         self._kept_seconds: dict[tuple[str, str], Histogram] = {}
-        self._kept_cache: dict[tuple[str, Kind], Counter] = {}
 
     def observe(self, tool: str, face: Face, status: int, seconds: float) -> None:
         """Count one call."""
@@ -82,15 +73,6 @@ class Metrics:
         if taken is None:
             taken = self._kept_seconds[tool, face] = self._seconds.labels(tool, face)
         taken.observe(seconds)
-
-    def cache_hook(self, event: CacheEvent) -> None:
-        """Count what happened in the cache."""
-        child = self._kept_cache.get((event.feature, event.type))
-        if child is None:
-            child = self._kept_cache[event.feature, event.type] = self._cache.labels(
-                event.feature, _RESULTS[event.type]
-            )
-        child.inc()
 
     def upstream_hook(self, method: str, outcome: str, seconds: float) -> None:
         """Count one question to Matomo."""
@@ -122,12 +104,30 @@ class _Watched(Collector):
         build.add_metric((__version__,), 1)
         yield build
         yield from self._snapshot()
+        yield self._cache_events()
         yield GaugeMetricFamily(
             "matokit_cache_entries",
             "Answers kept in the cache.",
             value=self._kit.cache.statistics()["total"]["entries"],
         )
         yield from self._queue()
+
+    def _cache_events(self) -> Metric:
+        made = CounterMetricFamily(
+            "matokit_cache_events",
+            "What happened in the cache of answers: hit, miss, set, stale_eviction, shared (waited for another's).",
+            labels=("feature", "event"),
+        )
+        for feature, counts in sorted(self._kit.cache.counts.items()):
+            for event, times in (
+                ("hit", counts.hits),
+                ("miss", counts.misses),
+                ("set", counts.sets),
+                ("stale_eviction", counts.stale_evictions),
+                ("shared", counts.shared),
+            ):
+                made.add_metric((feature, event), times)
+        return made
 
     def _snapshot(self) -> Iterator[Metric]:
         try:

@@ -52,44 +52,30 @@ async def body_of(scope: Scope, receive: Receive, most: int, seconds: float = BO
     told = header(scope, b"content-length")
     if told is not None and (not told.isdigit() or int(told) > most):
         raise too_large(most)
-    message = await _next(receive, seconds)
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(body) > most:
-            raise too_large(most)
-        return body
     try:
         async with asyncio.timeout(seconds):
-            parts, length = [body], len(body)
-            while message.get("more_body"):
-                message = await _next(receive, None)
-                parts.append(message.get("body", b""))
-                length += len(parts[-1])
+            parts, length = list[bytes](), 0
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                part: bytes = message.get("body", b"")
+                parts.append(part)
+                length += len(part)
                 if length > most:
                     raise too_large(most)
-            return b"".join(parts)
+                if not message.get("more_body"):
+                    return part if len(parts) == 1 else b"".join(parts)
     except TimeoutError:
-        raise _too_slow(seconds) from None
-
-
-async def _next(receive: Receive, seconds: float | None) -> Message:
-    try:
-        message = await (receive() if seconds is None else asyncio.wait_for(receive(), seconds))
-    except TimeoutError:
-        raise _too_slow(seconds or 0) from None
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    return message
+        raise Problem(
+            "client", f"The body did not come within {seconds:.0f} s.", "Send it at once.", status=408
+        ) from None
 
 
 def too_large(most: int) -> Problem:
     return Problem(
         "client", f"The body is longer than {most:,} bytes.", "Send only the tool's own parameters.", status=413
     )
-
-
-def _too_slow(seconds: float) -> Problem:
-    return Problem("client", f"The body did not come within {seconds:.0f} s.", "Send it at once.", status=408)
 
 
 async def answer(send: Send, status: int, body: bytes, headers: Sequence[Header] = (JSON,)) -> None:
