@@ -1,0 +1,197 @@
+"""GetInstallerHealth: is the installer healthy? One verdict over success, components, alerts and the data themselves.
+
+Not here: each of them in depth (rates.py, components.py, alerts.py, data_status.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.errors import StateError
+from matokit_pipelines.reports.comparison import Verdict
+from matokit_pipelines.toolserver.installer.alert_reading import (
+    Known,
+    gravest_first,
+    is_silenced,
+    known,
+    row_of,
+    watching,
+)
+from matokit_pipelines.toolserver.installer.alerts import AlertRow
+from matokit_pipelines.toolserver.installer.answering import Call, call, stamp
+from matokit_pipelines.toolserver.installer.asking import Compare, SpanParameters
+from matokit_pipelines.toolserver.installer.components import component_rows, said
+from matokit_pipelines.toolserver.installer.counting import Counts, Cut, compared, counts, figures
+from matokit_pipelines.toolserver.installer.doubts import doubts, is_stale
+from matokit_pipelines.toolserver.installer.shapes import UTC, Compared, OfSpan, Result
+from matokit_pipelines.toolserver.installer.words import count, joined, many, succeeded
+from matokit_pipelines.toolserver.kit import Kit
+from matokit_pipelines.toolserver.tools import Answer
+
+State = Literal["healthy", "incomplete", "unknown", "degraded", "failing"]
+SHOWN = 3
+FOR_OPERATORS = "data_stale"
+
+
+class HealthParameters(SpanParameters):
+    """Which days."""
+
+    compare: Compare | None = Field("previous", description="Always with the span of the same length before.")
+
+
+class WorstRow(Compared):
+    """A component in trouble."""
+
+    component: str
+    state: str = Field(description="got worse: more than chance against the span before; fails often: surely above "
+                       "the limit of rule component_failure_rate.")  # fmt: skip
+
+
+class OpenAlerts(Result):
+    """Alerts that are open now."""
+
+    open: int = Field(description="Open alerts, silenced ones not counted.")
+    silenced: int = Field(description="Open alerts whose messages a silence holds back.")
+    evaluated_to: str | None = Field(description=f"How far rules were evaluated, {UTC}; null: never.")
+    rows: list[AlertRow] = Field(description="The gravest, at most three.")
+
+
+class DataState(Result):
+    """Whether the data are whole."""
+
+    complete: bool
+    complete_to: str | None = Field(description=UTC)
+    doubts: list[str] = Field(description="What makes the numbers less certain.")
+
+
+class InstallerHealth(OfSpan):
+    """Answer of GetInstallerHealth."""
+
+    state: State = Field(
+        description="failing: a critical alert is open; degraded: another alert is open, success or a component got "
+        "worse by more than chance, or a component fails often; unknown: nothing to judge by; incomplete: nothing bad "
+        "is seen but data or alerts are incomplete; healthy."
+    )
+    total: Compared = Field(description="All components together, against the span before.")
+    worst_components: list[WorstRow] = Field(description="Components in trouble, at most three.")
+    components: int = Field(description="Components with events.")
+    components_in_trouble: int
+    alerts: OpenAlerts
+    data: DataState
+    link: str = Field(description='The dashboard of installations; "" without links.public_url.')
+
+
+def installer_health(kit: Kit, asked: HealthParameters) -> Answer:
+    """Is the installer healthy?"""
+    with call(kit, asked.model_copy(update={"compare": "previous"})) as it:
+        found = counts(it.reader, it.ground, Cut(asked.environment), "component", it.span)
+        rows = component_rows(it, found)
+        missing = doubts(it.ground, kit.loaded, kit.clock.now(), it.span)
+        open_alerts, graves, blind = _alerts(kit)
+        trouble = [row for row in rows if row["state"] in ("got worse", "fails often")]
+        now, before = found.total
+        word, chance = found.judged()
+        mark = it.ground.watermark
+        is_old = mark is None or is_stale(mark, kit.loaded, kit.clock.now())
+        state = _state(found, word, bool(trouble), graves, is_old=is_old, is_doubtful=bool(missing or blind))
+        links = Links.of(kit.loaded)
+        return it.answer(
+            _sentence(it, state, found, word, trouble, open_alerts, blind),
+            0,
+            state=state,
+            total=figures(now) | compared(now, before, (word, chance)),
+            worst_components=trouble[:SHOWN],
+            components=len(rows),
+            components_in_trouble=len(trouble),
+            alerts=open_alerts,
+            data={"complete": not missing, "complete_to": stamp(it.ground.watermark), "doubts": missing},
+            link=links.widget("installation_health", "success_rate"),
+        )
+
+
+def _alerts(kit: Kit) -> tuple[dict[str, Any], list[str], str | None]:
+    """`(open alerts, severities of those of installers that nothing silences, why there may be more)`."""
+    now, links = kit.clock.now(), Links.of(kit.loaded)
+    try:
+        with known(kit) as found:
+            return _open(found, kit, links), _graves(found, kit), watching(found, kit, now)
+    except StateError:
+        nothing: dict[str, Any] = {"open": 0, "silenced": 0, "evaluated_to": None, "rows": []}
+        return nothing, [], "Whether an alert is open cannot be read."
+
+
+def _open(found: Known, kit: Kit, links: Links) -> dict[str, Any]:
+    now = kit.clock.now()
+    silent = sum(is_silenced(matter, found, now) for matter in found.matters)
+    return {
+        "open": len(found.matters) - silent, "silenced": silent, "evaluated_to": stamp(found.evaluated_to),
+        "rows": [row_of(one, found, kit, links, now) for one in gravest_first(found.matters, found, now)[:SHOWN]],
+    }  # fmt: skip
+
+
+def _graves(found: Known, kit: Kit) -> list[str]:
+    now = kit.clock.now()
+    return [
+        matter.episode.severity
+        for matter in found.matters
+        if matter.episode.rule != FOR_OPERATORS and not is_silenced(matter, found, now)
+    ]
+
+
+def _state(
+    found: Counts, word: Verdict, is_in_trouble: bool, graves: list[str], *, is_old: bool, is_doubtful: bool
+) -> State:
+    if "critical" in graves:
+        return "failing"
+    if graves or word == "worse" or is_in_trouble:
+        return "degraded"
+    if is_old or not found.total[0].events:
+        return "unknown"
+    return "incomplete" if is_doubtful else "healthy"
+
+
+_SAID: dict[State, str] = {
+    "healthy": "The installer is healthy",
+    "incomplete": "No trouble of the installer is seen, but what is known is incomplete",
+    "unknown": "Whether the installer is healthy is not known",
+    "degraded": "The installer is not quite healthy",
+    "failing": "The installer is not healthy",
+}
+
+
+def _sentence(
+    it: Call,
+    state: State,
+    found: Counts,
+    word: Verdict,
+    trouble: list[dict[str, Any]],
+    alerts: dict[str, Any],
+    blind: str | None,
+) -> str:
+    now, before = found.total
+    where = "in all environments" if it.environment == "all" else f"in {it.environment}"
+    first = f"{_SAID[state]}: {where} {it.span.words}, {succeeded(now)}; {it.beside(now, before, word)}."
+    parts = [first]
+    if alerts["open"]:
+        row = alerts["rows"][0]
+        are = "is" if alerts["open"] == 1 else "are"
+        parts.append(f"{many(alerts['open'], 'alert')} {are} open. {row['sentence']}")
+    elif blind is None:
+        parts.append("No alert is open.")
+    if alerts["silenced"]:
+        are = "is" if alerts["silenced"] == 1 else "are"
+        parts.append(f"{many(alerts['silenced'], 'open alert')} {are} silenced.")
+    if trouble:
+        are = "is" if len(trouble) == 1 else "are"
+        some = f"{count(len(trouble))} of {many(len(_names(found)), 'component')}"
+        parts.append(f"{some} {are} in trouble: {joined(said(trouble))}.")
+    if blind:
+        parts.append(blind)
+    return " ".join(parts)
+
+
+def _names(found: Counts) -> set[str]:
+    return {name for part in found.now.values() for name in part}

@@ -1,0 +1,18 @@
+-- grain: part, component, is_now; counts of two spans that follow each other; units are first tries of a day
+select
+    case when $by = 'environment' then environment else '' end as part,
+    component,
+    event_date >= $first as is_now,
+    sum(events) as events,
+    sum(failures) as failures,
+    sum(units) as units,
+    sum(unit_failures) as unit_failures,
+    max(machines_failing) as machines_failing
+from component_daily
+where event_date between $before_first and $last
+    and ($environment = 'all' or environment = $environment)
+    and ($component is null or component = $component)
+group by
+    part,
+    component,
+    is_now

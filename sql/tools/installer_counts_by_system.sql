@@ -1,0 +1,27 @@
+-- grain: part, component, is_now; counts of two spans that follow each other; units are first tries of a day
+select
+    case $by
+        when 'architecture' then architecture
+        when 'os' then os_family
+        when 'os_release' then os_release
+        when 'environment' then environment
+        else ''
+    end as part,
+    component,
+    event_date >= $first as is_now,
+    sum(events) as events,
+    sum(failures) as failures,
+    sum(units) as units,
+    sum(unit_failures) as unit_failures,
+    max(machines_failing) as machines_failing
+from system_daily
+where event_date between $before_first and $last
+    and ($environment = 'all' or environment = $environment)
+    and ($component is null or component = $component)
+    and ($architecture is null or architecture = $architecture)
+    and ($family is null or os_family = $family)
+    and ($release is null or os_release = $release)
+group by
+    part,
+    component,
+    is_now
