@@ -33,6 +33,7 @@ ANSWER_WITHIN = 2.0
 LOOK_AGAIN = 1.0  # seconds after which an idle worker looks for what other processes left behind
 TIDY_EVERY = timedelta(minutes=10)
 MOST_WAITING = 50_000
+SPARE = 5.0  # seconds that a lease lasts longer than the longest attempt
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,12 @@ class TrackingQueue:
         workers: int = WORKERS,
         answer_within: float = ANSWER_WITHIN,
         patience: Patience | None = None,
+        spare: float = SPARE,
     ) -> None:
         self._home, self._sites, self._clock = home, sites, clock
         self._workers, self._answer_within = workers, answer_within
         self._patience = patience or Patience()
-        self._lease = timedelta(seconds=self._patience.longest + 5.0)
+        self._lease = timedelta(seconds=self._patience.longest + spare)
         self._threads: list[threading.Thread] = []
         self._news = threading.Condition()
         self._changes = 0
