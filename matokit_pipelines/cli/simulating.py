@@ -24,24 +24,33 @@ def matomo(
     port: int = typer.Option(8088, help="Port on 127.0.0.1; 0 takes any free one."),
     days: int = Days,
     events_per_day: float = EventsPerDay,
+    visits_per_day: float = typer.Option(150, min=0, help="Visits a day of a web site, about; 0: no web site."),
     seed: int = Seed,
     zone: str = Zone,
     faults: bool = typer.Option(True, help="Drop connections, break answers, run out of memory now and then."),
     minutes: float = Minutes,
 ) -> None:
-    """A Matomo with a site full of installer events, to try everything without an account."""
+    """A Matomo with a site full of installer events and a web site, to try everything without an account."""
     from matokit_pipelines.clock import SystemClock
     from matokit_pipelines.simulator.faults import Faults
     from matokit_pipelines.simulator.matomo_server import MatomoSimulator
+    from matokit_pipelines.simulator.matomo_web import LEAST_DAYS, WebTruth
     from matokit_pipelines.simulator.truth import generate
     from matokit_pipelines.windows import zone_named
 
     frame, clock, place = frame_of(context), SystemClock(), zone_named(zone)
     truth = generate(days=days, events_per_day=events_per_day, seed=seed, end=clock.now(), zone=zone)
+    web = None
+    if visits_per_day:
+        span = max(days, LEAST_DAYS)
+        web = WebTruth.generate(days=span, visits_per_day=visits_per_day, seed=seed, end=clock.now(), zone=zone)
     trouble = Faults(seed=seed, dropped=0.03, half=0.03, sqlstate=0.02, memory_visits=400) if faults else Faults()
-    with MatomoSimulator(truth, zone=zone, now=clock.now, faults=trouble, port=port) as server:
+    with MatomoSimulator(truth, zone=zone, now=clock.now, faults=trouble, port=port, web=web) as server:
         first = truth.start.astimezone(place).date()
         frame.say(f"A simulated Matomo answers at {server.url}, site 1, {truth.events.height:,} rows since {first}.")
+        if web is not None:
+            since = web.start.astimezone(place).date()
+            frame.say(f"Its site 2 is a download site, {web.visits.height:,} visits since {since}.")
         _say_next(frame, [f"MATOKIT_INSTALLERS_TOKEN={server.token}"], "matomo", server.url, "1", zone, first)
         _wait(clock, minutes)
     frame.say("Stopped.")

@@ -80,7 +80,8 @@ class Reports:
             return []
         self._dice.first_time((method + self._site, span, split, params.get("segment", "")), params["period"])
         seen = archived(span, self._log.zone, now, self._dice.faults.archived_after_seconds)
-        key = (method, split, params["period"], str(seen.first), str(seen.last), params.get("segment", ""))
+        form = [params.get(name, "") for name in ("flat", "expanded", "period", "segment")]
+        key = (method, split, str(seen.first), str(seen.last), *form)
         kept = self._kept.get(key)
         if kept is None or kept[0] != self._log.version:
             kept = self._kept[key] = (self._log.version, self._count(method, split, seen, params))

@@ -26,6 +26,9 @@ def test_a_client_gets_in_with_what_is_printed_and_the_service_ends(command: str
             asked = {"module": "API", "format": "json", "method": "SitesManager.getSiteFromId", "idSite": site}
             token = {"token_auth": exports["MATOKIT_INSTALLERS_TOKEN"]}
             zone = requests.post(url + "/index.php", params=asked, data=token, timeout=5).json()["timezone"]
+            assert "Its site 2 is a download site" in text
+            seen = asked | {"idSite": "2", "method": "Goals.getGoals"}
+            assert len(requests.post(url + "/index.php", params=seen, data=token, timeout=5).json()) == 3
         else:
             sent = {"grant_type": "client_credentials"} | {
                 name: exports[f"MATOKIT_INSTALLERS_{name.upper()}"] for name in ("client_id", "client_secret")
