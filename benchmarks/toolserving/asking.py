@@ -51,9 +51,7 @@ def measure(pid: int, port: int, requests: list[bytes], *, connections: int, sec
     """Ask for some seconds, each connection its next request as soon as it was answered; requests in turn."""
     began, cpu = time.perf_counter(), cpu_of(pid)
     latencies, statuses = asyncio.run(_all(port, requests, connections, seconds))
-    return Lap(
-        len(latencies), time.perf_counter() - began, cpu_of(pid) - cpu, tuple(latencies), statuses
-    )
+    return Lap(len(latencies), time.perf_counter() - began, cpu_of(pid) - cpu, tuple(latencies), statuses)
 
 
 async def _all(
