@@ -25,3 +25,20 @@ create or replace macro wilson_high(successes, events) as
                 + 1.96 * 1.96 / (4.0 * events * events)))
         / (1.0 + 1.96 * 1.96 / events)))
     end;
+
+-- The rows of a report's JSON as a list of (position, entry), the first one at 1.
+create or replace macro web_rows(body) as
+    list_transform(cast(body as json[]), lambda entry, place: {'position': place, 'entry': entry});
+
+-- A number as Matomo sends it: as a number in one answer, as text in the next. Null when it is neither.
+create or replace macro web_number(sent) as
+    case when regexp_full_match(trim(sent), '[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?')
+        and isfinite(try_cast(trim(sent) as double)) then try_cast(trim(sent) as double)
+    end;
+
+-- A share as Matomo writes it, "37%"; a bare number means the same.
+create or replace macro web_percent(sent) as
+    case when web_number(sent) is not null then trim(sent) || '%' when sent <> '' then sent end;
+
+-- The keys of a JSON object that `known` does not name (an object with null for each that it does), in the order sent.
+create or replace macro web_further(entry, known) as cast(json_merge_patch(entry, known) as varchar);

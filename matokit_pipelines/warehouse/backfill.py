@@ -17,10 +17,10 @@ from matokit_pipelines.windows import ONE_DAY, days_window, local_date
 
 
 def sources_of(loaded: Loaded, kind: Kind) -> list[SourceSettings]:
-    """The sources of a kind, maybe none. SettingsError when there is no source of any kind."""
+    """The sources of a kind whose events are read, maybe none. SettingsError when there is no source of any kind."""
     if not loaded.settings.sources:
         raise SettingsError(NO_SOURCE)
-    return [source for source in loaded.settings.sources if source.kind == kind]
+    return [source for source in loaded.settings.sources if source.kind == kind and source.has_events]
 
 
 def extract_kind(
@@ -31,7 +31,7 @@ def extract_kind(
     for source in sources_of(home.loaded, kind):
         theirs = _site_days(home, source, days) if days else None
         if days is None or theirs is not None:
-            results += extract(home, only=source.name, days=theirs, progress=progress)
+            results += extract(home, only=source.name, what="events", days=theirs, progress=progress)
     return results
 
 

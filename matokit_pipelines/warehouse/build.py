@@ -93,6 +93,7 @@ class _Build:
         self.stale: set[str] = set()
         self.dirty: set[str] = set()
         self.parts: dict[str, list[Part]] = {}
+        self.web: list[Part] = []
         self.completed: list[Part] = []  # days that are complete now and were not before, or the other way round
         self.rows: dict[str, int] = {}
         self._every_day: list[Part] | None = None
@@ -101,6 +102,7 @@ class _Build:
         states = self._prepare()
         touched = {row[0] for row in self.con.execute("select distinct event_date from ledger.touched_days").fetchall()}
         self.days = touched | set(days)
+        self.web = self._web_parts()
         tell = progress or (lambda *_: None)
         steps = len(self.ordered) + 2
         for number, model in enumerate(self.ordered, start=1):
@@ -112,6 +114,8 @@ class _Build:
             self.con.execute("delete from ledger.touched_days")
         if self.commits:
             touched_by.note_commits(self.con, [])
+        if self.web:
+            self.con.execute("delete from ledger.touched_web")
         self._remember(states, now)
         tell(COMMIT, steps, steps)
         rebuilt = tuple(model.name for model in self.ordered if model.name in self.stale)
@@ -132,6 +136,12 @@ class _Build:
             if self.full or is_other or self.stale & set(model.file.reads):
                 self.stale.add(model.name)
         return {name: state for name, state in states.items() if known.get(name) != state}
+
+    def _web_parts(self) -> list[Part]:
+        """The periods of web reports to derive: those touched, or all where a model of them is stale."""
+        if any(self.models[name].file.by == "web_period" for name in self.stale):
+            touched_by.touch_all_web(self.con)
+        return touched_by.web_part(self.con)
 
     def _derive(self, model: Model) -> None:
         is_stale = model.name in self.stale
@@ -172,6 +182,9 @@ class _Build:
 
     def _parts_of(self, model: Model) -> Iterator[Part]:
         """What of an incremental model is to be derived, piece by piece."""
+        if model.file.by == "web_period":
+            yield from self.web
+            return
         if model.file.by == "commit":
             for commits, part in touched_by.commit_parts(self.con, self.commits):
                 touched_by.note_commits(self.con, commits)
@@ -265,7 +278,7 @@ class _Build:
         """The parts of an incremental model that were derived; None for one that was derived whole."""
         if model.file.materialisation != "incremental":
             return None
-        if model.file.by == "commit":  # few rows, so all of them
+        if model.file.by in ("commit", "web_period"):  # few rows, so all of them
             return None
         return self.parts[model.name]
 

@@ -62,7 +62,7 @@ def days_read_since(home: Home, kind: Kind, moment: datetime) -> tuple[date, ...
     A day without an event is read like any other, and touched by none.
     """
     zone = home.loaded.settings.project.zone
-    names = [source.name for source in home.loaded.settings.sources if source.kind == kind]
+    names = [source.name for source in home.loaded.settings.sources if source.kind == kind and source.has_events]
     with home.warehouse.reader() as connection:
         rows = connection.execute(
             "select window_start, window_end from ledger.windows "
@@ -90,7 +90,7 @@ def product_watermark(home: Home) -> datetime | None:
 def source_facts(home: Home) -> list[SourceFacts]:
     """The sources of the settings that were met, by name."""
     now = home.clock.now()
-    names = sorted(source.name for source in home.loaded.settings.sources)
+    names = sorted(source.name for source in home.loaded.settings.sources if source.has_events)
     with home.warehouse.reader() as connection:
         rows = connection.execute(
             "select source, watermark, last_error from ledger.sources where list_contains(?, source) order by source",

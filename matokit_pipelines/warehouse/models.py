@@ -32,7 +32,7 @@ _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten tim
 ColumnType = Literal["varchar", "bigint", "integer", "double", "boolean", "date", "timestamptz"]
 Materialisation = Literal["view", "incremental", "full"]
 Additivity = Literal["additive", "not_additive", "ratio"]
-By = Literal["day", "week", "month", "commit"]
+By = Literal["day", "week", "month", "commit", "web_period"]
 
 
 class ModelError(MatokitError):
@@ -57,8 +57,9 @@ class Column(BaseModel):
 class ModelFile(BaseModel):
     """What model.yaml says.
 
-    An incremental model is derived for the days, weeks, months or commits that are touched (`by`); one by month holds
-    months that are complete, from their own days and those of the two months before. A full one with
+    An incremental model is derived for the days, weeks, months or commits that are touched (`by`), or for the periods
+    of web reports; one by month holds months that are complete, from their own days and those of the two months
+    before. A full one with
     `window_days` depends on that many last complete days only. A row of one with `reaches_days` depends on so many days
     before its own as well, so that a touched day reaches the days after it. `step` names a function of steps.py that
     the rows of the query go through.
@@ -96,7 +97,13 @@ class ModelFile(BaseModel):
     @property
     def part_column(self) -> str:
         """The column by which an incremental model is cut into parts."""
-        return {"day": "event_date", "week": "week_start", "month": "month", "commit": "commit_sha"}[self.by]
+        return {
+            "day": "event_date",
+            "week": "week_start",
+            "month": "month",
+            "commit": "commit_sha",
+            "web_period": "period_start",
+        }[self.by]
 
 
 @dataclass(frozen=True)
@@ -177,7 +184,8 @@ def in_order(models: Mapping[str, Model]) -> list[Model]:
 class Part:
     """A part of a table that is derived at once: the days `first` to `last`, both included, in the project's zone.
 
-    Of a model by commit: the commits of ledger.touched_commits, whose events lie in those days.
+    Of a model by commit: the commits of ledger.touched_commits, whose events lie in those days. Of one by web period:
+    those of ledger.touched_web, and the days say nothing.
     """
 
     first: date
@@ -198,6 +206,11 @@ def condition(model: Model) -> str:
     """What of an incremental table belongs to a part, with the part's parameters."""
     if model.file.by == "commit":
         return "commit_sha in (select touched.commit_sha from ledger.touched_commits as touched)"
+    if model.file.by == "web_period":
+        return (
+            "(source, site_id, period, period_start) in (select (touched.source, touched.site_id, touched.period, "
+            "touched.period_start) from ledger.touched_web as touched)"
+        )
     return f"{model.file.part_column} between $first_day and $last_day"
 
 

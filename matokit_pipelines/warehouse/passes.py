@@ -32,7 +32,8 @@ Progress = Callable[[str, int, int], None]
 class PassResult:
     """What one pass over one source did. `error`: why it ended early; everything landed before it is kept.
 
-    `truncated`: withheld actions that no pass before knew of. `unproven`: windows that did not add up.
+    `truncated`: withheld actions that no pass before knew of. `unproven`: windows that did not add up. `what` was
+    read: events, or web reports, whose windows are periods and whose watermark is not the product's.
     """
 
     source: str
@@ -50,6 +51,7 @@ class PassResult:
     bytes_received: int = 0
     watermark: datetime | None = None
     error: MatokitError | None = None
+    what: str = "events"
 
 
 def fingerprint(secret: str) -> str:

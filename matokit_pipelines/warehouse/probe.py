@@ -16,7 +16,7 @@ from matokit_pipelines import __version__, resources
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged, WarehouseLocked
 from matokit_pipelines.settings import NO_SOURCE, Loaded, SourceSettings
 from matokit_pipelines.sources.piwik_pro import PiwikProClient
-from matokit_pipelines.warehouse import ledger, refresh
+from matokit_pipelines.warehouse import ledger, refresh, web_facts, web_ledger
 from matokit_pipelines.warehouse.build import state_hashes
 from matokit_pipelines.warehouse.connection import Warehouse
 from matokit_pipelines.warehouse.models import in_order, load_models
@@ -70,12 +70,18 @@ def _asked(home: Home, connection: duckdb.DuckDBPyConnection, sources: Sequence[
     if reason := _due_by_tables(home, connection) or _due_by_snapshot(home, connection):
         return Due(True, reason)
     troubles = []
-    for source in sources:
-        question, error = ask(home, connection, source, len(sources))
+    of_events = [source for source in sources if source.has_events]
+    for source in of_events:
+        question, error = ask(home, connection, source, len(of_events))
         if question.finding:
             return Due(True, f"Source {source.name} {question.finding}.")
         if error:
             troubles.append(error)
+    for source in sources:
+        if source.has_web_reports and web_facts.is_due(
+            connection, source, home.loaded.settings.web_reports, home.clock
+        ):
+            return Due(True, f"Web reports of source {source.name} are due.")
     if reason := _due_by_snapshot(home, connection):  # the answers may have moved the watermark
         return Due(True, reason)
     return Due(False, " ".join(troubles) or "No source holds anything new.", _watermark(connection))
@@ -125,6 +131,8 @@ def _due_by_tables(home: Home, connection: duckdb.DuckDBPyConnection) -> str | N
     """Why a build is due, whatever the sources hold."""
     if connection.execute("select 1 from ledger.touched_days limit 1").fetchall():
         return "Events were landed and not derived yet."
+    if web_ledger.is_touched(connection):
+        return "Web reports were landed and not derived yet."
     root = resources.path("sql")
     models = load_models(root)
     lists = load_seeds(root / "seeds", refresh.build_options(home.loaded))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -29,8 +30,10 @@ from matokit_pipelines.warehouse.matomo_pass import MatomoPass
 from matokit_pipelines.warehouse.passes import PassResult, Progress
 from matokit_pipelines.warehouse.piwik_pro_pass import PiwikProPass
 from matokit_pipelines.warehouse.snapshots import Manifest, open_current, publish
+from matokit_pipelines.warehouse.web_pass import WebReportsPass
 from matokit_pipelines.windows import each_day
 
+What = Literal["events", "web_reports"]
 RULES = "staging.installer_events"  # its state says by which rules events are read
 
 
@@ -97,14 +100,20 @@ def extract(
     home: Home,
     *,
     only: str | None = None,
+    what: What | None = None,
     days: tuple[date, date] | None = None,
     progress: Progress | None = None,
 ) -> list[PassResult]:
-    """One pass over every source (or `only` one). A source's refusal is in its result; the others are still read."""
+    """One pass over every source (or `only` one): its events, then the web reports of each, or one of these (`what`).
+
+    A source's refusal is in its result; the others are still read.
+    """
     sources = _sources(home.loaded, only)
     secrets = {source.name: "\n".join(home.loaded.credentials(source)) for source in sources}
     results = []
-    for source in sources:
+    for source in sources if what != "web_reports" else []:
+        if not source.has_events:
+            continue
         with home.warehouse.writer() as connection:
             ledger.project_zone(connection, home.zone_name)
             results.append(
@@ -113,7 +122,37 @@ def extract(
                     clock=home.clock, progress=progress, scratch=home.loaded.home / "tmp",
                 )
             )  # fmt: skip
+    for source in sources if what != "events" else []:
+        if not source.has_web_reports:
+            continue
+        with home.warehouse.writer() as connection:
+            results.append(
+                read_web_reports(
+                    connection, home.loaded, source, secrets[source.name], days=days, clock=home.clock,
+                    progress=progress,
+                )
+            )  # fmt: skip
     return results
+
+
+def read_web_reports(
+    connection: duckdb.DuckDBPyConnection,
+    loaded: Loaded,
+    source: SourceSettings,
+    secret: str,
+    *,
+    clock: Clock,
+    days: tuple[date, date] | None = None,
+    progress: Progress | None = None,
+) -> PassResult:
+    """One pass over the web reports of a Matomo source into an open warehouse."""
+    client = matomo_client_for(loaded, source, clock)
+    try:
+        return WebReportsPass(
+            connection, client, source, secret, loaded.settings.web_reports, clock=clock, progress=progress
+        ).run(days)
+    finally:
+        client.close()
 
 
 def read_source(
@@ -128,7 +167,7 @@ def read_source(
     progress: Progress | None = None,
     scratch: Path | None = None,
 ) -> PassResult:
-    """One pass over one source of any kind into an open warehouse. `zone`: the project's."""
+    """One pass over the events of one source of any kind into an open warehouse. `zone`: the project's."""
     client = (
         piwik_pro_client_for(loaded, source, clock)
         if source.kind == "piwik_pro"

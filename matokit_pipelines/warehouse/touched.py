@@ -14,6 +14,7 @@ import duckdb
 from matokit_pipelines.warehouse.models import CUBE, Part
 from matokit_pipelines.windows import ONE_DAY, runs_of_days
 
+WEB_REPORTS = "raw.web_reports"
 RAW_EVENTS = ("raw.matomo_events", "raw.piwik_pro_events")
 EVIDENCE = "staging.zero_evidence"
 BASELINES = "staging.commit_baselines"
@@ -126,6 +127,20 @@ def note_commits(con: duckdb.DuckDBPyConnection, commits: Sequence[str]) -> None
     con.execute("delete from ledger.touched_commits")
     if commits:
         con.execute("insert into ledger.touched_commits select unnest($commits)", {"commits": list(commits)})
+
+
+def touch_all_web(con: duckdb.DuckDBPyConnection) -> None:
+    """Have every period of web reports derived."""
+    con.execute("delete from ledger.touched_web")
+    con.execute(
+        f"insert into ledger.touched_web select distinct source, site_id, period, period_start from {WEB_REPORTS}"
+    )
+
+
+def web_part(con: duckdb.DuckDBPyConnection) -> list[Part]:
+    """The periods of web reports that are touched, as one part; none where none is. Each of them is noted once."""
+    found = con.execute("select min(period_start), max(period_start), count(*) from ledger.touched_web").fetchall()[0]
+    return [Part(found[0], found[1])] if found[2] else []
 
 
 def landed_days(con: duckdb.DuckDBPyConnection) -> dict[date, int]:

@@ -97,6 +97,38 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "verdict": "equal",
         "checked_at": LANDED,
     },
+    "raw.web_reports": {
+        "source": "shop",
+        "site_id": "2",
+        "subject": "",
+        "period": "day",
+        "period_start": date(2026, 11, 18),
+        "period_end": date(2026, 11, 18),
+        "rows": 1,
+        "fetched_at": LANDED,
+        "state": "final",
+    },
+    "ledger.web_sites": {
+        "source": "shop",
+        "site_id": "2",
+        "zone": "UTC",
+        "url": "https://matomo.example.org",
+        "name": "Example shop",
+        "currency": "EUR",
+        "has_ecommerce": True,
+    },
+    "ledger.web_periods": {
+        "source": "shop",
+        "site_id": "2",
+        "period": "day",
+        "period_start": date(2026, 11, 18),
+        "period_end": date(2026, 11, 18),
+        "state": "final",
+        "is_proven": False,
+        "reports": 1,
+        "asked_at": LANDED,
+    },
+    "ledger.web_goals": {"source": "shop", "site_id": "2"},
     "ledger.truncated_visits": {"source": "installers", "site_id": "1", "truncated": 0, "seen_at": LANDED},
 }
 
@@ -105,7 +137,7 @@ def put(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, 
     """Insert rows; what they leave out is taken from DEFAULTS, an event's id from its place."""
     for place, given in enumerate(rows, start=1):
         row = DEFAULTS[table] | dict(given)
-        if table.startswith("raw."):
+        if table.startswith("raw.") and table != "raw.web_reports":
             row.setdefault("event_id", f"{place:05d}")
         columns = ", ".join(row)
         con.execute(f"insert into {table} ({columns}) values ({', '.join('?' for _ in row)})", list(row.values()))

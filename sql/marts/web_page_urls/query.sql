@@ -1,0 +1,60 @@
+-- grain: source, site_id, period, period_start, position; one page of one period
+with placed as (
+    select
+        report.source,
+        report.site_id,
+        report.period,
+        report.period_start,
+        report.fetched_at,
+        unnest(web_rows(report.body)) as place
+    from raw.web_reports as report
+    where report.report = 'page_urls'
+        and exists (
+            select 1
+            from ledger.touched_web as touched
+            where touched.source = report.source
+                and touched.site_id = report.site_id
+                and touched.period = report.period
+                and touched.period_start = report.period_start
+        )
+),
+
+read as (
+    select
+        placed.source,
+        placed.site_id,
+        placed.period,
+        placed.period_start,
+        placed.fetched_at,
+        placed.place.position as position,
+        placed.place.entry as entry,
+        json_transform(
+            placed.place.entry,
+            '{"label": "varchar", "url": "varchar", "nb_hits": "varchar", "nb_visits": "varchar", '
+            || '"nb_uniq_visitors": "varchar", "sum_time_spent": "varchar", "bounce_count": "varchar", '
+            || '"segment": "varchar"}'
+        ) as field
+    from placed
+)
+
+select
+    source,
+    site_id,
+    period,
+    period_start,
+    position,
+    coalesce(field.label, '') as label,
+    field.url,
+    web_number(field.nb_hits) as nb_hits,
+    web_number(field.nb_visits) as nb_visits,
+    web_number(field.nb_uniq_visitors) as nb_uniq_visitors,
+    web_number(field.sum_time_spent) as sum_time_spent,
+    web_number(field.bounce_count) as bounce_count,
+    web_further(
+        entry,
+        '{"label": null, "url": null, "nb_hits": null, "nb_visits": null, "nb_uniq_visitors": null, '
+        || '"sum_time_spent": null, "bounce_count": null}'
+    ) as further,
+    coalesce(field.label = 'Others' and field.segment is null and field.url is null, false) as is_others,
+    fetched_at as as_of
+from read
