@@ -70,6 +70,7 @@ class MatomoSimulator:
         self._now = now
         self._dice = Dice(faults)
         self._turn = threading.Lock()
+        self._stored = threading.Condition(self._turn)
         late = (faults.late_share, faults.late_seconds, faults.seed)
         self.log = MatomoLog(arrivals(events, place, late), place)
         self.log.advance(int(now().timestamp()))
@@ -106,6 +107,11 @@ class MatomoSimulator:
         with self._turn:
             return [dict(hit) for hit in self._tracking.tracked]
 
+    def wait_for_tracked(self, count: int, seconds: float) -> bool:
+        """Wait until `count` hits are stored, at most so long; whether they are."""
+        with self._stored:
+            return self._stored.wait_for(lambda: len(self._tracking.tracked) >= count, seconds)
+
     def answer(self, request: Request) -> tuple[Answer, str | None]:
         """The answer to a request, and the fault of the wire it meets (dropped, half, slow) or None."""
         api = request.path.rstrip("/").rsplit("/", 1)[-1] not in ("matomo.php", "piwik.php")
@@ -139,7 +145,9 @@ class MatomoSimulator:
             return trouble.answer, None
         if trouble.dropped == "before":
             return Answer(500, "text/plain", b""), "dropped"
-        return self._tracking.answer(request, now), "dropped" if trouble.dropped else None
+        answer = self._tracking.answer(request, now)
+        self._stored.notify_all()
+        return answer, "dropped" if trouble.dropped else None
 
     @property
     def slow_seconds(self) -> float:
