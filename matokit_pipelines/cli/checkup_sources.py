@@ -12,8 +12,10 @@ from matokit_pipelines.cli.findings import Finding, guarded
 from matokit_pipelines.cli.frame import counted
 from matokit_pipelines.cli.guessing import described
 from matokit_pipelines.cli.losses import losses_at
-from matokit_pipelines.errors import AccessRefused, SourceError
+from matokit_pipelines.errors import AccessRefused, ReportRefused, SourceError
 from matokit_pipelines.settings import SourceSettings
+from matokit_pipelines.sources.matomo import MatomoClient
+from matokit_pipelines.sources.matomo_reports import MatomoReports
 from matokit_pipelines.sources.piwik_pro import App, PiwikProClient
 from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.matomo_pass import check_dimensions
@@ -47,6 +49,10 @@ def _matomo(home: Home, source: SourceSettings, zones: dict[str, str]) -> Iterat
         site = client.site()
         zones[source.name] = site.zone.key
         yield Finding("good", what, f'{source.url} answers; site {site.site_id} is "{site.name}" in {site.zone.key}')
+        if source.has_web_reports:
+            yield from _web_reports(client, what)
+        if not source.has_events:
+            return
         configured = client.dimensions()
         check_dimensions(source, configured)
         names = {dimension.number: dimension.name for dimension in configured}
@@ -60,6 +66,18 @@ def _matomo(home: Home, source: SourceSettings, zones: dict[str, str]) -> Iterat
         )
     finally:
         client.close()
+
+
+def _web_reports(client: MatomoClient, what: str) -> Iterator[Finding]:
+    """Whether reports can be asked for; what the site has beside visits."""
+    reports = MatomoReports(client)
+    facts = reports.facts()
+    shop = "with" if facts.get("ecommerce") in (True, 1, "1") else "without"
+    try:
+        goals = counted(len(reports.goals()), "goal")
+    except ReportRefused as error:
+        goals = f"no goals ({' '.join(error.said.split()) or 'refused'})"
+    yield Finding("good", what, f"web reports can be read: {goals}, {shop} ecommerce")
 
 
 # -- Piwik PRO --------------------------------------------------------------------------------------------------------

@@ -97,6 +97,7 @@ def check_tables(home: Home, zones: Mapping[str, str]) -> Iterator[Finding]:
         events = sum(row["events"] for row in found.values())
         yield Finding("good", "warehouse", f"{counted(events, 'event')} in {home.warehouse.path}")
         yield from _each_source(home, connection, zones)
+        yield from _web_reports(home, connection)
         yield from _unknown_environment(connection)
         yield from _copies(home, connection, {name: row["events"] for name, row in found.items()})
         zone = connection.execute("select zone from ledger.project").fetchall()
@@ -138,6 +139,14 @@ def _each_source(home: Home, connection: duckdb.DuckDBPyConnection, zones: Mappi
                 f"its site is in {now} now and was read in {was} until now; put the site's zone back, or give the "
                 "source another name.", 2,
             )  # fmt: skip
+
+
+def _web_reports(home: Home, connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    """Up to which day the web reports of each source are complete, and what of them is not sure."""
+    settings = home.loaded.settings
+    for facts in web_facts(connection, settings.sources, settings.web_reports, home.clock.now()):
+        first, *more = [line.strip().removeprefix(f"{facts.source}: ").rstrip(".") for line in lines(facts, home.clock.now())]
+        yield Finding("note" if facts.error or facts.unknown else "good", f"source {facts.source}", "; ".join([first, *more]))
 
 
 def _unknown_environment(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:

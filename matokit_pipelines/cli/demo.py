@@ -49,12 +49,12 @@ def demo(
     events_per_day: float = typer.Option(400, min=1, help="Events a day, about."),
     seed: int = typer.Option(7, help="Same seed, same machines."),
     broken: str | None = typer.Option(None, "--break", metavar="COMPONENT", help="Break it, and see its alert arrive."),
+    serve: bool = typer.Option(False, "--serve", help="Go on with the tool server, until Ctrl-C."),
     no_open: bool = typer.Option(False, "--no-open", help="Do not open the page in a browser."),
 ) -> None:
     """Run the whole product against simulated services, faults on, and compare with the truth."""
-    from matokit_pipelines.cli import demo_alerts, demo_break, demo_reports
+    from matokit_pipelines.cli import demo_alerts, demo_break, demo_reports, demo_serve
     from matokit_pipelines.cli.demo_stage import StageClock, home_of, services
-    from matokit_pipelines.errors import CheckFailed
     from matokit_pipelines.simulator.truth import generate
 
     logging.getLogger("matokit_pipelines").addHandler(logging.NullHandler())  # faults are wanted here, and counted
@@ -68,8 +68,10 @@ def demo(
         days=days, events_per_day=events_per_day, seed=seed, end=clock.now(), zone=ZONE,
         without=demo_break.not_planted(broken),
     )  # fmt: skip
+    where = demo_serve.listener() if serve else None
+    address = f"http://{demo_serve.HOST}:{where.getsockname()[1]}" if where else ""
     with services(truth, clock, seed) as stage:
-        used = home_of(folder, stage, truth, clock)
+        used = home_of(folder, stage, truth, clock, address)
         stage.killer.run_and_kill(folder, stage.environ)
         board = _read(frame, used, stage, truth)
         with frame.progress("Alerting") as step:
@@ -80,17 +82,22 @@ def demo(
             made = demo_reports.make(used)
         demo_reports.show(frame, made)
         told = broken is None or demo_break.play(frame, used, stage, clock, broken, seed)
-    _where_to_look(frame, home, made.index)
-    if not no_open and sys.stdout.isatty():
-        webbrowser.open(made.index.resolve().as_uri())
-    if not board.is_whole:
-        raise CheckFailed("The demo did not find everything that was sent; that is a defect of matokit, report it.")
-    if not came.is_whole:
-        raise CheckFailed("The demo did not tell each message once; that is a defect of matokit, report it.")
-    if not made.is_whole:
-        raise CheckFailed("The demo did not deliver each report once; that is a defect of matokit, report it.")
-    if not told:
-        raise CheckFailed("The demo did not tell of what it broke; that is a defect of matokit, report it.")
+        _where_to_look(frame, home, made.index)
+        if not no_open and sys.stdout.isatty():
+            webbrowser.open(made.index.resolve().as_uri())
+        _check(board.is_whole, "find everything that was sent")
+        _check(came.is_whole, "tell each message once")
+        _check(made.is_whole, "deliver each report once")
+        _check(told, "tell of what it broke")
+        if where:
+            demo_serve.serve(frame, used, where)
+
+
+def _check(is_good: bool, what: str) -> None:
+    from matokit_pipelines.errors import CheckFailed
+
+    if not is_good:
+        raise CheckFailed(f"The demo did not {what}; that is a defect of matokit, report it.")
 
 
 def _read(frame: Frame, home: Home, stage: Services, truth: Truth) -> Scoreboard:

@@ -1,8 +1,9 @@
 """The stage of the demo: simulated services that misbehave, people to be told, the clock they all share, and a home.
 
 Seventy of a hundred machines send to a Piwik PRO, the others to a Matomo; a second Piwik PRO receives what the Matomo
-does and is declared its mirror. Messages go to a Slack and a mail server on this machine, and into files. Not here:
-what is played (demo.py, demo_alerts.py, demo_break.py), simulations (simulator/).
+does and is declared its mirror. The Matomo has a second site, that of the downloads, with web reports. Messages go to
+a Slack and a mail server on this machine, and into files. Not here: what is played (demo.py, demo_alerts.py,
+demo_break.py), simulations (simulator/).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from matokit_pipelines.cli.scoreboard import Sent
-    from matokit_pipelines.simulator import MatomoSimulator, PiwikProFaults, PiwikProSimulator, Truth
+    from matokit_pipelines.simulator import MatomoSimulator, PiwikProFaults, PiwikProSimulator, Truth, WebTruth
     from matokit_pipelines.simulator.mail import MailServer
     from matokit_pipelines.simulator.slack import SlackSimulator
     from matokit_pipelines.warehouse.refresh import Home
@@ -35,6 +36,7 @@ ZONE = "Europe/Copenhagen"
 PIWIK_PRO_SHARE = 0.7
 COPY_SITE = "22222222-2222-4333-8444-555555555555"
 KILLED_AT_REQUEST = 6
+VISITS_PER_DAY = 150
 CHANNELS = ("on-call", "installers")
 SETTINGS = """# Settings of the demo. The services live only while `matokit demo` runs.
 [project]
@@ -62,6 +64,21 @@ url = "{services.lab_copy.url}"
 site_id = "{services.lab_copy.site_id}"
 mirror_of = "lab" # receives the same events again: compared, never counted
 start_date = {start}
+
+[[sources]]
+name = "website"
+kind = "matomo"
+url = "{services.lab.url}"
+site_id = "2"
+provides = ["web_reports"]
+start_date = {start}
+
+[web_reports]
+first_time_periods = 500 # all of its past at once
+
+[toolserver]
+tracking = true
+calls_per_minute = 0
 
 [http]
 first_wait = 0.05 # the simulated servers recover at once
@@ -122,6 +139,7 @@ class Services:
     mail: MailServer
     parts: tuple[Truth, Truth]
     killer: Killer
+    web: WebTruth
 
     @property
     def environ(self) -> dict[str, str]:
@@ -129,6 +147,7 @@ class Services:
             "MATOKIT_INSTALLERS_CLIENT_ID": self.installers.client_id,
             "MATOKIT_INSTALLERS_CLIENT_SECRET": self.installers.client_secret,
             "MATOKIT_LAB_TOKEN": self.lab.token,
+            "MATOKIT_WEBSITE_TOKEN": self.lab.token,
             "MATOKIT_LAB_COPY_CLIENT_ID": self.lab_copy.client_id,
             "MATOKIT_LAB_COPY_CLIENT_SECRET": self.lab_copy.client_secret,
             "MATOKIT_SLACK_TOKEN": self.slack.token,
@@ -154,8 +173,9 @@ class Services:
 @contextmanager
 def services(truth: Truth, clock: StageClock, seed: int) -> Iterator[Services]:
     """Everything that answers, while the block runs."""
-    from matokit_pipelines.simulator import Faults, MatomoSimulator, PiwikProSimulator
+    from matokit_pipelines.simulator import Faults, MatomoSimulator, PiwikProSimulator, WebTruth
     from matokit_pipelines.simulator.mail import MailServer
+    from matokit_pipelines.simulator.matomo_web import LEAST_DAYS
     from matokit_pipelines.simulator.slack import SlackSimulator
     from matokit_pipelines.simulator.slack_faults import SlackFaults
     from matokit_pipelines.simulator.slack_store import Channel
@@ -167,14 +187,18 @@ def services(truth: Truth, clock: StageClock, seed: int) -> Iterator[Services]:
         installers = PiwikProSimulator(
             ours, now=clock.now, faults=_piwik_pro_faults(seed), on_request=killer.on_request
         )
-        lab = MatomoSimulator(theirs, now=clock.now, faults=trouble)
+        web = WebTruth.generate(
+            days=max(LEAST_DAYS, (truth.end - truth.start).days),
+            visits_per_day=VISITS_PER_DAY, seed=seed, end=clock.now(), zone=ZONE,
+        )  # fmt: skip
+        lab = MatomoSimulator(theirs, now=clock.now, faults=trouble, web=web)
         copy = PiwikProSimulator(theirs, now=clock.now, faults=_piwik_pro_faults(seed + 1), site_id=COPY_SITE)
         channels = [Channel(f"C0DEMO000{number}", name) for number, name in enumerate(CHANNELS)]
         rough = SlackFaults(seed=seed, dropped_before=0.04, dropped_after=0.04, limited=0.04, error=0.04)
         slack, mail = SlackSimulator(channels=channels, now=clock.now, faults=rough), MailServer(now=clock.now)
         for service in (installers, lab, copy, slack, mail):
             stack.callback(service.stop)
-        yield Services(installers, lab, copy, slack, mail, (ours, theirs), killer)
+        yield Services(installers, lab, copy, slack, mail, (ours, theirs), killer, web)
 
 
 def _piwik_pro_faults(seed: int) -> PiwikProFaults:
@@ -217,12 +241,15 @@ class Killer:
         self._victim = None
 
 
-def home_of(folder: Path, services: Services, truth: Truth, clock: StageClock) -> Home:
-    """The home of the demo, its settings written as a person would."""
+def home_of(folder: Path, services: Services, truth: Truth, clock: StageClock, public_url: str = "") -> Home:
+    """The home of the demo, its settings written as a person would; `public_url`: where its pages will be served."""
     from matokit_pipelines import settings
     from matokit_pipelines.warehouse.refresh import Home
 
     start = truth.start.astimezone(ZoneInfo(ZONE)).date()
     file = folder / "matokit.toml"
-    file.write_text(SETTINGS.format(zone=ZONE, start=start, services=services, channels=CHANNELS), encoding="utf-8")
+    text = SETTINGS.format(zone=ZONE, start=start, services=services, channels=CHANNELS)
+    if public_url:
+        text += f'\n[links]\npublic_url = "{public_url}"\n'
+    file.write_text(text, encoding="utf-8")
     return Home.of(settings.load(file, {"MATOKIT_HOME": str(folder), **services.environ}, folder), clock)

@@ -75,6 +75,7 @@ def summary(result: PassResult) -> dict[str, Any]:
     """One pass as a row for a person."""
     return {
         "source": result.source,
+        "read": result.what,
         "windows": result.windows,
         "received": result.received,
         "new": result.inserted,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from matokit_pipelines.warehouse.web_facts import WebFacts
+
 _SOURCES = """
 , compared as (
     select source, count(*) as days, count(*) filter (verdict = 'differs') as differing,
@@ -59,22 +61,26 @@ SHORT_WAIT_SECONDS = 2.0
 
 def status(context: typer.Context, as_json: bool = AsJson) -> None:
     """Up to where each source is complete, what is missing, and which snapshot is in service."""
-    from matokit_pipelines.cli import drift_words, status_words
+    from matokit_pipelines.cli import drift_words, status_words, web_words
     from matokit_pipelines.clock import SystemClock
     from matokit_pipelines.delivery.files import open_notices
     from matokit_pipelines.errors import NothingPublished, WarehouseLocked
     from matokit_pipelines.warehouse.refresh import Home
     from matokit_pipelines.warehouse.snapshots import open_current
+    from matokit_pipelines.warehouse.web_facts import web_facts
 
     frame = frame_of(context)
     home = Home.of(frame.loaded(), SystemClock(), wait_seconds=SHORT_WAIT_SECONDS)
     now = home.clock.now()
     found: list[dict[str, Any]] = []
+    reports: list[WebFacts] = []
     waiting = 0
     busy = ""
     try:
         with home.warehouse.reader() as connection:
             found = sources(connection, now)
+            settings = home.loaded.settings
+            reports = web_facts(connection, settings.sources, settings.web_reports, now)
             waiting = connection.execute("select count(distinct event_date) from ledger.touched_days").fetchall()[0][0]
     except WarehouseLocked as error:
         busy = str(error)
@@ -90,9 +96,12 @@ def status(context: typer.Context, as_json: bool = AsJson) -> None:
     for row in found:
         for line in status_words.lines(row, now, most_requests=home.loaded.settings.http.requests):
             frame.say(line)
+    for facts in reports:
+        for line in web_words.lines(facts, now):
+            frame.say(line)
     if busy:
         frame.say(f"A pass is running: {busy}")
-    elif not found:
+    elif not found and not reports:
         frame.say("No source was read yet; run `matokit extract`.")
     if waiting:
         frame.say(f"{waiting} days wait to be derived; run `matokit build`.")

@@ -91,7 +91,7 @@ def source_of(loaded: Loaded, name: str | None) -> SourceSettings:
 
     if name is not None:
         return loaded.settings.source(name)
-    found = [source for source in loaded.settings.sources if source.mirror_of is None]
+    found = [source for source in loaded.settings.sources if source.mirror_of is None and source.has_events]
     if not found:
         raise SettingsError(NO_SOURCE)
     if len(found) > 1:

@@ -60,7 +60,7 @@ class Arrived:
 
 def tell(frame: Frame, home: Home, *, visitor: str | None, minutes: int, as_json: bool) -> None:
     """Ask each source and say what arrived. A source that refuses is told of, the others are still asked."""
-    sources = home.loaded.settings.sources
+    sources = [source for source in home.loaded.settings.sources if source.has_events]
     if not sources:
         raise SettingsError(NO_SOURCE)
     if visitor is not None and not _VISITOR.fullmatch(visitor):

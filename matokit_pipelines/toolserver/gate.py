@@ -6,7 +6,7 @@ A path that is spelt another way is another path, and closed. Not here: tokens (
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ class Gate:
         self._pace = _Pace(calls_per_minute, clock)
         self._good_hosts: set[bytes] = set()
 
-    def admit(self, scope: dict[str, Any]) -> Admitted | Turned:
+    def admit(self, scope: Mapping[str, Any]) -> Admitted | Turned:
         """Whether a request may come in by its host, origin and bearer token."""
         path: str = scope["path"]
         host = authorization = origin = b""

@@ -6,6 +6,7 @@ Not here: the application (app.py), the command (cli/serving.py).
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ STOP_SECONDS = 10
 CONNECTIONS = 2_000
 
 
-class PatientProtocol(HttpToolsProtocol):  # type: ignore[misc]
+class PatientProtocol(HttpToolsProtocol):
     """Closes a connection that has not sent a whole request head in time; uvicorn's own timer runs between requests."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -104,6 +105,8 @@ def serve(server: ToolServer, listener: socket.socket, started: Callable[[], Non
             if self.started:
                 started()
 
+    # uvicorn raises a signal again once it has ended in order; an order to end is then no accident
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     Telling(config_of(server, host, port)).run([listener])
 
 

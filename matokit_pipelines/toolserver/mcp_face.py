@@ -97,7 +97,7 @@ def _listed(tool: Tool[Any]) -> types.Tool:
 
 def input_schema(tool: Tool[Any]) -> dict[str, Any]:
     """The JSON schema of a tool's arguments, without the titles that tell nothing."""
-    schema = tool.parameters.model_json_schema()
+    schema: dict[str, Any] = tool.parameters.model_json_schema()
     schema.pop("title", None)
     schema.pop("description", None)  # of the class, not of the tool
     for entry in schema.get("properties", {}).values():

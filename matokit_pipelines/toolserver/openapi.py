@@ -66,10 +66,11 @@ def openapi(tools: Iterable[Tool[Any]]) -> dict[str, Any]:
 
 def _operation(tool: Tool[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     arguments = _moved(input_schema(tool), definitions)
-    body = {"type": "object", "properties": {"parameters": {"anyOf": [arguments, {"type": "null"}]}}}
-    if arguments.get("required"):
+    needed = bool(arguments.get("required"))
+    inner = arguments if needed else {"anyOf": [arguments, {"type": "null"}]}
+    body: dict[str, Any] = {"type": "object", "properties": {"parameters": inner}}
+    if needed:
         body["required"] = ["parameters"]
-        body["properties"]["parameters"] = arguments
     return {
         **_described(tool, definitions),
         "operationId": tool.snake_name,
