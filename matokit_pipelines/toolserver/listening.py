@@ -26,6 +26,7 @@ HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15
 STOP_SECONDS = 10
 CONNECTIONS = 2_000
+BACKLOG = 2_048
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -72,7 +73,7 @@ def config_of(app: ToolServer | str, host: str, port: int, **further: Any) -> uv
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         limit_concurrency=CONNECTIONS,
-        backlog=2_048,
+        backlog=BACKLOG,
         h11_max_incomplete_event_size=65_536,
         **further,
     )
@@ -85,6 +86,7 @@ def bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)  # with SO_REUSEADDR only listening tells that the port is taken
     except OSError as error:
         listener.close()
         raise SettingsError(
