@@ -1,0 +1,336 @@
+"""How the tool server differs from its predecessor, each difference once: what it did, what ours does, why.
+
+`docs/opal-differences.md` is made of this list, and the contract tests say of each recorded answer which of these
+differences it shows. Belongs here: the list, and the document made of it: `python -m tests.opal_differences > docs/opal-differences.md`. Not
+here: the answers themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+READERS = "all readers"
+LISTS = "readers of rows"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference. `where`: the endpoint, or a group of them. fix: the predecessor was wrong; add: new."""
+
+    name: str
+    where: str
+    kind: Literal["fix", "add"]
+    before: str
+    ours: str
+    why: str
+
+
+_ALL = (
+    # -- readers together
+    Difference(
+        "as_of",
+        READERS,
+        "add",
+        "Nothing said of when the figures were true.",
+        "Every object and every row ends with `as_of`, ISO 8601 in UTC.",
+        "Answers come from tables as well as from Matomo; a reader has to know how old they are.",
+    ),
+    Difference(
+        "tables",
+        READERS,
+        "add",
+        "Every call went to Matomo.",
+        "Answered from the published tables where they hold every period needed; `fresh: true`, a segment, and "
+        "what the tables do not hold go to Matomo.",
+        "Tables answer in milliseconds, whatever Matomo does at that moment.",
+    ),
+    Difference(
+        "compare",
+        READERS,
+        "add",
+        "No comparison.",
+        '`compare: "previous"` adds `previous` and `change`: the span of equal length before, differences, '
+        "rates in percentage points. A label that was not there before has zeros when all rows of then are known, "
+        "else null.",
+        "Most questions about figures are about what changed; one call answers them.",
+    ),
+    Difference(
+        "bad_argument",
+        READERS,
+        "fix",
+        "500, or silence: a `siteId` in words meant the default site.",
+        "400 with `error`, `type` and `guidance`, for a site, period, date, limit or channel that cannot be.",
+        "A model corrects what it is told; an answer about another site is worse than none.",
+    ),
+    Difference(
+        "dates",
+        READERS,
+        "fix",
+        "`today`, `last7` and the like were sent on as they were.",
+        "Made absolute in the zone of the site before anything is asked. `YYYY-MM` is that month. A date in the "
+        "future is a 400 that names today's date.",
+        "Relative dates mean different days in different parts of Matomo.",
+    ),
+    Difference(
+        "not_archived",
+        READERS,
+        "fix",
+        "A zero was passed on.",
+        "A zero of Matomo is held against its log of visits. Proven: 0. Not proven: the figure is null and "
+        "`note` says why (objects, rows of a series), or the call fails with 503 (lists, goals).",
+        "Matomo answers zeros for what it has not archived yet; a false zero is believed.",
+    ),
+    Difference(
+        "token",
+        READERS,
+        "fix",
+        "The token went in the address.",
+        "It goes in the body of a POST.",
+        "Addresses reach logs, and Matomo refuses secure-only tokens in them.",
+    ),
+    Difference(
+        "limit",
+        LISTS,
+        "fix",
+        "Leading digits were read, zero and negative values were sent on.",
+        "A whole number from 1 to 1000, also as text; else 400.",
+        "A limit that is not understood is no limit.",
+    ),
+    Difference(
+        "span_of_rows",
+        LISTS,
+        "fix",
+        "Several periods gave 500 with the words of a validator.",
+        "One list over the whole span: rows of one label added up, rates made again, ranked anew. Matomo's row "
+        "`Others` is no label.",
+        "A list of several days is one question.",
+    ),
+    Difference(
+        "unique_sums",
+        READERS,
+        "fix",
+        "-",
+        "Unique visitors of several periods are left out; their sum is there as `sum_daily_nb_uniq_visitors` "
+        "(`sum_weekly_…`, `sum_monthly_…`).",
+        "A person who comes on two days is one visitor; the sum may not pass for that.",
+    ),
+    Difference(
+        "rates",
+        LISTS,
+        "fix",
+        "Rows had a `bounce_count` and no `bounce_rate`; a rate as a bare number failed.",
+        '`bounce_rate` of channels and device types is computed; every rate is text such as "45%".',
+        "The field was promised.",
+    ),
+    Difference(
+        "labels", LISTS, "fix", "A label that came as a number failed.", "It is text.", "A page may be called 2026."
+    ),
+    Difference(
+        "currency",
+        "readers with revenue",
+        "add",
+        "An amount without its currency.",
+        "`currency` stands beside every `revenue`; the number stays.",
+        "A model invents a currency otherwise.",
+    ),
+    # -- key numbers
+    Difference(
+        "key_numbers_span",
+        "/tools/get-key-numbers",
+        "fix",
+        "Several periods gave `nb_visits: 0` with the real figures as stray keys.",
+        "One set of figures for the whole span.",
+        "The tool promises one set of figures.",
+    ),
+    Difference(
+        "historical_single",
+        "/tools/get-key-numbers-historical",
+        "fix",
+        "One date gave one row for each name of a figure.",
+        "One row.",
+        "It was nonsense.",
+    ),
+    Difference(
+        "historical_views",
+        "/tools/get-key-numbers-historical",
+        "add",
+        "No page views.",
+        "`nb_pageviews` and `nb_uniq_pageviews` in each row.",
+        "They belong to the key numbers.",
+    ),
+    # -- referrers
+    Difference(
+        "referrers_by_name",
+        "/tools/get-top-referrers",
+        "fix",
+        "Listed the types of referrers, as the traffic channels did.",
+        "Lists referrers by name (`Referrers.getAll`); `referrer_type` tells of which type each is.",
+        "It is called top referrers.",
+    ),
+    Difference(
+        "channel_number",
+        "/tools/get-traffic-channels",
+        "fix",
+        "`channelType` was held against English labels, after the limit.",
+        "Held against Matomo's number of the channel, before the limit.",
+        "Labels come in the language of the Matomo.",
+    ),
+    Difference(
+        "channel_unknown",
+        "/tools/get-traffic-channels",
+        "fix",
+        "An unknown channel gave `[]`.",
+        "400 that names the channels.",
+        "`[]` reads as no traffic.",
+    ),
+    # -- ecommerce
+    Difference(
+        "overview_span",
+        "/tools/get-ecommerce-overview",
+        "fix",
+        "Of several periods the first was answered.",
+        "The whole span.",
+        "A wrong figure without a sign of it.",
+    ),
+    Difference(
+        "ecommerce_visits",
+        "/tools/get-ecommerce-overview, /tools/get-ecommerce-revenue",
+        "add",
+        "No number of visits.",
+        "`nb_visits`, and `revenue_per_visit` and `conversion_rate` made of it.",
+        "Rates over several periods need it.",
+    ),
+    Difference(
+        "totals_per_visit",
+        "/tools/get-ecommerce-revenue",
+        "fix",
+        "`revenue_per_visit` was summed over periods.",
+        "Revenue over visits of the span.",
+        "A sum of rates is no rate.",
+    ),
+    Difference(
+        "series_false",
+        "/tools/get-ecommerce-revenue",
+        "fix",
+        "`includeSeries: false` gave a series all the same where there were several periods.",
+        "No series.",
+        "It was asked for.",
+    ),
+    Difference(
+        "series_empty",
+        "/tools/get-ecommerce-revenue",
+        "fix",
+        "A period without an order was left out.",
+        "It has an entry, with `revenue` 0.",
+        "A gap is taken for missing data.",
+    ),
+    Difference(
+        "series_single",
+        "/tools/get-ecommerce-revenue",
+        "fix",
+        "One date with the flag gave `[]`.",
+        "One entry.",
+        "It was asked for.",
+    ),
+    # -- goals
+    Difference(
+        "goals_each",
+        "/tools/get-goal-conversions",
+        "fix",
+        "Failed on every real Matomo, which answers one sum of all goals.",
+        "Goals are listed and asked one by one, orders too where the site has ecommerce.",
+        "It never worked.",
+    ),
+    Difference(
+        "goal_filter",
+        "/tools/get-goal-conversions",
+        "fix",
+        "`goalId` was sent on and the whole list came back.",
+        "Only that goal; a goal that is not there is a 400 that names those that are.",
+        "It was asked for.",
+    ),
+    Difference(
+        "goal_order_label",
+        "/tools/get-goal-conversions",
+        "fix",
+        "Orders were labelled as the answer said.",
+        "`Ecommerce Order`, `Abandoned Cart`.",
+        "Matomo gives these two no name.",
+    ),
+    # -- events
+    Difference(
+        "events_filters",
+        "/tools/get-events",
+        "fix",
+        "Category, action and name went to Matomo, which ignored them: all events came back.",
+        "Rows are chosen by two of the three. All three are answered where the site's events themselves are "
+        "read, else 400.",
+        "Matomo's reports join two of the three.",
+    ),
+    Difference(
+        "event_parts",
+        "/tools/get-events",
+        "add",
+        "The label alone.",
+        "`category`, `action` and `name` beside it.",
+        "A label joined with a dash cannot be taken apart for certain.",
+    ),
+    Difference(
+        "event_categories",
+        "/tools/get-event-categories",
+        "fix",
+        "Gave pairs of category and name on a real Matomo.",
+        "Categories.",
+        "It is called event categories.",
+    ),
+)
+DIFFERENCES = {difference.name: difference for difference in _ALL}
+_HEAD = """# Where the answers differ from the predecessor's
+
+Names, addresses, parameters, fields and their types are the predecessor's, and so are the answers, but for what stands
+here. *fix*: the predecessor was wrong. *add*: something more. Each line is shown by a test beside the recorded answers of
+the predecessor, which are in `tests/fixtures/opal`; this page is made of the same list (`tests/opal_differences.py`).
+
+## The readers
+
+| where | | predecessor | ours | why |
+|---|---|---|---|---|
+"""
+_DECIDED = """
+## What was decided where the recordings say nothing
+
+- **What may not be archived.** A figure that Matomo gives as zero, and that its log of visits does not confirm, is null,
+  with a sentence in `note`; a sum over periods of which one is unknown is null as a whole. In a series that is one row. A
+  list has no place for a note, so an empty list that is not confirmed is a 503. The log is asked once for each run of
+  neighbouring empty periods, at most thirty at a time; what is beyond stays unknown.
+- **From tables or live.** Days, weeks and months of all visits come from the tables when each period asked for is there
+  and is `final` or `provisional`. A range or a year comes from its days, when all of them are there. Everything else goes to
+  Matomo. A row that the tables cut away could matter (only the first rows of a report are kept, `[web_reports] rows`): then
+  the list is asked live too, and not before.
+- **A list over several periods** is one range for Matomo, which adds up all rows; periods of their own would be cut.
+- **Sums of unique visitors** are named after what was summed. A range that is asked live has none: Matomo gives none.
+- **An average without events** is left out of sums, where Matomo's own range may say 0.
+- **Previous.** As many periods before, for a range as many days. When the span is not over, `note` says so.
+- **Abandoned carts** are listed only when asked for (`goalId: ecommerceAbandonedCart` or `goalType: ecommerce_cart`).
+- **All three of category, action and name** are counted in days of the project; where the site's zone is another one,
+  `days_in` names that of the project.
+"""
+
+
+def document() -> str:
+    """The page."""
+    rows = [
+        f"| {_cell(one.where)} | {one.kind} | {_cell(one.before)} | {_cell(one.ours)} | {_cell(one.why)} |"
+        for one in DIFFERENCES.values()
+    ]
+    return _HEAD + "\n".join(rows) + "\n" + _DECIDED
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())
