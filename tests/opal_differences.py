@@ -1,8 +1,8 @@
 """How the tool server differs from its predecessor, each difference once: what it did, what ours does, why.
 
 `docs/opal-differences.md` is made of this list, and the contract tests say of each recorded answer which of these
-differences it shows. Belongs here: the list, and the document made of it: `python -m tests.opal_differences > docs/opal-differences.md`. Not
-here: the answers themselves.
+differences it shows. Belongs here: the list, and the document made of it: `python -m tests.opal_differences > docs/opal-differences.md`.
+Not here: the answers themselves.
 """
 
 from __future__ import annotations
@@ -290,8 +290,9 @@ DIFFERENCES = {difference.name: difference for difference in _ALL}
 _HEAD = """# Where the answers differ from the predecessor's
 
 Names, addresses, parameters, fields and their types are the predecessor's, and so are the answers, but for what stands
-here. *fix*: the predecessor was wrong. *add*: something more. Each line is shown by a test beside the recorded answers of
-the predecessor, which are in `tests/fixtures/opal`; this page is made of the same list (`tests/opal_differences.py`).
+here. *fix*: the predecessor was wrong. *add*: something more. Each line is shown by a test beside the recorded answers
+of the predecessor, which are in `tests/fixtures/opal`; this page is made of the same list
+(`tests/opal_differences.py`).
 
 ## The readers
 
@@ -301,21 +302,24 @@ the predecessor, which are in `tests/fixtures/opal`; this page is made of the sa
 _DECIDED = """
 ## What was decided where the recordings say nothing
 
-- **What may not be archived.** A figure that Matomo gives as zero, and that its log of visits does not confirm, is null,
-  with a sentence in `note`; a sum over periods of which one is unknown is null as a whole. In a series that is one row. A
-  list has no place for a note, so an empty list that is not confirmed is a 503. The log is asked once for each run of
-  neighbouring empty periods, at most thirty at a time; what is beyond stays unknown.
-- **From tables or live.** Days, weeks and months of all visits come from the tables when each period asked for is there
-  and is `final` or `provisional`. A range or a year comes from its days, when all of them are there. Everything else goes to
-  Matomo. A row that the tables cut away could matter (only the first rows of a report are kept, `[web_reports] rows`): then
-  the list is asked live too, and not before.
-- **A list over several periods** is one range for Matomo, which adds up all rows; periods of their own would be cut.
-- **Sums of unique visitors** are named after what was summed. A range that is asked live has none: Matomo gives none.
+- **What may not be archived.** A figure that Matomo gives as zero, and that its log of visits does not confirm, is
+  null, with a sentence in `note`; a sum over periods of which one is unknown is null as a whole. In a series that
+  is one row. A list has no place for a note, so an empty list that is not confirmed is a 503. The log is asked once
+  for each run of neighbouring empty periods, at most thirty at a time; what is beyond stays unknown.
+- **From tables or live.** Days, weeks and months of all visits come from the tables when each period asked for is
+  there and is `final` or `provisional`. A range or a year comes from its days, when all of them are there.
+  Everything else goes to Matomo. A row that the tables cut away could matter (only the first rows of a report are
+  kept, `[web_reports] rows`): then the list is asked live too, and not before.
+- **A list over several periods** is one range for Matomo, which adds up all rows; periods of their own would be
+  cut.
+- **Sums of unique visitors** are named after what was summed. A range that is asked live has none: Matomo gives
+  none.
 - **An average without events** is left out of sums, where Matomo's own range may say 0.
 - **Previous.** As many periods before, for a range as many days. When the span is not over, `note` says so.
-- **Abandoned carts** are listed only when asked for (`goalId: ecommerceAbandonedCart` or `goalType: ecommerce_cart`).
-- **All three of category, action and name** are counted in days of the project; where the site's zone is another one,
-  `days_in` names that of the project.
+- **Abandoned carts** are listed only when asked for (`goalId: ecommerceAbandonedCart` or `goalType:
+  ecommerce_cart`).
+- **All three of category, action and name** are counted in days of the project; where the site's zone is another
+  one, `days_in` names that of the project.
 """
 
 
