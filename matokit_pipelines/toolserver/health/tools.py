@@ -48,8 +48,8 @@ def get_health_status(kit: Kit, asked: HealthParameters) -> Answer:
     value = {
         "status": overall(checks),
         "timestamp": now,
-        "as_of": now,
         "checks": [check.as_json() for check in checks],
+        "as_of": now,
     }
     return Answer(value)
 
@@ -59,7 +59,7 @@ def diagnose_matomo(kit: Kit, asked: DiagnoseParameters) -> Answer:
     checks: list[dict[str, Any]] = [
         check.model_dump(exclude_none=True) for check in diagnosed(kit, _site(kit, asked.siteId))
     ]
-    return Answer({"as_of": stamp(kit.clock.now()), "checks": checks})
+    return Answer({"checks": checks, "as_of": stamp(kit.clock.now())})
 
 
 def _site(kit: Kit, wanted: str | None) -> Site | None:

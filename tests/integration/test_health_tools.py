@@ -1,0 +1,309 @@
+"""GetHealthStatus over real parts: a Matomo and a Piwik PRO on loopback, a published snapshot, the cache, the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matokit_pipelines.clock import FixedClock, SystemClock
+from matokit_pipelines.simulator import Assumptions, PiwikProSimulator, generate
+from matokit_pipelines.toolserver.health.probes import is_ready
+from matokit_pipelines.toolserver.kit import Kit
+from matokit_pipelines.toolserver.problems import Problem
+from matokit_pipelines.toolserver.tracking.hits import Hit
+from matokit_pipelines.toolserver.tracking.queue import TrackingQueue
+from tests.health_kits import NOW, ask, health, kit_of, publish, settings_of
+from tests.upstreams import TOKEN, Reply, Upstream, matomo
+
+ORDER = ["matomo-api", "reports-cache", "tracking-queue", "rate-limit"]
+
+
+@pytest.fixture
+def server() -> Iterator[Upstream]:
+    with Upstream(matomo()).serving() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def kit(tmp_path: Path, server: Upstream) -> Iterator[Kit]:
+    loaded = settings_of(tmp_path, server.url)
+    publish(loaded)
+    with kit_of(loaded) as found:
+        yield found
+
+
+def looked_up(kit: Kit, hits: int, misses: int) -> None:
+    """Lookups in the cache."""
+
+    async def value() -> Any:
+        return b"{}"
+
+    asyncio.run(kit.cache.made_once("popularUrls", "known", 1, value))
+    for _ in range(hits):
+        assert kit.cache.lookup("popularUrls", "known", 1) is not None
+    for number in range(misses):
+        assert kit.cache.lookup("popularUrls", f"other {number}", 1) is None
+
+
+def test_all_is_well(kit: Kit, server: Upstream) -> None:
+    value = ask(kit, "GetHealthStatus")
+    assert value["status"] == "healthy"
+    assert [check["name"] for check in value["checks"]] == [*ORDER, "warehouse"]
+    assert value["timestamp"] == value["as_of"] == "2026-11-22T12:00:00.000Z"
+    assert {check["status"] for check in value["checks"]} == {"pass"}
+    by_name = {check["name"]: check for check in value["checks"]}
+    assert by_name["matomo-api"] == {
+        "name": "matomo-api", "status": "pass", "componentType": "service", "observedValue": 0, "observedUnit": "ms",
+        "time": "2026-11-22T12:00:00.000Z", "output": "API responded in 0ms",
+    }  # fmt: skip
+    assert by_name["warehouse"]["observedValue"] == 600
+    assert "tables" not in by_name["warehouse"]
+    assert "observedValue" not in by_name["tracking-queue"]
+    assert server.asked == ["API.getMatomoVersion"]
+    assert is_ready(kit)
+
+
+def test_details_add_access_and_tables(kit: Kit) -> None:
+    status, checks = health(kit, includeDetails="true", siteId="1")
+    assert status == "healthy"
+    assert checks["site-access"]["output"] == "Site ID 1 accessible"
+    tables = {table["name"]: table for table in checks["warehouse"]["tables"]}
+    assert tables["component_daily"]["ageSeconds"] == 600
+    assert tables["component_daily"]["expectedSeconds"] == 6 * 3600
+    assert tables["component_daily"]["status"] == "pass"
+
+
+@pytest.mark.parametrize("flag", ["false", False, "FALSE", None, ""])
+def test_details_only_when_asked(kit: Kit, flag: object) -> None:
+    assert "site-access" not in health(kit, includeDetails=flag)[1]
+
+
+def test_a_site_that_may_not_be_viewed(kit: Kit) -> None:
+    status, checks = health(kit, includeDetails=True, siteId=99)
+    assert status == "unhealthy"
+    assert checks["site-access"]["status"] == "fail"
+    assert checks["matomo-api"]["status"] == "pass"
+    assert "site 99" in checks["site-access"]["output"]
+
+
+def test_a_site_that_cannot_be_one(kit: Kit) -> None:
+    with pytest.raises(Problem, match='no site "nonsense"'):
+        ask(kit, "GetHealthStatus", siteId="nonsense")
+
+
+def test_monitors_do_not_hammer(tmp_path: Path, server: Upstream) -> None:
+    loaded = settings_of(tmp_path, server.url, "", MATOKIT_INSTALLERS_TOKEN="wrong" * 6)
+    publish(loaded)
+    clock = FixedClock(NOW)
+    with kit_of(loaded, clock) as kit:
+        for _ in range(360):  # an hour of a monitor that asks every ten seconds
+            status, checks = health(kit, includeDetails=True)
+            assert status == "unhealthy"
+            clock.advance(timedelta(seconds=10))
+        assert "refuses the token" in checks["matomo-api"]["output"]
+        assert TOKEN not in str(checks)
+        assert len(server.tokens) <= 8  # some twenty failed log-ins an hour lock an address out
+
+
+def test_a_good_connection_is_asked_four_times_a_minute_at_most(kit: Kit, server: Upstream) -> None:
+    clock = kit.clock
+    assert isinstance(clock, FixedClock)
+    for _ in range(60):
+        health(kit)
+        clock.advance(timedelta(seconds=1))
+    assert len(server.asked) == 4
+
+
+def test_matomo_is_down(tmp_path: Path) -> None:
+    loaded = settings_of(tmp_path, "http://127.0.0.1:9")
+    publish(loaded)
+    with kit_of(loaded) as kit:
+        status, checks = health(kit)
+    assert status == "unhealthy"
+    assert "nothing listens there" in checks["matomo-api"]["output"]
+    assert "observedValue" not in checks["matomo-api"]
+
+
+def test_a_slow_matomo_does_not_hold_up_the_answer(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def answer(method: str, params: dict[str, str]) -> Reply:
+        over.wait(20)
+        return Reply({})
+
+    with Upstream(answer).serving() as server:
+        loaded = settings_of(tmp_path, server.url, "[toolserver]\ncall_seconds = 1\n")
+        with kit_of(loaded, SystemClock()) as kit:
+            began = time.monotonic()
+            status, checks = health(kit, includeDetails=True)
+            taken = time.monotonic() - began
+            over.set()
+    assert status == "unhealthy"
+    assert "did not answer in time" in checks["matomo-api"]["output"]
+    assert taken < 3
+
+
+@pytest.mark.parametrize(
+    ("hits", "misses", "status", "value"),
+    [(0, 0, "pass", 0), (0, 10, "pass", 0), (0, 11, "warn", 0), (0, 20, "warn", 0), (1, 20, "fail", 4.76),
+     (2, 20, "warn", 9.09), (5, 20, "pass", 20.0), (0, 21, "fail", 0)],
+)  # fmt: skip
+def test_hit_rate_of_the_cache(kit: Kit, hits: int, misses: int, status: str, value: float) -> None:
+    looked_up(kit, hits, misses)
+    _, checks = health(kit)
+    cache = checks["reports-cache"]
+    assert (cache["status"], cache["observedValue"], cache["observedUnit"]) == (status, value, "%")
+    share = 100 * hits / (hits + misses) if hits + misses else 0
+    assert cache["output"] == f"Hit rate: {share:.1f}% ({hits}/{hits + misses} requests)"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "value"),
+    [({}, "pass", None), ({"Limit": "100", "Remaining": "50", "Reset": "60"}, "pass", 50),
+     ({"Limit": "100", "Remaining": "10", "Reset": "60"}, "warn", 10),
+     ({"Limit": "100", "Remaining": "0", "Reset": "60"}, "fail", 0)],
+)  # fmt: skip
+def test_rate_limit(tmp_path: Path, headers: dict[str, str], status: str, value: int | None) -> None:
+    sent = {f"X-RateLimit-{name}": told for name, told in headers.items()}
+
+    def answer(method: str, params: dict[str, str]) -> Reply:
+        return replace(matomo()(method, params), headers=sent)
+
+    with Upstream(answer).serving() as server:
+        loaded = settings_of(tmp_path, server.url)
+        publish(loaded)
+        with kit_of(loaded) as kit:
+            _, checks = health(kit)
+    assert (checks["rate-limit"]["status"], checks["rate-limit"].get("observedValue")) == (status, value)
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_published(tmp_path: Path, server: Upstream) -> None:
+    with kit_of(settings_of(tmp_path, server.url)) as kit:
+        status, checks = health(kit)
+        assert not is_ready(kit)
+    assert status == "unhealthy"
+    assert checks["warehouse"]["status"] == "fail"
+    assert str(tmp_path) not in str(checks)
+
+
+def test_old_data_degrade(tmp_path: Path, server: Upstream) -> None:
+    loaded = settings_of(tmp_path, server.url)
+    publish(loaded, complete_to=NOW - timedelta(hours=9))
+    with kit_of(loaded) as kit:
+        status, checks = health(kit, includeDetails=True)
+    assert (status, checks["warehouse"]["status"]) == ("degraded", "warn")
+    assert "source installers is complete only to 9 h ago" in checks["warehouse"]["output"]
+    assert checks["warehouse"]["observedValue"] == 9 * 3600
+    assert {table["status"] for table in checks["warehouse"]["tables"] if not table["name"].startswith("web_")} == {
+        "warn"
+    }
+
+
+def test_a_failed_pass_degrades(tmp_path: Path, server: Upstream) -> None:
+    loaded = settings_of(tmp_path, server.url)
+    publish(loaded, failed="It said no.")
+    with kit_of(loaded) as kit:
+        _, checks = health(kit)
+    assert "the last pass over source installers failed" in checks["warehouse"]["output"]
+
+
+def test_a_damaged_newer_snapshot_degrades_and_the_old_one_stays(tmp_path: Path, server: Upstream) -> None:
+    loaded = settings_of(tmp_path, server.url)
+    publish(loaded)
+    clock = FixedClock(NOW)
+    with kit_of(loaded, clock) as kit:
+        assert health(kit)[0] == "healthy"
+        folder = loaded.home / "serving"
+        (folder / "marts-99.duckdb").write_bytes(b"no database")
+        (folder / "CURRENT").write_text("marts-99.duckdb\n", encoding="utf-8")
+        clock.advance(timedelta(seconds=1))
+        kit.snapshots.look()
+        status, checks = health(kit)
+        assert is_ready(kit)
+    assert (status, checks["warehouse"]["status"]) == ("degraded", "warn")
+    assert "cannot be opened" in checks["warehouse"]["output"]
+
+
+# -- the queue --------------------------------------------------------------------------------------------------------
+
+
+def test_the_queue_as_it_is(tmp_path: Path) -> None:
+    def answer(method: str, params: dict[str, str]) -> Reply:
+        return Reply(b"", 503, kind="text/plain") if "matomo.php" in method else matomo()(method, params)
+
+    with Upstream(answer).serving() as server:
+        loaded = settings_of(tmp_path, server.url)
+        publish(loaded)
+        clock = FixedClock(NOW)
+        with kit_of(loaded, clock) as kit:
+            queue = TrackingQueue(loaded.home, kit.sites, clock, answer_within=0.0)
+            kit = replace(kit, tracking=queue)
+            assert health(kit)[1]["tracking-queue"]["output"] == "Queue processing normally"
+            site = kit.sites.find(1)
+            form = {"idsite": "1", "url": "https://a.example.org"}
+            queue.accept(Hit("pageview", site.id, site.name, site.tracking_url, form, None, None, None, {}))
+            clock.advance(timedelta(seconds=90))
+            check = health(kit)[1]["tracking-queue"]
+            assert (check["status"], check["observedValue"], check["observedUnit"]) == ("pass", 1, "pending")
+            assert check["output"] == "1 hit waits, the oldest for 90 s"
+            clock.advance(timedelta(minutes=10))
+            assert health(kit)[1]["tracking-queue"]["status"] == "warn"
+            clock.advance(timedelta(hours=1))
+            status, checks = health(kit)
+            assert (status, checks["tracking-queue"]["status"]) == ("unhealthy", "fail")
+
+
+# -- Piwik PRO --------------------------------------------------------------------------------------------------------
+
+PIWIK_PRO = """
+[[sources]]
+name = "cloud"
+kind = "piwik_pro"
+url = "{url}"
+site_id = "{site}"
+start_date = 2026-11-01
+"""
+
+
+@pytest.fixture
+def cloud() -> Iterator[PiwikProSimulator]:
+    truth = generate(days=3, events_per_day=5, seed=2, end=NOW)
+    with PiwikProSimulator(truth, now=lambda: NOW, assumed=Assumptions(rate_limit=False)) as simulator:
+        yield simulator
+
+
+def with_cloud(folder: Path, server: Upstream, cloud: PiwikProSimulator, secret: str) -> Any:
+    more = PIWIK_PRO.format(url=cloud.url, site=cloud.site_id)
+    return settings_of(
+        folder, server.url, more, MATOKIT_CLOUD_CLIENT_ID=cloud.client_id, MATOKIT_CLOUD_CLIENT_SECRET=secret
+    )
+
+
+def test_piwik_pro_answers(tmp_path: Path, server: Upstream, cloud: PiwikProSimulator) -> None:
+    with kit_of(with_cloud(tmp_path, server, cloud, cloud.client_secret)) as kit:
+        _, checks = health(kit)
+    assert checks["piwik-pro-api"]["status"] == "pass"
+    assert checks["piwik-pro-api"]["observedUnit"] == "ms"
+
+
+def test_piwik_pro_refuses(tmp_path: Path, server: Upstream, cloud: PiwikProSimulator) -> None:
+    clock = FixedClock(NOW)
+    with kit_of(with_cloud(tmp_path, server, cloud, "wrong"), clock) as kit:
+        for _ in range(20):
+            _, checks = health(kit)
+            clock.advance(timedelta(seconds=60))
+    assert checks["piwik-pro-api"]["status"] == "fail"
+    assert "refuses the credentials of source cloud" in checks["piwik-pro-api"]["output"]
+    assert cloud.client_id not in str(checks)
+    assert cloud.requests.total == 1
