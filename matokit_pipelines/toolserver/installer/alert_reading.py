@@ -31,7 +31,8 @@ from matokit_pipelines.toolserver.installer.words import instant
 from matokit_pipelines.toolserver.kit import Kit
 
 LETTERS = 10
-ORDER = ("critical", "warning", "info")
+ORDER = ("critical", "warning", "daily")
+TELLS_WHY = "commit_regression"  # where several alerts are open it names what the others follow from
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def gravest_first(matters: tuple[Matter, ...], found: Known, now: datetime) -> l
             matter.episode.ended_at is not None,
             is_silenced(matter, found, now),
             ORDER.index(matter.episode.severity) if matter.episode.severity in ORDER else len(ORDER),
+            matter.episode.rule != TELLS_WHY,
             -matter.episode.started_at.timestamp(),
             matter.episode.rule,
             matter.episode.subject,

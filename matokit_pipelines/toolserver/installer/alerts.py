@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from matokit_pipelines import alert_settings
 from matokit_pipelines.alert_settings import AllRules
 from matokit_pipelines.alerts.book import Matter
 from matokit_pipelines.alerts.content.links import Links
@@ -34,7 +35,7 @@ from matokit_pipelines.toolserver.tools import Answer
 RULES = tuple(AllRules.model_fields)
 RULE = f"Only this rule: {', '.join(RULES)}. Default: every rule."
 Which = Annotated[Literal["open", "past", "all"], BeforeValidator(lower)]
-Severity = Annotated[Literal["critical", "warning", "info"], BeforeValidator(lower)]
+Severity = Annotated[alert_settings.Severity, BeforeValidator(lower)]
 
 
 class AlertParameters(Parameters):
@@ -45,7 +46,7 @@ class AlertParameters(Parameters):
     component: str | None = Field(
         None, description="Only alerts of this component, architecture or commit. Default: of everything."
     )
-    severity: Severity | None = Field(None, description="critical, warning or info. Default: each.")
+    severity: Severity | None = Field(None, description="critical, warning or daily. Default: each.")
     days: Whole = Field(30, ge=1, le=90, description="Past ones of so many days back from now, 1 to 90. Default 30.")
     compare: Compare | None = Field(None, description=f"{COMPARE} Counts the alerts that began in each.")
     limit: Whole = Field(10, ge=1, le=50, description=LIMIT.format(10))
@@ -59,7 +60,7 @@ class AlertRow(Result):
     rule: str = Field(description="Name of the rule.")
     subject: str = Field(description="Component, architecture or commit; everything.")
     environment: str
-    severity: str = Field(description="critical, warning or info.")
+    severity: str = Field(description="critical, warning or daily.")
     since: str = Field(description=f"When rule and guard held first, {UTC}.")
     ended_at: str | None = Field(description=f"When it was over, {UTC}; null while it is open.")
     sentence: str = Field(description="The reason, with its numbers.")

@@ -185,7 +185,9 @@ def _sentence(
     about = f" for {shown(component)}" if component else ""
     against = ""
     if it.is_compared:
-        against = f" {it.when_before.capitalize()} {count(_worse(before))} of {count(_judged(before))} were worse."
+        against = f" Nothing is recorded {it.when_before}."
+        if it.before_is_known:
+            against = f" {it.when_before.capitalize()} {count(_worse(before))} of {count(_judged(before))} were worse."
     if one:
         row = now[0]
         return f"Commit {row['commit_sha']}{about}: {_verdict_words(row)}, {_numbers(row)}.{against}"
@@ -214,7 +216,9 @@ def _sentence(
         also += f" With the newest commit, {newest['commit_sha']}, {tries}: {_verdict_words(newest)}."
     first = "A hint, not a proof: the commit is the head of the main branch at event time."
     what = shown(component) if component else "the installer"
-    return f"Commit {bad['commit_sha']} made {what} worse{broken}: {_numbers(bad)}.{also} {first}{against}"
+    return (
+        f"Commit {bad['commit_sha']} made {what} worse in production{broken}: {_numbers(bad)}.{also} {first}{against}"
+    )
 
 
 def _verdict_words(row: Row) -> str:

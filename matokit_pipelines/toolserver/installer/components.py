@@ -210,7 +210,8 @@ def _all(it: Call, cut: Cut, rows: list[dict[str, Any]]) -> str:
     rest = f"; {many(few, 'component')} had fewer than ten events" if few else ""
     if not bad:
         return f"{head}, none of {many(len(rows), 'component')} surely got worse or fails often{rest}."
-    return f"{head}, {count(len(bad))} of {many(len(rows), 'component')} are in trouble: {joined(said(bad))}{rest}."
+    are = "is" if len(bad) == 1 else "are"
+    return f"{head}, {count(len(bad))} of {many(len(rows), 'component')} {are} in trouble: {joined(said(bad))}{rest}."
 
 
 def said(rows: list[dict[str, Any]]) -> list[str]:

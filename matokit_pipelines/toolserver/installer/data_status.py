@@ -200,7 +200,7 @@ def _sentence(
         if row["last_error"] and not row["mirror_of"]:
             said.append(f"The last error of reading {row['source']}: {cut(row['last_error'], 160).rstrip('.')}.")
     if not ground.is_recorded(it.span.first):
-        said.append(f"Records are whole from {instant(ground.whole_from)} on only.")
+        said.append(f"Records are whole only from {instant(ground.whole_from)} on.")
     if it.is_compared:
         lost = missing(ground, it.span.before.window(ground))
         said.append(f"{it.when_before.capitalize()}: {lost.words or 'no known hole'}.")

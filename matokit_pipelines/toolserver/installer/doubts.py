@@ -88,7 +88,7 @@ def _doubts(ground: Ground, loaded: Loaded, now: datetime, span: Span, before: S
     if before and (lost := missing(ground, before.window(ground))):
         yield f"The days compared with have holes: {lost.words}."
     if not ground.is_recorded(span.first):
-        yield f"Records are whole from {instant(ground.whole_from)} on only."
+        yield f"Records are whole only from {instant(ground.whole_from)} on."
     elif before and not ground.is_recorded(before.first):
         yield f"The days compared with are not recorded whole; records begin {instant(ground.whole_from)}."
 

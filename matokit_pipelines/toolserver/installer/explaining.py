@@ -194,13 +194,15 @@ def _sentence(kit: Kit, matter: Matter, found: Known, commits: list[dict[str, An
     over = f"; it ended {instant(episode.ended_at)}" if episode.ended_at else "; it is still open"
     worse = [commit for commit in commits if commit["verdict"] == "worse"]
     near = worse or commits
-    what = f" Commit {near[0]['commit']} was first seen shortly before it" if near else ""
-    if worse:
-        made = worse[0]["components_made_worse"]
-        what += f" and made {joined(made) if made else 'production'} worse by more than chance"
+    made = worse[0]["components_made_worse"] if worse else []
+    effect = f" and made {joined(made) if made else 'production'} worse by more than chance" if worse else ""
+    what = f" Commit {near[0]['commit']} was first seen shortly before it{effect}." if near else ""
+    others = sum(one.episode.ended_at is None for one in found.matters) - (episode.ended_at is None)
+    if others:
+        what += f" {many(others, 'other alert')} {'is' if others == 1 else 'are'} open; GetAlerts lists them."
     return (
         f'The {episode.severity} alert "{name}" started {instant(episode.started_at)} because of this: '
-        f"{cut(said, 300)}{rare}; {people}{over}.{what}{'.' if what else ''}"
+        f"{cut(said, 300)}{rare}; {people}{over}.{what}"
     )
 
 

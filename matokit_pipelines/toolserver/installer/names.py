@@ -52,13 +52,13 @@ def system_of(wanted: str | None, ground: Ground) -> tuple[str | None, str | Non
         return family, None
     if release := _same(wanted, releases):
         return None, release
-    raise unknown("os", wanted, [*families, *releases])
+    raise unknown("os", wanted, list(dict.fromkeys([*families, *releases])))
 
 
 def unknown(kind: str, wanted: str, known: Sequence[str]) -> Problem:
     """The refusal: the near ones first, then the others, not too many."""
     near = difflib.get_close_matches(wanted.strip().lower(), [name.lower() for name in known], n=NEAR, cutoff=0.5)
-    close = [name for name in known if name.lower() in near]
+    close = [next(name for name in known if name.lower() == folded) for folded in near]
     meant = f"Did you mean {' or '.join(shown(name) for name in close)}? " if close else ""
     listed = ", ".join(shown(name) for name in known[:LISTED]) or "none yet"
     more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
