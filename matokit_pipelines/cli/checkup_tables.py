@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from matokit_pipelines.cli.findings import Finding
 from matokit_pipelines.cli.frame import counted, shortened
 from matokit_pipelines.cli.landed import has_table, rows, rows_of_landed
+from matokit_pipelines.cli.web_words import lines
 from matokit_pipelines.warehouse.refresh import Home
+from matokit_pipelines.warehouse.web_facts import web_facts
 
 if TYPE_CHECKING:
     import duckdb
@@ -143,10 +145,10 @@ def _each_source(home: Home, connection: duckdb.DuckDBPyConnection, zones: Mappi
 
 def _web_reports(home: Home, connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     """Up to which day the web reports of each source are complete, and what of them is not sure."""
-    settings = home.loaded.settings
-    for facts in web_facts(connection, settings.sources, settings.web_reports, home.clock.now()):
-        first, *more = [line.strip().removeprefix(f"{facts.source}: ").rstrip(".") for line in lines(facts, home.clock.now())]
-        yield Finding("note" if facts.error or facts.unknown else "good", f"source {facts.source}", "; ".join([first, *more]))
+    settings, now = home.loaded.settings, home.clock.now()
+    for facts in web_facts(connection, settings.sources, settings.web_reports, now):
+        said = [line.strip().removeprefix(f"{facts.source}: ").rstrip(".") for line in lines(facts, now)]
+        yield Finding("note" if facts.error or facts.unknown else "good", f"source {facts.source}", "; ".join(said))
 
 
 def _unknown_environment(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from matokit_pipelines.orchestration.assets.models import derived_tables
 from matokit_pipelines.orchestration.assets.pages import dashboards, index
 from matokit_pipelines.orchestration.assets.reports import report_assets
 from matokit_pipelines.orchestration.assets.serving import published_snapshot
+from matokit_pipelines.orchestration.assets.web_reports import web_reports
 from matokit_pipelines.orchestration.jobs import (
     BACKFILL,
     EVALUATE,
@@ -40,6 +41,7 @@ def build_definitions(home: HomeFinder | None = None, *, pool: str | None = WARE
         assets = [
             raw_events("matomo", calendar, pool),
             raw_events("piwik_pro", calendar, pool),
+            web_reports(pool),
             derived_tables(calendar, pool),
             alert_evaluation(pool),
             published_snapshot(calendar, pool),

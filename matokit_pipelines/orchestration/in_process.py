@@ -35,6 +35,7 @@ from matokit_pipelines.orchestration.assets.alerts import ALERTS, EVALUATED, eva
 from matokit_pipelines.orchestration.assets.extract import NOTHING_IS_MISSING, RAW, SOURCES_ANSWER
 from matokit_pipelines.orchestration.assets.pages import MADE
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
+from matokit_pipelines.orchestration.assets.web_reports import WEB_REPORTS, in_words
 from matokit_pipelines.orchestration.days import REFRESH, range_tags
 from matokit_pipelines.orchestration.definitions import build_definitions, calendar_for
 from matokit_pipelines.orchestration.editions import due_editions, page_of
@@ -182,6 +183,8 @@ def _sentences(run: dg.ExecuteInProcessResult) -> Iterator[str]:
                 if key.endswith("/new"):
                     source = key.removesuffix("/new")
                     yield f"{source}: {value:,} new events, complete to {_moment(values.get(f'{source}/complete_to'))}"
+        elif done.asset_key == WEB_REPORTS:
+            yield from in_words(values)
         elif done.asset_key == ALERTS and "started" in values:
             yield from _alerts_in_words(values["started"], values["ended"], values["open"])
         elif done.asset_key == SNAPSHOT:

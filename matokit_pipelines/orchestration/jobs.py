@@ -10,6 +10,7 @@ from matokit_pipelines.orchestration.assets.models import BY_DAY, EVENTS, asset_
 from matokit_pipelines.orchestration.assets.pages import DASHBOARDS, INDEX
 from matokit_pipelines.orchestration.assets.reports import KINDS
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
+from matokit_pipelines.orchestration.assets.web_reports import WEB_REPORTS
 from matokit_pipelines.orchestration.housekeeping import housekeeping
 from matokit_pipelines.orchestration.resources import HomeFinder
 
@@ -27,7 +28,7 @@ WRITES = {"matokit/writes": "warehouse"}
 # each time would cost more than the refresh itself. The nightly run does.
 REFRESH = dg.define_asset_job(
     days.REFRESH,
-    selection=dg.AssetSelection.assets(MATOMO_EVENTS, PIWIK_PRO_EVENTS, SNAPSHOT)
+    selection=dg.AssetSelection.assets(MATOMO_EVENTS, PIWIK_PRO_EVENTS, WEB_REPORTS, SNAPSHOT)
     | _ALERTS
     | _PAGES
     | (_EVENTS - dg.AssetSelection.checks_for_assets(asset_key(EVENTS))),

@@ -47,11 +47,12 @@ class Calendar:
 
 
 def calendar_of(settings: Settings, today: date) -> Calendar:
-    """Days from the earliest start_date of a source to today; weeks and months from those that hold it.
+    """Days from the earliest start_date of a source of events to today; weeks and months from those that hold it.
 
     A start_date that is still to come, which a pass refuses, makes no calendar without days.
     """
-    given = [source.start_date for source in settings.sources if source.start_date and source.start_date <= today]
+    of_events = [source for source in settings.sources if source.has_events]
+    given = [source.start_date for source in of_events if source.start_date and source.start_date <= today]
     first = min(given, default=FIRST_DAY)
     zone = settings.project.timezone
     return Calendar(

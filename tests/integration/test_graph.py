@@ -99,7 +99,7 @@ def test_every_asset_says_what_it_is_and_raw_snapshot_and_page_how_fresh_they_mu
 
 def test_what_writes_to_the_warehouse_shares_a_pool_but_not_in_process(tmp_path: Path) -> None:
     home = GivenHome(home_at(tmp_path, "http://127.0.0.1:9", now=NOW))
-    steps = {"matomo_events", "piwik_pro_events", "tables", "alerts", "serving__snapshot"}
+    steps = {"matomo_events", "piwik_pro_events", "web_reports", "tables", "alerts", "serving__snapshot"}
     pages = {"pages__dashboards", "pages__index"}  # read the snapshot and the store
     for pool in (WAREHOUSE, None):
         job = build_definitions(home, pool=pool).resolve_job_def("nightly")
