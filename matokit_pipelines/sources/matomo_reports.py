@@ -35,11 +35,13 @@ def _and(dimension: str) -> dict[str, str]:
     return {"flat": "1", "secondaryDimension": dimension}
 
 
+# flat=1 alone ranks and cuts them by all visits, not by those that began there
+_BY_ENTRIES = {"flat": "1", "filter_sort_column": "entry_nb_visits", "filter_sort_order": "desc"}
 _ALL = (
     Report("visits", "VisitsSummary.get", {}, False, "web_visits"),
     Report("actions", "Actions.get", {}, False, "web_actions"),
     Report("page_urls", "Actions.getPageUrls", {"flat": "1"}, True, "web_page_urls"),
-    Report("entry_pages", "Actions.getEntryPageUrls", {"flat": "1"}, True, "web_entry_pages"),
+    Report("entry_pages", "Actions.getEntryPageUrls", _BY_ENTRIES, True, "web_entry_pages"),
     Report("referrer_types", "Referrers.getReferrerType", {}, True, "web_referrer_types"),
     Report("referrers", "Referrers.getAll", {}, True, "web_referrers"),
     Report("campaigns", "Referrers.getCampaigns", {}, True, "web_campaigns"),
