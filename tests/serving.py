@@ -71,13 +71,14 @@ def served(loaded: Loaded, clock: Clock | None = None) -> Iterator[Served]:
     """The server of a home while the block runs."""
     server = build_server(loaded, clock or SystemClock())
     listener = bound("127.0.0.1", 0)
+    listener.listen(128)  # who comes early waits
     port = listener.getsockname()[1]
     running = uvicorn.Server(config_of(server, "127.0.0.1", port))
     thread = threading.Thread(target=running.run, args=([listener],), name="tool-server")
     thread.start()
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            client.get("/healthz")  # waits in the backlog until requests are taken
+            client.get("/healthz")
             yield Served(server, port, client)
     finally:
         running.should_exit = True
