@@ -26,7 +26,8 @@ class Faults:
 
     memory_visits: more visits a page use up the memory (500). not_archived: so many first requests of a report and
     day are answered as if there were nothing. lies: day -> what its event count is off by, always or (lies_once)
-    only the first time a report is asked for it. late_share of the events arrives late_seconds after event_ts.
+    only the first time a report is asked for it; the web site's reports do not lie. late_share of the events arrives
+    late_seconds after event_ts.
     locked, visits_log_disabled, recording_off: as an administrator or too many failed log-ins leave a server.
 
     archived_after_seconds: reports know a day only so long after its end; 0: everything at once. first_seconds: by

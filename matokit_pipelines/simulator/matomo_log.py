@@ -158,6 +158,8 @@ class MatomoLog:
         self.days: dict[int, list[tuple[Visit, Action]]] = {}
         # Of a day: the visits that converted something in it, once for each conversion.
         self.converted: dict[int, list[Visit]] = {}
+        # Page views whose tracker sent no load times.
+        self.untimed: set[int] = set()
         self.version = 0
         self._coming = coming
         self._next = 0

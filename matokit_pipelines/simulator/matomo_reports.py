@@ -86,7 +86,7 @@ class Reports:
         if kept is None or kept[0] != self._log.version:
             kept = self._kept[key] = (self._log.version, self._count(method, split, seen, params))
         rows = [dict(row) for row in kept[1]]
-        off = self._dice.lie(method, span.first) if rows else 0
+        off = self._dice.lie(method, span.first) if rows and not self._site else 0
         if off:
             rows[0]["nb_events"] = max(0, int(rows[0]["nb_events"]) + off)
         return shown(rows, params)

@@ -30,11 +30,10 @@ class WebHit(NamedTuple):
 
 
 class WebLog(MatomoLog):
-    """The visits of a web site. See MatomoLog; `untimed`: page ids without load times."""
+    """The visits of a web site. See MatomoLog."""
 
     def __init__(self, coming: list[WebHit], zone: str) -> None:
         super().__init__([], zone)
-        self.untimed: set[int] = set()
         self._hits = coming
         self._next_hit = 0
 

@@ -109,7 +109,6 @@ def by_page(log: MatomoLog, visits: Iterable[Visit], test: Test | None) -> Table
     """Page views by address (None: none was sent). Of a segment only the views that pass it themselves count."""
     table: Table = {}
     people: dict[tuple[Hashable, str], set[str]] = {}
-    untimed: set[int] = getattr(log, "untimed", set())
 
     def counted(row: Row, url: str | None, what: str, visit: Visit) -> None:
         seen = people.setdefault((url, what), set())
@@ -125,7 +124,7 @@ def by_page(log: MatomoLog, visits: Iterable[Visit], test: Test | None) -> Table
                 counted(row, action.url, "", visit)
             row["nb_hits"] += 1
             row["sum_time_spent"] = row.get("sum_time_spent", 0) + seconds
-            _add_times(row, action.page_id, action.page_id not in untimed)
+            _add_times(row, action.page_id, action.page_id not in log.untimed)
         if views:
             entry, leave = views[0][0].url, views[-1][0].url
             _add_entry(table[entry], visit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -190,6 +189,33 @@ def test_a_range_is_the_sum_of_its_days(ask: Asking, method: str, site: int) -> 
             assert {str(row["label"]): row.get("sum_daily_nb_uniq_visitors", 0) for row in whole} == people
 
 
+@pytest.mark.parametrize("method", ["Goals.get", "Referrers.getReferrerType", "Events.getCategory", "Actions.get"])
+@pytest.mark.parametrize(
+    ("period", "words", "keys"),
+    [
+        ("day", "last3", ["2026-11-20", "2026-11-21", "2026-11-22"]),
+        ("day", "previous2", ["2026-11-20", "2026-11-21"]),
+        ("day", "2026-11-21,2026-11-22", ["2026-11-21", "2026-11-22"]),
+        ("week", "last2", ["2026-11-09,2026-11-15", "2026-11-16,2026-11-22"]),
+        ("month", "previous1", ["2026-10"]),
+        ("year", "last1", ["2026"]),
+    ],
+)
+def test_dates_in_words_are_keyed_by_period(ask: Asking, method: str, period: str, words: str, keys: list[str]) -> None:
+    answer = ask(method, period=period, date=words)
+    assert list(answer) == keys
+    for key in keys:
+        first = f"{key}-01"[:10] if period in ("day", "week", "month") else f"{key}-01-01"
+        assert answer[key] == ask(method, period=period, date=first[:10])
+
+
+def test_words_for_one_day_and_for_a_range(ask: Asking) -> None:
+    for word, day in (("today", "2026-11-22"), ("yesterday", "2026-11-21")):
+        assert ask("Goals.get", period="day", date=word) == ask("Goals.get", period="day", date=day)
+    for word, span in (("last7", "2026-11-16,2026-11-22"), ("previous7", "2026-11-15,2026-11-21")):
+        assert ask("Goals.get", period="range", date=word) == ask("Goals.get", period="range", date=span)
+
+
 def test_a_segment_and_its_complement_make_the_whole(ask: Asking) -> None:
     for column, word in (("device", "deviceType"), ("referrer_type", "referrerType")):
         names = {1: "direct", 2: "search", 3: "website", 6: "campaign", 7: "social"}
@@ -264,48 +290,6 @@ def test_more_than_500_pages_end_in_others() -> None:
     assert (len(rows), rows[-1]["label"]) == (500, "Others")
     assert "url" not in rows[-1]
     assert sum(row["nb_hits"] for row in rows) == many.hits.filter(pl.col("kind") == "page").height
-
-
-def test_the_truth_is_the_same_for_a_seed_and_another_for_another() -> None:
-    def made(seed: int) -> WebTruth:
-        return WebTruth.generate(days=9, visits_per_day=40, seed=seed, end=END, zone=ZONE)
-
-    assert made(3).hits.equals(made(3).hits)
-    assert made(3).visits.equals(made(3).visits)
-    assert not made(3).hits.equals(made(4).hits)
-
-
-@pytest.mark.parametrize(("days", "a_day"), [(6, 10.0), (10, 0.0)])
-def test_a_truth_needs_days_and_volume(days: int, a_day: float) -> None:
-    with pytest.raises(ValueError, match="at least 7 days"):
-        WebTruth.generate(days=days, visits_per_day=a_day, seed=1, end=END)
-
-
-def test_the_truth_has_its_quiet_night_its_empty_day_and_its_change() -> None:
-    truth = web()
-    since, until = truth.quiet_night
-    inside = truth.visits.filter(pl.col("started").is_between(since, until, closed="left"))
-    assert inside.is_empty()
-    assert truth.visits.filter(pl.col("day") == truth.empty_day).is_empty()
-    assert truth.visits["day"].n_unique() == 30
-    news = truth.hits.filter(pl.col("url").str.ends_with("/news/release-3")).join(
-        truth.visits.select("visit", "day"), on="visit"
-    )
-    assert news["day"].min() == truth.changed_on
-    by_weekday = truth.visits.group_by(pl.col("day").dt.weekday()).len().sort("day")["len"].to_list()
-    assert min(by_weekday[:5]) > max(by_weekday[5:])
-    hour = pl.col("started").dt.convert_time_zone(ZONE).dt.hour()
-    assert truth.visits.filter(hour < 6).height < truth.visits.height / 15
-    days = truth.hits.sort("ts").group_by("visit").agg(pl.col("ts").first(), pl.col("ts").last().alias("end"))
-    local = [pl.col(name).dt.convert_time_zone(ZONE).dt.date() for name in ("ts", "end")]
-    assert days.filter(local[0] != local[1]).is_empty()
-
-
-def test_a_truth_of_two_months_costs_less_than_a_second_and_a_half() -> None:
-    began = time.process_time()
-    truth = WebTruth.generate(days=60, visits_per_day=300, seed=7, end=END, zone=ZONE)
-    assert time.process_time() - began < 1.5
-    assert 60 * 300 * 0.85 < truth.visits.height < 60 * 300 * 1.15
 
 
 def test_the_installer_site_beside_it_is_what_it_was(ask: Asking) -> None:
