@@ -25,6 +25,7 @@ from matokit_pipelines.cli import (
     asking,
     check_registry,
     demo,
+    health,
     linting,
     outbox,
     pipeline,
@@ -36,6 +37,7 @@ from matokit_pipelines.cli import (
     simulating,
     status,
     tracking,
+    tracking_queue,
     trying,
     up,
 )
@@ -88,6 +90,7 @@ app.command("run")(pipeline.run)
 app.command("up")(up.up)
 app.command("serve")(serving.serve)
 app.command("check-registry")(check_registry.check_registry)
+app.command("health")(health.health)
 app.command("query")(asking.query)
 app.command("explain")(asking.explain)
 app.command("lint-events")(linting.lint_events)
@@ -103,6 +106,7 @@ alert.command("silence")(silencing.silence)
 alert.command("unsilence")(silencing.unsilence)
 app.add_typer(alert, name="alerts")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(tracking_queue.app, name="tracking")
 report.command("weekly")(reporting.weekly)
 report.command("daily")(reporting.daily)
 report.command("monthly")(reporting.monthly)

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from matokit_pipelines.toolserver.parameters import Parameters, Whole
 
 LONGEST_TEXT = 4_096  # characters; one more and a Matomo refuses the hit
-LONGEST_UID = 200
+LONGEST_SHORT = 200
 LONGEST_REFERRER = 1_500
 LARGEST = 1e15
 _VISITOR = re.compile(r"[0-9a-f]{16}")
@@ -75,8 +75,9 @@ def _site(value: Any) -> Any:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_no_truth)]
+Number = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
 Text = Annotated[str, AfterValidator(_not_blank)]
+ShortText = Annotated[str, Field(max_length=LONGEST_SHORT), AfterValidator(_not_blank)]
 Address = Annotated[str, AfterValidator(_absolute)]
 
 _OF_PAGE = "Absolute http or https address of the page it happened on, 4,096 characters at most. Default: none."
@@ -97,22 +98,19 @@ class Tracking(Parameters):
         description="The visitor in Matomo: 16 hexadecimal digits. Hits of one visitor arrive in the order in which "
         "they were accepted. Default: none, each hit for itself.",
     )
-    uid: Annotated[str, AfterValidator(_not_blank)] | None = Field(
-        None, max_length=LONGEST_UID, description="User id of a person who is logged in, 200 characters at most. "
-        "Default: none.",
-    )  # fmt: skip
-    referrer: Annotated[str, AfterValidator(_some_address)] | None = Field(
-        None, max_length=LONGEST_REFERRER,
-        description="Absolute address the visitor came from, 1,500 characters at most. Default: none.",
-    )  # fmt: skip
+    uid: ShortText | None = Field(
+        None, description="User id of a person who is logged in, 200 characters at most. Default: none."
+    )
+    referrer: Annotated[str, Field(max_length=LONGEST_REFERRER), AfterValidator(_some_address)] | None = Field(
+        None, description="Absolute address the visitor came from, 1,500 characters at most. Default: none."
+    )
     timestamp: Whole | None = Field(
         None,
         description="When it happened: milliseconds since 1970-01-01 in UTC; not in the future, and at most 10 years "
         "ago. More than 24 hours ago needs a token with write access. Default: now.",
     )
-    idempotencyKey: Annotated[str, AfterValidator(_not_blank)] | None = Field(
+    idempotencyKey: ShortText | None = Field(
         None,
-        max_length=200,
         description="Any text of 1 to 200 characters that names this hit: within 24 hours the same key is sent to "
         "Matomo at most once, and the same answer comes back. Without one a hit may be counted twice after a failure. "
         "Default: none.",
@@ -138,7 +136,7 @@ class TrackEvent(Tracking):
     action: Text = Field(description="Action of the event, not blank, 4,096 characters at most.")
     name: Text | None = Field(None, description="Name of the event, 4,096 characters at most. Default: none.")
     value: Number | None = Field(
-        None, ge=-LARGEST, le=LARGEST, allow_inf_nan=False,
+        None, ge=-LARGEST, le=LARGEST,
         description="Value of the event: a number, a fraction is kept. Default: none.",
         json_schema_extra={"published": "integer"},
     )  # fmt: skip
@@ -150,7 +148,7 @@ class TrackGoal(Tracking):
 
     goalId: Whole = Field(ge=1, le=2**31 - 1, description="Number of the goal in Matomo, from 1.")
     revenue: Number | None = Field(
-        None, ge=-LARGEST, le=LARGEST, allow_inf_nan=False,
+        None, ge=-LARGEST, le=LARGEST,
         description="Revenue of the conversion in the site's currency; a fraction is kept. Default: the goal's own.",
     )  # fmt: skip
     url: Address | None = Field(None, description=_OF_PAGE)
