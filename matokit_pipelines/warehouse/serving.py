@@ -22,6 +22,24 @@ from matokit_pipelines.errors import MatokitError, NothingPublished, SnapshotDam
 from matokit_pipelines.warehouse.snapshots import Manifest, Opened, current_file, open_cursors
 
 LOOK_SECONDS = 0.25
+MOST_PARSED = 500
+
+
+class _Cursor:
+    """A cursor and what it has parsed: the same few questions come again and again."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._parsed: dict[str, Any] = {}
+
+    def execute(self, sql: str, params: Mapping[str, Any] | None) -> duckdb.DuckDBPyConnection:
+        """Ask one select; the connection holds its rows."""
+        statement = self._parsed.get(sql)
+        if statement is None:
+            if len(self._parsed) >= MOST_PARSED:
+                self._parsed.clear()
+            statement = self._parsed[sql] = self._connection.extract_statements(sql)[0]
+        return self._connection.execute(statement, dict(params) if params else None)
 
 
 class _Held:
@@ -33,9 +51,9 @@ class _Held:
         self.close = closing.close
         self.readers = 0
         self.is_retired = False
-        self.idle: queue.SimpleQueue[duckdb.DuckDBPyConnection] = queue.SimpleQueue()
+        self.idle: queue.SimpleQueue[_Cursor] = queue.SimpleQueue()
         for cursor in opened.cursors:
-            self.idle.put(cursor)
+            self.idle.put(_Cursor(cursor))
 
 
 class SnapshotStore:
@@ -165,7 +183,7 @@ class SnapshotStore:
 class Reader:
     """One snapshot, read by one thread. Bare table names are marts; the macros of sql/macros.sql are there too."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
+    def __init__(self, cursor: _Cursor, manifest: Manifest) -> None:
         self._cursor = cursor
         self.manifest = manifest
 
@@ -175,14 +193,14 @@ class Reader:
         NothingPublished when a table lacks because another version made the snapshot.
         """
         try:
-            self._cursor.execute(sql, dict(params) if params else None)
+            asked = self._cursor.execute(sql, params)
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise NothingPublished(
                 f"The snapshot in service was made by matokit {self.manifest.code_version} and lacks a table; "
                 "`matokit build` makes a new one."
             ) from error
-        names = [column[0] for column in self._cursor.description or []]
-        return [dict(zip(names, map(_in_utc, row), strict=True)) for row in self._cursor.fetchall()]
+        names = [column[0] for column in asked.description or []]
+        return [dict(zip(names, map(_in_utc, row), strict=True)) for row in asked.fetchall()]
 
     def has(self, table: str) -> bool:
         """Whether the snapshot holds that mart."""
