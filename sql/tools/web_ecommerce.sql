@@ -1,6 +1,7 @@
--- Orders of a site with ecommerce, and the visits beside them.
+-- Orders of a site with ecommerce, and the visits beside them, of every period that is kept.
 -- Grain: one period.
 select
+    orders.period,
     orders.period_start,
     orders.nb_conversions,
     visits.nb_visits,
@@ -24,6 +25,3 @@ join web_visits as visits
     and visits.period_start = orders.period_start
 where orders.source = $source
     and orders.site_id = $site
-    and orders.period = $period
-    and orders.period_start between $first and $last
-order by orders.period_start

@@ -13,6 +13,3 @@ where source = $source
     and site_id = $site
     and period = $period
     and period_start between $first and $last
-order by
-    period_start,
-    goal_id

@@ -1,6 +1,7 @@
--- Visits and page views of a site.
+-- Visits and page views of a site, of every period that is kept.
 -- Grain: one period.
 select
+    visits.period,
     visits.period_start,
     visits.nb_visits,
     visits.nb_uniq_visitors,
@@ -24,6 +25,3 @@ left join web_actions as actions
     and actions.period_start = visits.period_start
 where visits.source = $source
     and visits.site_id = $site
-    and visits.period = $period
-    and visits.period_start between $first and $last
-order by visits.period_start

@@ -20,7 +20,3 @@ where source = $source
     and period = $period
     and period_start between $first and $last
     and position <= $most
-    and ($labels::varchar[] is null or list_contains($labels::varchar[], label))
-order by
-    period_start,
-    position

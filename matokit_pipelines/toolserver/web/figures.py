@@ -83,10 +83,10 @@ def from_tables(asked: Asked, table: str) -> Figures | None:
         span = tables.answers(asked.span, held.states, segment=asked.segment, fresh=asked.fresh)
         if not span:
             return None
-        records = tables.figures_of(reader, asked.site, table, span)
+        records = tables.figures_of(asked.kit, reader, asked.site, table, span)
         if any(part.start not in records for part in span.parts):
             return None
-        return Figures([(part, records[part.start][0]) for part in span.parts], span.period, held.as_of(span))
+        return Figures([(part, records[part.start]) for part in span.parts], span.period, held.as_of(span))
 
 
 def doubtful(asked: Asked, span: Span, visits: Mapping[date, Mapping[str, Any]]) -> set[date]:

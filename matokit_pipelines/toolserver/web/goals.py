@@ -93,10 +93,9 @@ def _from_tables(asked: Asked, wanted: str | None, kind: str | None) -> Conversi
         span = tables.answers(asked.span, held.states, segment=asked.segment, fresh=asked.fresh)
         if not span:
             return None
-        by_period = tables.figures_of(reader, asked.site, "goals", span)
         rows: dict[Goal, list[Mapping[str, Any]]] = {}
         known: dict[str, Goal] = {}
-        for record in (record for start in sorted(by_period, reverse=True) for record in by_period[start]):
+        for record in reversed(tables.goals_of(reader, asked.site, span)):
             identity = str(record["goal_id"])  # its newest name and type count
             goal = known.setdefault(identity, _goal(identity, record.get("label"), record.get("type")))
             rows.setdefault(goal, []).append(record)

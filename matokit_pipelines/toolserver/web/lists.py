@@ -39,7 +39,8 @@ def answer_rows(kit: Kit, parameters: ListParameters, report: RowReport, keep: K
     """The rows that the parameters ask for; `keep` chooses rows before they are cut to the limit."""
     asked = begun(kit, parameters)
     found = rows_asked(asked, report, parameters.limit, keep)
-    rows = [_published(asked, report, raw, found.as_of) for raw in found.rows]
+    moment = stamp(found.as_of)
+    rows = [_published(asked, report, raw, moment) for raw in found.rows]
     if parameters.compare:
         before = rows_asked(asked.before(), report, MOST_ROWS, keep)
         earlier = {report.identity(raw): shape(report.ready(raw), report.known) for raw in before.rows}
@@ -124,5 +125,5 @@ def _plain(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [{key: value for key, value in row.items() if key != "is_others"} for row in rows]
 
 
-def _published(asked: Asked, report: RowReport, raw: Mapping[str, Any], as_of: datetime | None) -> dict[str, Any]:
-    return {**shape(report.ready(raw), report.known, asked.facts.currency), "as_of": stamp(as_of)}
+def _published(asked: Asked, report: RowReport, raw: Mapping[str, Any], moment: str | None) -> dict[str, Any]:
+    return {**shape(report.ready(raw), report.known, asked.facts.currency), "as_of": moment}

@@ -49,6 +49,8 @@ class RowReport:
                 made["bounce_rate"] = rate
         if "referer_type" in raw and "referrer_type" not in raw:
             made["referrer_type"] = number(raw["referer_type"])
+        elif self.name == "referrers" and "referrer_type" in raw:
+            made["referer_type"] = raw["referrer_type"]  # as Matomo spells it in that report
         for dimension in self.pair:
             if dimension not in made and (value := made.get(f"Events_Event{dimension.capitalize()}")) is not None:
                 made[dimension] = value

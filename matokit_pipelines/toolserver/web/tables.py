@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
@@ -67,7 +68,7 @@ def held_in(kit: Kit, site: Site) -> Iterator[tuple[Reader, Held] | None]:
         if site.source is not None:
             with suppress(NothingPublished):
                 reader = stack.enter_context(kit.snapshots.reading())
-                held = _held(kit.snapshots, reader, site)
+                held = _remembered(kit.snapshots, reader, site, "held", _read_held)
                 found = None if held is None else (reader, held)
         yield found
 
@@ -77,8 +78,14 @@ def rows_of(
 ) -> dict[date, list[dict[str, Any]]]:
     """The rows of each period in Matomo's order; `most` of each, and only those of `labels` where given."""
     found: dict[date, list[dict[str, Any]]] = {part.start: [] for part in span.parts}
-    wanted = {**_place(site, span), **_pair(report), "most": most, "labels": labels}
-    for record in reader.rows(_sql(_file(report)), wanted):
+    wanted = {**_place(site, span), **_pair(report), "most": most}
+    sql = _sql(_file(report))
+    if labels is not None:
+        sql += "    and list_contains($labels::varchar[], label)\n"
+        wanted["labels"] = labels
+    records = reader.rows(sql, wanted)
+    records.sort(key=itemgetter("period_start", "position"))
+    for record in records:
         start = record.pop("period_start")
         del record["position"]
         is_others = record.pop("is_others")
@@ -119,12 +126,16 @@ def ranking_of(reader: Reader, site: Site, report: RowReport, span: Span, *, lim
     )
 
 
-def figures_of(reader: Reader, site: Site, table: str, span: Span) -> dict[date, list[dict[str, Any]]]:
-    """The records of `table` (key_numbers, ecommerce, goals) for each period that has any."""
-    found: dict[date, list[dict[str, Any]]] = {}
-    for record in reader.rows(_sql(f"web_{table}"), _place(site, span)):
-        found.setdefault(record.pop("period_start"), []).append(as_sent(record))
-    return found
+def figures_of(kit: Kit, reader: Reader, site: Site, table: str, span: Span) -> dict[date, dict[str, Any]]:
+    """The record of `table` (key_numbers, ecommerce) of each period of the span that has one."""
+    records = _remembered(kit.snapshots, reader, site, table, _all_figures)
+    found = {part.start: records.get((span.period, part.start)) for part in span.parts}
+    return {start: as_sent(record) for start, record in found.items() if record}
+
+
+def goals_of(reader: Reader, site: Site, span: Span) -> list[dict[str, Any]]:
+    """The records of goals, orders and abandoned carts of each period, in order of time."""
+    return sorted(reader.rows(_sql("web_goals"), _place(site, span)), key=itemgetter("period_start", "goal_id"))
 
 
 def question_of(reader: Reader, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -184,27 +195,34 @@ def _ranking_text(table: str, main: str, has_kinds: bool, has_pairs: bool) -> st
     return f"with kept as{text}"
 
 
-_REMEMBERED: WeakKeyDictionary[SnapshotStore, dict[tuple[int, str, str], Held | None]] = WeakKeyDictionary()
+_REMEMBERED: WeakKeyDictionary[SnapshotStore, dict[tuple[int, str, str, str], Any]] = WeakKeyDictionary()
 _REMEMBERING = threading.Lock()
 
 
-def _held(store: SnapshotStore, reader: Reader, site: Site) -> Held | None:
-    """Read once from each snapshot: the periods of a site are looked up for every answer."""
+def _remembered(
+    store: SnapshotStore, reader: Reader, site: Site, what: str, read: Callable[[Reader, Site, str], Any]
+) -> Any:
+    """Read once from each snapshot: periods and their figures are few, and looked up for every answer."""
     generation = reader.manifest.generation
-    key = (generation, str(site.source), site.id)
+    key = (generation, str(site.source), site.id, what)
     with _REMEMBERING:
         known = _REMEMBERED.setdefault(store, {})
         if key in known:
             return known[key]
-    found = _read_held(reader, site)
+    found = read(reader, site, what)
     with _REMEMBERING:
-        for old in [one for one in known if one[0] != generation]:
+        for old in [one for one in known if one[0] < generation]:
             del known[old]
         known[key] = found
     return found
 
 
-def _read_held(reader: Reader, site: Site) -> Held | None:
+def _all_figures(reader: Reader, site: Site, table: str) -> dict[tuple[str, date], dict[str, Any]]:
+    rows = reader.rows(_sql(f"web_{table}"), {"source": site.source, "site": site.id})
+    return {(row.pop("period"), row.pop("period_start")): row for row in rows}
+
+
+def _read_held(reader: Reader, site: Site, what: str) -> Held | None:
     if not reader.has("web_sites") or not reader.has("web_periods"):
         return None
     place = {"source": site.source, "site": site.id}
