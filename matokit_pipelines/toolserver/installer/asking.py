@@ -19,7 +19,7 @@ from matokit_pipelines.toolserver.problems import Problem, refused
 from matokit_pipelines.windows import ONE_DAY, Window, days_window, parse_day
 
 LONGEST = 366  # days
-ALL = "all"
+MONTH_DAYS = 30
 
 
 def lower(value: Any) -> Any:
@@ -88,6 +88,11 @@ class Span:
     @property
     def is_iso_week(self) -> bool:
         return self.days == 7 and self.first.weekday() == 0
+
+    @property
+    def ends_a_month(self) -> bool:
+        """Whether these are the 30 days of a monthly report."""
+        return self.days == MONTH_DAYS and (self.last + ONE_DAY).day == 1
 
     @property
     def words(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from matokit_pipelines.alerts.content.links import Links
-from matokit_pipelines.alerts.content.wording import odds
+from matokit_pipelines.alerts.content.wording import chance
 from matokit_pipelines.toolserver.installer.answering import Call, call, stamp
 from matokit_pipelines.toolserver.installer.asking import LIMIT, Compare, Day, SpanParameters
 from matokit_pipelines.toolserver.installer.counting import fitted, rounded
@@ -161,14 +161,14 @@ def _worse(rows: Sequence[Row]) -> int:
 
 def _row(row: Row, component: str | None, links: Links) -> dict[str, Any]:
     made_worse = row["affected_components"] or []
-    chance = row["chance_worse"]
+    rare = row["chance_worse"]
     return {
         "commit": row["commit_sha"], "component": shown(component) if component else None,
         "first_seen": stamp(row["deployed_at"]), "verdict": row["verdict"], "is_final": row["is_final"],
         "events": row["events"], "failures": row["failures"], "failure_share": rounded(_share(row)),
         "expected_share": rounded(row["expected_share"]), "first_tries": row["units"],
         "first_tries_failed": row["unit_failures"], "baseline_first_tries": row["baseline_units"],
-        "machines_failing": row["machines_failing"], "chance_worse": None if chance is None else float(f"{chance:.2g}"),
+        "machines_failing": row["machines_failing"], "chance_worse": None if rare is None else float(f"{rare:.2g}"),
         "predecessor": row["predecessor_sha"], "components_made_worse": [shown(name) for name in made_worse[:5]],
         "link": links.compare(row["predecessor_sha"], row["commit_sha"]),
     }  # fmt: skip
@@ -234,8 +234,8 @@ def _verdict_words(row: Row) -> str:
 def _numbers(row: Row) -> str:
     share = f" ({percent(_share(row))})" if row["units"] else ""
     usual = f", usually {percent(row['expected_share'])}" if row["expected_share"] is not None else ""
-    times = odds(row["chance_worse"]) if row["verdict"] == "worse" else None
-    rare = f", about once in {count(times)} deployments had nothing changed" if times else ""
+    odds = chance(row["chance_worse"], "commit_regression") if row["verdict"] == "worse" else ""
+    rare = f", {odds}" if odds else ""
     until = "in its first 24 hours" if row["is_final"] else f"up to {instant(row['compared_until'])}"
     tries = many(row["units"], "first try", "first tries")
     return (

@@ -1,7 +1,8 @@
 """Counts of a span and of the one before, by any cut, from the marts; whole rows of figures made of them.
 
-A unit is the first try of a machine at a component: of the week where the span is an ISO week (as the weekly summary
-counts), else of each day, since a span of any length has no table of its own. Not here: sentences.
+A unit is the first try of a machine at a component: of the week where the span is an ISO week, of the 30 days where
+they end with a month (as the reports count), else of each day, since other spans have no table of their own. Not here:
+sentences.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def counts(reader: Reader, ground: Ground, cut: Cut, by: By, span: Span) -> Coun
     shared = ground.keys_are_shared(span.first, span.last, cut.environment)
     if span.is_iso_week and by in _OF_WEEKS and not cut.is_of_system:
         return _read(reader, "counts_of_weeks", cut, params, shared)
+    if span.ends_a_month:
+        return _read(reader, "counts_of_month", cut, params, shared)
     if by in _OF_COMPONENTS and not cut.is_of_system and not cut.architecture:
         return _read(reader, "counts_by_component", cut, params, shared)
     return _read(reader, "counts_by_system", cut, params, shared)

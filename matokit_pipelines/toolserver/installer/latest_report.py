@@ -190,9 +190,9 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sentence(report: str, period: str, head: Mapping[str, Any], made: datetime | None, now: datetime) -> str:
-    ago = f", made {lasting(now - made)} ago" if made and made <= now else ""
+    ago = f", made {lasting(now - made)} ago," if made and made <= now else ""
     doubts = f" Made from incomplete data: {' '.join(head['incomplete'][:2])}" if head["incomplete"] else ""
-    return f"The {report} report {period}{ago}, says: {head['headline']}{doubts}"
+    return f"The {report} report {period}{ago} says: {head['headline']}{doubts}"
 
 
 def _instant(value: object) -> datetime | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from matokit_pipelines.alerts.content.links import Links
+from matokit_pipelines.alerts.content.wording import RULE_NAMES
 from matokit_pipelines.errors import StateError
 from matokit_pipelines.reports.comparison import Verdict
 from matokit_pipelines.toolserver.installer.alert_reading import (
@@ -176,9 +177,7 @@ def _sentence(
     first = f"{_SAID[state]}: {where} {it.span.words}, {succeeded(now)}; {it.beside(now, before, word)}."
     parts = [first]
     if alerts["open"]:
-        row = alerts["rows"][0]
-        are = "is" if alerts["open"] == 1 else "are"
-        parts.append(f"{many(alerts['open'], 'alert')} {are} open. {row['sentence']}")
+        parts.append(_open_words(alerts))
     elif blind is None:
         parts.append("No alert is open.")
     if alerts["silenced"]:
@@ -191,6 +190,17 @@ def _sentence(
     if blind:
         parts.append(blind)
     return " ".join(parts)
+
+
+def _open_words(alerts: dict[str, Any]) -> str:
+    """One alert with its reason; several by name, the gravest first."""
+    rows = alerts["rows"]
+    if alerts["open"] == 1:
+        return f"1 alert is open. {rows[0]['sentence']}"
+    names = [f"{RULE_NAMES.get(row['rule'], row['rule'])} ({row['subject']})" for row in rows if not row["is_silenced"]]
+    more = alerts["open"] - len(names)
+    rest = f" and {count(more)} more" if more > 0 else ""
+    return f"{count(alerts['open'])} alerts are open: {', '.join(names)}{rest}."
 
 
 def _names(found: Counts) -> set[str]:

@@ -10,7 +10,13 @@ from typing import Any
 
 from pydantic import Field
 
-from matokit_pipelines.reports.comparison import SMALL_NUMBER, Tally, Verdict, verdicts_of_mixed_rows
+from matokit_pipelines.reports.comparison import (
+    MIN_FAILING_MACHINES,
+    SMALL_NUMBER,
+    Tally,
+    Verdict,
+    verdicts_of_mixed_rows,
+)
 from matokit_pipelines.statistics import rate
 from matokit_pipelines.toolserver.installer.answering import Call, call
 from matokit_pipelines.toolserver.installer.asking import COMPONENT, LIMIT, SpanParameters
@@ -114,12 +120,17 @@ def releases(kit: Kit, asked: SystemParameters) -> Answer:
 
 
 def _rows(it: Call, found: Counts) -> list[dict[str, Any]]:
-    """Most events first."""
+    """Most events first. Worse than the others is only what failed on two machines at least, as far as is known."""
     now = {part: summed(of.values()) for part, of in found.now.items()}
     all_events = sum(tally.events for tally in now.values())
     others = {part: _others(found, part) for part in now}
     known = {part: (found.now[part], others[part]) for part in now if part != UNKNOWN}
-    words = verdicts_of_mixed_rows(known, shared_keys=found.shared_keys)
+    words = {
+        part: ("could be chance", None)
+        if judged[0] == "worse" and not found.shared_keys and now[part].machines_failing < MIN_FAILING_MACHINES
+        else judged
+        for part, judged in verdicts_of_mixed_rows(known, shared_keys=found.shared_keys).items()
+    }
     before: dict[str, Judged] = {}
     if it.is_compared:
         mixed = {part: (of, found.before.get(part, {})) for part, of in found.now.items()}
