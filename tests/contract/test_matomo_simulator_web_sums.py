@@ -107,6 +107,24 @@ def test_where_visits_came_from(ask: Asking) -> None:
     assert [row["label"] for row in rows if not isinstance(row["label"], str)] == [2026]
 
 
+def test_every_figure_of_a_referrer_type(ask: Asking) -> None:
+    actions, money = pl.col("kind").is_in(["page", "event"]), pl.col("kind").is_in(["goal", "order"])
+    of_visit = hits().group_by("visit").agg(
+        actions=actions.sum(), length=pl.col("seconds").sum(), conversions=money.sum(),
+        revenue=pl.col("revenue").filter(money).sum(),
+    )  # fmt: skip
+    known = of_visit.join(visits(), on="visit").group_by("referrer_type").agg(
+        pl.len(), pl.col("actions").sum(), pl.col("actions").max().alias("most"), pl.col("length").sum(),
+        pl.col("bounced").sum(), (pl.col("conversions") > 0).sum().alias("converted"), pl.col("conversions").sum(),
+        pl.col("revenue").sum(),
+    )  # fmt: skip
+    names = "nb_visits nb_actions max_actions sum_visit_length bounce_count nb_visits_converted nb_conversions revenue"
+    rows = ask("Referrers.getReferrerType", **RANGE)
+    assert {row["referrer_type"]: [row[name] for name in names.split()] for row in rows} == {
+        number: pytest.approx(rest) for number, *rest in known.iter_rows()
+    }
+
+
 def test_devices(ask: Asking) -> None:
     rows = ask("DevicesDetection.getType", **RANGE)
     known = {name: (n,) for name, n in visits().group_by("device").len().iter_rows()}
@@ -130,6 +148,17 @@ def test_goals_orders_and_carts(ask: Asking) -> None:
     assert whole["nb_conversions"] == converting.height
     assert whole["revenue"] == pytest.approx(converting["revenue"].sum())
     assert whole["conversion_rate"] == f"{round(100 * converting['visit'].n_unique() / visits().height, 2):g}%"
+
+
+def test_goals_of_new_and_of_returning_visitors(ask: Asking) -> None:
+    number_of = pl.int_range(pl.len()).over("visitor")
+    known = web().visits.with_columns(new=number_of == 0).select("visit", "new").join(hits(), on="visit")
+    answer = ask("Goals.get", idGoal="ecommerceOrder", **RANGE)
+    for new, word in ((True, "new"), (False, "returning")):
+        orders = known.filter((pl.col("kind") == "order") & (pl.col("new") == new))
+        assert orders.height > 0
+        assert answer[f"nb_conversions_{word}_visit"] == orders.height
+        assert answer[f"revenue_{word}_visit"] == pytest.approx(orders["revenue"].sum())
 
 
 def test_goals_in_rows_add_up_to_those_of_the_site(ask: Asking) -> None:
