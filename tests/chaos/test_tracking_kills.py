@@ -7,23 +7,16 @@ what was not answered, as callers do. Some rounds have two servers on one home. 
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import sqlite3
 import subprocess
 import sys
-import threading
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from matokit_pipelines import state
-from matokit_pipelines.toolserver.tracking import rows
-from tests.answering import Asked, Told, answering
+from tests.answering import answering
+from tests.chaos.tracked_hits import Matomo, check, number_of
 from tests.often import times
 
 pytestmark = pytest.mark.slow
@@ -105,34 +98,6 @@ for line in sys.stdin:
 """
 
 
-@dataclass
-class Matomo:
-    """What arrived, in order, and what is answered: mostly 204; now and then it is down, or its answer is lost."""
-
-    dice: random.Random
-    arrived: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    is_calm: bool = False
-
-    def answer(self, asked: Asked) -> Told:
-        with self.lock:
-            luck = 1.0 if self.is_calm else self.dice.random()
-            if luck < 0.05:
-                return Told(503)
-            if luck < 0.07:
-                return Told(502)
-            self.arrived.append(asked.form["e_n"])
-            return Told(502 if luck < 0.09 else 204)
-
-    def first_arrivals(self) -> dict[str, list[int]]:
-        """The numbers of each caller's hits in the order in which each arrived first."""
-        found: dict[str, list[int]] = {}
-        for told in dict.fromkeys(self.arrived):
-            name, number = told.split(":")
-            found.setdefault(name, []).append(int(number))
-        return found
-
-
 class Servers:
     """The process that forks servers."""
 
@@ -150,7 +115,7 @@ class Servers:
     def round(self, first: int, *pauses: float) -> None:
         """Servers at once, one killed after each of the seconds; with no seconds one that works until all is sent."""
         assert self.process.stdin is not None
-        again = sorted((told for told in self.begun - self.accepted if told.startswith("keyed")), key=_number)
+        again = sorted((told for told in self.begun - self.accepted if told.startswith("keyed")), key=number_of)
         self.process.stdin.write(f"{','.join(f'{one:.3f}' for one in pauses)}|{first}|{' '.join(again)}\n")
         self.process.stdin.flush()
         self._read("ended")
@@ -167,36 +132,6 @@ class Servers:
                 return
             (self.begun if word == "begun" else self.accepted).add(told[0].strip())
         raise AssertionError("the servers ended by themselves")
-
-
-def _number(told: str) -> int:
-    return int(told.split(":")[1])
-
-
-def dead(home: Path) -> dict[str, dict[str, Any]]:
-    """Dead hits by what they tell."""
-    with state.opened(home) as store:
-        found = store.execute("select payload, is_once, is_unknown, error from tracking_queue where state = 'dead'")
-        return {json.loads(row["payload"])["e_n"]: dict(row) for row in found}
-
-
-def check(home: Path, matomo: Matomo, servers: Servers) -> Counter[str]:
-    """Everything that was accepted came to what it was promised; gives how often what happened."""
-    lost, came = dead(home), Counter(matomo.arrived)
-    keyed = {told for told in servers.begun if told.startswith("keyed")}
-    assert servers.accepted <= servers.begun
-    assert [told for told in servers.accepted - keyed if not came[told]] == []
-    assert [told for told in keyed if came[told] > 1] == []
-    assert [told for told in servers.accepted & keyed if not came[told] and told not in lost] == []
-    for name, numbers in matomo.first_arrivals().items():
-        assert numbers == sorted(numbers), name
-    for told, row in lost.items():
-        assert told in keyed
-        assert (row["is_once"], row["is_unknown"]) == (1, 1)
-        assert row["error"].startswith(rows.UNKNOWN)
-    with sqlite3.connect(state.file_of(home)) as store:
-        assert store.execute("pragma integrity_check").fetchone()[0] == "ok"
-    return Counter(accepted=len(servers.accepted), unknown=len(lost), twice=sum(one > 1 for one in came.values()))
 
 
 def test_killed_at_random_under_load(tmp_path: Path) -> None:
@@ -216,7 +151,7 @@ def test_killed_at_random_under_load(tmp_path: Path) -> None:
             servers.round(0)
         finally:
             servers.stop()
-    counted = check(tmp_path, matomo, servers)
+    counted = check(tmp_path, matomo, servers.begun, servers.accepted)
     print(f"{kills} kills: {dict(counted)}, {len(matomo.arrived)} arrivals")
     assert counted["accepted"] > 5 * kills
     assert counted["unknown"] > 0

@@ -188,11 +188,12 @@ def _end(
     connection: sqlite3.Connection, row: Row, state: RowState, now: datetime, *, status: int | None = None,
     error: str | None = None, unknown: bool = False,
 ) -> None:  # fmt: skip
-    """Done or dead; the next of its lane is due. What is done needs no payload any more."""
+    """Done or dead; the next of its lane is due. Of what is done is forgotten what it told, and whose it was."""
     connection.execute(
         "update tracking_queue set state = :state, due_at = null, lease_owner = null, finished_at = :now, "
         "attempts = attempts + 1, status = :status, error = :error, is_unknown = :unknown, "
-        "payload = case :state when 'done' then '{}' else payload end where id = :id",
+        "payload = case :state when 'done' then '{}' else payload end, "
+        "lane = case :state when 'done' then '' else lane end where id = :id",
         {
             "state": state, "now": moment(now), "status": status, "error": error, "unknown": int(unknown),
             "id": row.id,
