@@ -26,7 +26,7 @@ from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import days_window
 from tests import installer_tools, page_homes
-from tests.installer_tools import NEW, NOW, OLD, ask, kit_of
+from tests.installer_tools import NEW, NOW, OLD, TOOLS, ask, kit_of
 
 SUCCESS = "in production from 2026-11-15 to 2026-11-21, "
 WELL = (
