@@ -49,7 +49,7 @@ peer-check: ## The vendor's own client against the simulated Piwik PRO: make pee
 chaos: install ## All that repeats itself in full: a week alone, half an hour of `up` with kills, hundreds of histories and kills
 	@MATOKIT_CHAOS=long MATOKIT_CHAOS_MINUTES=30 $(BIN)/python -m pytest -m slow -s tests/chaos/test_week_alone.py \
 	  tests/chaos/test_up.py tests/integration/test_dagster_storage.py tests/chaos/test_delivery_kills.py \
-	  tests/chaos/test_piwik_pro_everything.py tests/integration/test_probe.py tests/sql/test_incremental.py $(ARGS)
+	  tests/chaos/test_piwik_pro_everything.py tests/chaos/test_tracking_kills.py tests/chaos/test_toolserver_load.py tests/integration/test_probe.py tests/sql/test_incremental.py $(ARGS)
 
 lint: install ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -64,7 +64,7 @@ pictures: install ## A picture of each report, dashboard and the weekly mail for
 	@$(BIN)/python -m tests.pictures docs/images
 
 bench: install ## The benchmarks, printed as tables
-	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short && $(BIN)/python benchmarks/ticks.py --help >/dev/null && $(BIN)/python benchmarks/alerts.py --quick && $(BIN)/python benchmarks/reports.py && $(BIN)/python benchmarks/dashboards.py --sites simulated
+	@$(BIN)/python benchmarks/first_slice.py && $(BIN)/python benchmarks/extract.py --short && $(BIN)/python benchmarks/derive.py --short && $(BIN)/python benchmarks/ticks.py --help >/dev/null && $(BIN)/python benchmarks/alerts.py --quick && $(BIN)/python benchmarks/reports.py && $(BIN)/python benchmarks/dashboards.py --sites simulated && $(BIN)/python benchmarks/toolserver.py --short
 
 wheel: install ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --outdir dist .
