@@ -1,8 +1,7 @@
 """How the tool server differs from its predecessor, each difference once: what it did, what ours does, why.
 
-`docs/opal-differences.md` is made of this list, and the contract tests say of each recorded answer which of these
-differences it shows. Belongs here: the list, and the document made of it: `python -m tests.opal_differences > docs/opal-differences.md`.
-Not here: the answers themselves.
+`docs/opal-differences.md` is made of this list by `python -m tests.opal_differences`, and the contract tests say of each
+recorded answer which of these differences it shows. Belongs here: the list and its page. Not here: the answers.
 """
 
 from __future__ import annotations
@@ -134,6 +133,14 @@ _ALL = (
         "An amount without its currency.",
         "`currency` stands beside every `revenue`; the number stays.",
         "A model invents a currency otherwise.",
+    ),
+    Difference(
+        "entry_order",
+        "/tools/get-entry-pages",
+        "fix",
+        "Ranked, and cut to the limit, by all visits that saw a page.",
+        "By the visits that began on it.",
+        "It is called entry pages.",
     ),
     # -- key numbers
     Difference(
@@ -312,6 +319,8 @@ _DECIDED = """
   kept, `[web_reports] rows`): then the list is asked live too, and not before.
 - **A list over several periods** is one range for Matomo, which adds up all rows; periods of their own would be
   cut.
+- **Entry pages over several periods** come from the tables with what began there. Views, time and exits are left out of
+  a page on which in some period no visit began: Matomo's report of that period does not have it.
 - **Sums of unique visitors** are named after what was summed. A range that is asked live has none: Matomo gives
   none.
 - **An average without events** is left out of sums, where Matomo's own range may say 0.

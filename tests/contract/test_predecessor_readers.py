@@ -200,6 +200,12 @@ def test_rows_of_several_periods_are_one_list(kit: Kit, server: Replay) -> None:
     assert (method, params["period"], params["date"]) == ("Actions.getPageUrls", "range", "2026-11-14,2026-11-20")
 
 
+@shows("entry_order")
+def test_entry_pages_are_ranked_by_entries(kit: Kit, server: Replay) -> None:
+    asked(kit, "get-entry-pages")
+    assert questions(server)[-1][1]["filter_sort_column"] == "entry_nb_visits"
+
+
 @shows("referrers_by_name")
 def test_referrers_by_name(kit: Kit, server: Replay) -> None:
     arguments, _ = theirs("get-top-referrers", "defaults")

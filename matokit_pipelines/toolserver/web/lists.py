@@ -117,7 +117,7 @@ def _added(
         for row in rows:
             if not row.get("is_others"):
                 same.setdefault(report.identity(row), []).append(row)
-    added = [merged(rows, span.period) for rows in same.values()]
+    added = [report.summed(merged(rows, span.period), len(rows) == len(span.parts)) for rows in same.values()]
     return sorted(added, key=lambda row: (-(number(row.get(report.main)) or 0), str(row.get("label", ""))))
 
 

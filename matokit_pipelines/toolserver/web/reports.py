@@ -30,7 +30,8 @@ _EVENTS = (
 class RowReport:
     """One report with rows. `name`: of its question and of its SQL; `main`: the figure it is ranked by.
 
-    compared: the figures that a comparison shows. pair: of a report of events, its two dimensions.
+    compared: the figures that a comparison shows. pair: of a report of events, its two dimensions. sure:
+    beginnings of the figures that are 0 in a period whose report lacks the row; () for all of them.
     """
 
     name: str
@@ -39,6 +40,7 @@ class RowReport:
     compared: tuple[str, ...]
     has_bounce_rate: bool = False
     pair: tuple[str, ...] = ()
+    sure: tuple[str, ...] = ()
 
     def ready(self, raw: Mapping[str, Any]) -> Mapping[str, Any]:
         """A row with what it lacks beside Matomo's own fields: a rate, the one spelling of the type of a referrer."""
@@ -49,14 +51,27 @@ class RowReport:
                 made["bounce_rate"] = rate
         if "referer_type" in raw and "referrer_type" not in raw:
             made["referrer_type"] = number(raw["referer_type"])
-        elif self.name == "referrers" and "referrer_type" in raw:
-            made["referer_type"] = raw["referrer_type"]  # as Matomo spells it in that report
         for dimension in self.pair:
             if dimension not in made and (value := made.get(f"Events_Event{dimension.capitalize()}")) is not None:
                 made[dimension] = value
         if self.pair and not any(dimension in made for dimension in self.pair):
             made[self.pair[0]] = made.get("label")  # a Matomo that does not join labels tells the first one only
         return made
+
+    def as_sent(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """A row of the tables with the fields that these spell otherwise than Matomo."""
+        if self.name == "referrers" and "referrer_type" in raw:
+            raw.setdefault("referer_type", raw["referrer_type"])
+        for dimension in self.pair:
+            if dimension in raw:
+                raw.setdefault(f"Events_Event{dimension.capitalize()}", raw[dimension])
+        return raw
+
+    def summed(self, row: dict[str, Any], is_in_each: bool) -> dict[str, Any]:
+        """A row added up over periods, without what it lacks of periods whose report does not have it."""
+        if is_in_each or not self.sure:
+            return row
+        return {key: value for key, value in row.items() if key.startswith(self.sure)}
 
     def identity(self, raw: Mapping[str, Any]) -> tuple[str, Any]:
         """What makes two rows of different periods the same: the label, and the type of a referrer."""
@@ -77,6 +92,8 @@ ENTRY_PAGES = RowReport(
     ),
     "entry_nb_visits",
     ("entry_nb_visits", "entry_bounce_count", "bounce_rate"),
+    # a page on which no visit began is not in the report, however often it was viewed
+    sure=("label", "url", "segment", "Actions_", "entry_", "sum_daily_entry_", "bounce_rate"),
 )  # fmt: skip
 _REFERRER = ("label", "nb_visits", "nb_actions", "nb_visits_converted")
 _REFERRER_FIGURES = ("nb_visits", "nb_actions", "nb_visits_converted")

@@ -89,7 +89,7 @@ def rows_of(
         start = record.pop("period_start")
         del record["position"]
         is_others = record.pop("is_others")
-        row = as_sent(record)
+        row = report.as_sent(as_sent(record))
         if is_others:
             row["is_others"] = True
         found[start].append(row)
