@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from matokit_pipelines.reports.comparison import Tally, Verdict
-from matokit_pipelines.toolserver.installer.asking import Span, SpanParameters, span_of
+from matokit_pipelines.toolserver.installer.asking import DayParameters, Span, SpanParameters, span_of
 from matokit_pipelines.toolserver.installer.doubts import doubts, told
 from matokit_pipelines.toolserver.installer.ground import Ground, ground_of
 from matokit_pipelines.toolserver.installer.words import beside
@@ -63,12 +63,13 @@ class Call:
 
 
 @contextmanager
-def call(kit: Kit, asked: SpanParameters) -> Iterator[Call]:
+def call(kit: Kit, asked: DayParameters) -> Iterator[Call]:
     """One snapshot for all that a call asks."""
     with kit.snapshots.reading() as reader:
         ground = ground_of(kit.snapshots, reader)
         span = span_of(asked, ground)
-        yield Call(kit, reader, ground, span, asked.environment, asked.compare is not None)
+        environment = asked.environment if isinstance(asked, SpanParameters) else "all"
+        yield Call(kit, reader, ground, span, environment, asked.compare is not None)
 
 
 def stamp(at: datetime | None) -> str | None:

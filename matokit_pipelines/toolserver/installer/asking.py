@@ -51,8 +51,8 @@ COMPARE = "previous: compare with the span of the same length directly before. D
 LIMIT = "Rows at most, 1 to 50. Default {}."
 
 
-class SpanParameters(Parameters):
-    """Which days, of which environment, compared with what."""
+class DayParameters(Parameters):
+    """Which days, compared with what."""
 
     days: Whole = Field(7, ge=1, le=90, description=DAYS.format(7))
     fromDate: Day | None = Field(
@@ -65,8 +65,13 @@ class SpanParameters(Parameters):
         description="Last day, as 2026-11-20, included. Default: the last complete day, or by fromDate and days.",
         json_schema_extra={"published": "string"},
     )
-    environment: Environment = Field("production", description=ENVIRONMENT)
     compare: Compare | None = Field(None, description=COMPARE)
+
+
+class SpanParameters(DayParameters):
+    """Which days, of which environment, compared with what."""
+
+    environment: Environment = Field("production", description=ENVIRONMENT)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Span:
         return days_window(self.first, self.last, ground.zone)
 
 
-def span_of(asked: SpanParameters, ground: Ground) -> Span:
+def span_of(asked: DayParameters, ground: Ground) -> Span:
     """The days that are meant, cut at the last complete one. Problem where there are none."""
     last_day = ground.last_day
     if last_day is None:

@@ -15,7 +15,7 @@ from pydantic import Field
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.content.wording import chance
 from matokit_pipelines.toolserver.installer.answering import Call, call, stamp
-from matokit_pipelines.toolserver.installer.asking import LIMIT, Compare, Day, SpanParameters
+from matokit_pipelines.toolserver.installer.asking import LIMIT, Compare, Day, Environment, SpanParameters
 from matokit_pipelines.toolserver.installer.counting import fitted, rounded
 from matokit_pipelines.toolserver.installer.names import component_of, unknown
 from matokit_pipelines.toolserver.installer.queries import query
@@ -45,6 +45,7 @@ class CommitParameters(SpanParameters):
         None, description="previous: also count the commits of the span before. Each commit is compared anyway."
     )
     limit: Whole = Field(10, ge=1, le=50, description=LIMIT.format(10))
+    environment: Environment = Field("production", description="production: commits are judged there only.")
     fromDate: Day | None = Field(
         None, description="Commits first seen on this day or later.", json_schema_extra={"published": "string"}
     )

@@ -14,7 +14,7 @@ from pydantic import Field
 from matokit_pipelines.alerts.content.wording import lasting
 from matokit_pipelines.delivery.escaping import cut, one_line
 from matokit_pipelines.toolserver.installer.answering import Call, call, stamp
-from matokit_pipelines.toolserver.installer.asking import Compare, Environment, Span, SpanParameters
+from matokit_pipelines.toolserver.installer.asking import Compare, DayParameters, Span
 from matokit_pipelines.toolserver.installer.counting import fitted
 from matokit_pipelines.toolserver.installer.doubts import Missing, is_stale, missing, stale_after
 from matokit_pipelines.toolserver.installer.queries import query
@@ -28,14 +28,13 @@ GAPS_NAMED, SOURCES = 3, 20
 State = Literal["complete", "incomplete", "stale", "unknown"]
 
 
-class DataParameters(SpanParameters):
+class DataParameters(DayParameters):
     """Which days."""
 
     days: Whole = Field(
         30, ge=1, le=90, description="How many days, 1 to 90; they end with the last complete day, or with toDate. "
         "Default 30."
     )  # fmt: skip
-    environment: Environment = Field("all", description="Has no meaning here: sources hold all environments.")
     compare: Compare | None = Field(None, description="previous: also what is missing of the span before.")
 
 

@@ -12,14 +12,14 @@ from pydantic import AfterValidator, Field
 
 from matokit_pipelines.reports.comparison import SMALL_NUMBER
 from matokit_pipelines.toolserver.installer.answering import call
-from matokit_pipelines.toolserver.installer.asking import LIMIT, Compare, SpanParameters
+from matokit_pipelines.toolserver.installer.asking import ENVIRONMENT, LIMIT, Compare, Environment, SpanParameters
 from matokit_pipelines.toolserver.installer.counting import fitted
 from matokit_pipelines.toolserver.installer.names import architecture_of, component_of
 from matokit_pipelines.toolserver.installer.queries import query
 from matokit_pipelines.toolserver.installer.shapes import OfSpan, Result
 from matokit_pipelines.toolserver.installer.words import count, joined, many, shown
 from matokit_pipelines.toolserver.kit import Kit
-from matokit_pipelines.toolserver.parameters import Whole
+from matokit_pipelines.toolserver.parameters import Parameters, Whole
 from matokit_pipelines.toolserver.problems import refused
 from matokit_pipelines.toolserver.tools import Answer
 
@@ -32,7 +32,7 @@ def _window(value: int) -> int:
     return value
 
 
-class DurationParameters(SpanParameters):
+class DurationParameters(Parameters):
     """Which steps."""
 
     days: Annotated[Whole, AfterValidator(_window)] = Field(
@@ -40,6 +40,7 @@ class DurationParameters(SpanParameters):
     )
     component: str | None = Field(None, description="Only this component. Default: each of them.")
     architecture: str | None = Field(None, description="Only this one: arm64, x86_64 or x86. Default: all together.")
+    environment: Environment = Field("production", description=ENVIRONMENT.replace(", or all of them", ""))
     compare: Compare | None = Field(
         None, description="previous: beside the next longer window (of 90 days: the next shorter), since durations of "
         "the span before are not kept. Default: no comparison."
@@ -73,15 +74,10 @@ class Durations(OfSpan):
 
 def durations(kit: Kit, asked: DurationParameters) -> Answer:
     """How long steps take."""
-    if asked.fromDate or asked.toDate:
-        raise refused(
-            "Durations are kept for windows that end with the last complete day only.",
-            "Leave fromDate and toDate out and give days as 1, 7, 30 or 90.",
-        )
     if asked.environment == "all":
         raise refused("Durations are kept for each environment apart.", "Name one environment, such as production.")
     is_compared = asked.compare is not None
-    with call(kit, asked.model_copy(update={"compare": None})) as it:
+    with call(kit, SpanParameters(days=asked.days, environment=asked.environment)) as it:
         component = component_of(asked.component, it.ground)
         architecture = architecture_of(asked.architecture, it.ground) or "all"
         found: dict[int, dict[str, Mapping[str, Any]]] = {}

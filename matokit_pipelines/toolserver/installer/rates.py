@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from matokit_pipelines.reports.comparison import SMALL_NUMBER, Tally, Verdict, verdicts_of_mixed_rows, verdicts_of_rows
 from matokit_pipelines.statistics import rate
 from matokit_pipelines.toolserver.installer.answering import Call, call
-from matokit_pipelines.toolserver.installer.asking import COMPONENT, SpanParameters, lower
+from matokit_pipelines.toolserver.installer.asking import COMPONENT, LONGEST, SpanParameters, lower
 from matokit_pipelines.toolserver.installer.counting import (
     By,
     Counts,
@@ -38,7 +38,7 @@ Cuts = Annotated[
     BeforeValidator(lower),
 ]
 NAMED = 3
-PLENTY = {"day": 366}
+USUAL = 10
 _TOLD_APART: Mapping[str, By] = {
     "component": "component", "architecture": "architecture", "os": "os", "os_release": "os_release",
     "environment": "environment",
@@ -98,7 +98,11 @@ def success_rate(kit: Kit, asked: SuccessRateParameters) -> Answer:
             )
         found = counts(it.reader, it.ground, cut, _TOLD_APART.get(asked.by, "none"), it.span)
         rows, names = _rows(it, asked, cut, found)
-        shown_rows, more = fitted(rows, asked.limit or PLENTY.get(asked.by, 10))
+        if asked.by == "day":  # of too many days the newest
+            newest, more = fitted(reversed(rows), asked.limit or LONGEST)
+            shown_rows = newest[::-1]
+        else:
+            shown_rows, more = fitted(rows, asked.limit or USUAL)
         summary = f"{_sentence(it, cut, found)}{names}."
         return it.answer(
             summary, more, environment=cut.environment, by=asked.by, total=_total(it, found), rows=shown_rows

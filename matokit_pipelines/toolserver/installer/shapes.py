@@ -42,7 +42,8 @@ class Compared(Figures):
     verdict: Word | None = Field(
         None,
         description="worse or better: more than chance; could be chance; too few: under ten first tries on a side. "
-        "Allows for another mix of components; rows of a table also for how many rows there are.",
+        "Judged on first tries of a machine at a component (of each day, unless the span is that of a weekly or "
+        "monthly report); allows for another mix of components, and rows of a table for how many rows there are.",
     )
     chance: float | None = Field(None, description="How often as much would be seen had nothing changed, 0 to 1.")
 
