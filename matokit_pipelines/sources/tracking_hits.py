@@ -7,6 +7,7 @@ leave its outcome open. Not here: installer events in bulk (tracking.py), when a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from matokit_pipelines.sources.pacing import told_wait
 
 ENDPOINTS = ("matomo.php", "piwik.php")
 ALWAYS = {"rec": "1", "apiv": "1", "send_image": "0"}
+_NO_HANDSHAKE = re.compile("CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|HANDSHAKE")
 # By these a server says that it did nothing with a request; any other 5xx may come after the work.
 UNTOUCHED = frozenset({408, 425, 429, 503})
 
@@ -119,7 +121,7 @@ def _without_answer(error: MatokitError) -> Ended:
         return Later(why, not _never_left(error), is_down=True)
     if isinstance(error, SourceError):  # a certificate, a redirect, an address: nothing was counted
         cause = error.__cause__
-        is_cut_off = isinstance(cause, failures.SSLError) and "CERTIFICATE_VERIFY_FAILED" not in str(cause)
+        is_cut_off = isinstance(cause, failures.SSLError) and not _NO_HANDSHAKE.search(str(cause))
         return Later(str(error).rstrip("."), is_cut_off, is_down=True)
     raise error
 

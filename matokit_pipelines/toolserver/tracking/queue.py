@@ -89,12 +89,12 @@ class TrackingQueue:
             thread.start()
 
     def stop(self) -> None:
-        """Send nothing new; come back when what is being sent has ended, or its longest time is over."""
+        """Send nothing new; come back when what is being sent has ended, or its time is over."""
         with self._news:
             self._stopping = True
             self._news.notify_all()
         for thread in self._threads:
-            thread.join(self._patience.longest)
+            thread.join(self._patience.connect + self._patience.read)
         self._threads = []
         with self._news:
             waiting = [event for events in self._callers.values() for event in events]
