@@ -93,8 +93,10 @@ def web_home(
     zone: str = "UTC",
     site: str = "2",
     token: str = TOKEN,
+    further: Mapping[str, str] | None = None,
 ) -> Home:
-    """A home whose one source `shop` is at `url`; `source` and `settings` are further lines of TOML."""
+    """A home whose one source `shop` is at `url`; `source` and `settings` are further lines of TOML, `further` of the
+    environment."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
         settings,
@@ -109,4 +111,4 @@ def web_home(
     ]
     (folder / "matokit.toml").write_text("\n".join(lines), encoding="utf-8")
     clock = FixedClock(now) if isinstance(now, datetime) else now
-    return Home.of(load(environ={"MATOKIT_SHOP_TOKEN": token}, cwd=folder), clock, wait_seconds=5.0)
+    return Home.of(load(environ={"MATOKIT_SHOP_TOKEN": token, **(further or {})}, cwd=folder), clock, wait_seconds=5.0)
