@@ -77,17 +77,25 @@ def matomo(
         if method == "API.getMatomoVersion":
             no_access = "You must have view access for at least one website."
             return Reply({"value": version}) if sites else Reply({"result": "error", "message": no_access}, 401)
+        if method == "API.getBulkRequest":
+            parts = [dict(parse_qsl(params[f"urls[{number}]"])) for number in range(_urls(params))]
+            return Reply([answer(part.pop("method"), {**part, "token_auth": token}).body for part in parts])
         site = params.get("idSite", "")
         if site not in {str(one) for one in sites}:
             needs = f"You can't access this resource as it requires 'view' access for the website id = {site}."
             return Reply({"result": "error", "message": needs}, 401)
         if method == "SitesManager.getSiteFromId":
             return Reply({"idsite": int(site), "name": name, "timezone": "Europe/Copenhagen", "ecommerce": 1})
-        if method == "VisitsSummary.get":
-            return Reply({"nb_visits": 7})
+        figures = {"VisitsSummary.get": {"nb_visits": 7}, "Actions.get": {"nb_pageviews": 12}}
+        if method in figures:
+            return Reply(figures[method])
         return Reply({"result": "error", "message": f"The method '{method}' does not exist."}, 400)
 
     return answer
+
+
+def _urls(params: Mapping[str, str]) -> int:
+    return sum(name.startswith("urls[") for name in params)
 
 
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:

@@ -1,6 +1,7 @@
 """GetHealthStatus and DiagnoseMatomo beside the predecessor's recordings, and on a real Matomo's recorded answers.
 
-What is kept: names of checks and steps, their order, keys and types, words. What differs is listed in DIFFERENCES.
+What is kept: names of checks and steps, their order, keys and types, words. What differs is listed in
+tests/health_document.py, with the reasons.
 """
 
 from __future__ import annotations
@@ -20,18 +21,6 @@ from tests.replay import Replay, recording, verbatim
 from tests.upstreams import TOKEN, Reply, Upstream, matomo
 
 OPAL = Path(__file__).parents[1] / "fixtures" / "opal"
-# What ours does otherwise, and why; docs/health-monitoring.md has the same list.
-DIFFERENCES = {
-    "GET /tools/get-health-status is answered",
-    "the version is asked by API.getMatomoVersion, which Matomo has",
-    "fail is tested before warn",
-    "a failed check has no observedValue where nothing was observed",
-    "the queue and the rate limit are looked at",
-    "the tables and Piwik PRO are checks of their own",
-    "a login is no detail of token-auth: sites says how many the token may view",
-    "an error answer of Matomo proves that it is reached",
-    "every error has guidance",
-}
 OURS = {"rate-limit", "warehouse", "piwik-pro-api"}
 
 
