@@ -1,7 +1,7 @@
 """How the tool server differs from its predecessor, each difference once: what it did, what ours does, why.
 
-`docs/opal-differences.md` is made of this list by `python -m tests.opal_differences`, and the contract tests say of each
-recorded answer which of these differences it shows. Belongs here: the list and its page. Not here: the answers.
+`docs/opal-differences.md` is made of this list by `python -m tests.opal_differences`, and the contract tests say of
+each recorded answer which of these differences it shows. Belongs here: the list and its page. Not here: the answers.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def unproven(asked: Asked, parts: Sequence[Part]) -> set[date]:
 
     Neighbouring periods are looked up at once; when there is a visit in them, all of them are unproven.
     """
-    runs = _runs(parts)
+    runs = runs_of(parts)
     doubtful = {part.start for run in runs[MOST_RUNS:] for part in run}
     runs = runs[:MOST_RUNS]
     if not runs:
@@ -190,7 +190,8 @@ def _odd(site: Site, method: str) -> Problem:
     return Problem("parse", f"The Matomo of {site.name} answered {method} in an unknown shape.")
 
 
-def _runs(parts: Sequence[Part]) -> list[list[Part]]:
+def runs_of(parts: Sequence[Part]) -> list[list[Part]]:
+    """The periods in order of time, those that follow each other together."""
     runs: list[list[Part]] = []
     for part in sorted(parts, key=lambda one: one.start):
         if runs and part.start - runs[-1][-1].end == timedelta(days=1):
