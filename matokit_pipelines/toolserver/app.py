@@ -24,7 +24,7 @@ from matokit_pipelines.toolserver.gate import OPEN, REALM, Gate, Turned
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.mcp_face import McpFace
 from matokit_pipelines.toolserver.metrics import Metrics
-from matokit_pipelines.toolserver.pages.door import Door
+from matokit_pipelines.toolserver.pages.door import LOG_IN, Door, is_page
 from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.toolserver.routes import routes
 from matokit_pipelines.toolserver.tools import Tool
@@ -140,6 +140,8 @@ class ToolServer:
             what = tool.name if tool else path if path in _NAMED else ""
             if tool is not None:
                 self._metrics.observe(tool.name, "opal", status, seconds)
+            elif path == LOG_IN or is_page(path):
+                self._metrics.observe("login" if path == LOG_IN else "pages", "page", status, seconds)
             self._log.note(scope, request, caller, what, status, seconds)
 
     async def _tool(self, tool: Tool[Any], scope: Scope, receive: Receive, send: Send, request: bytes) -> int:

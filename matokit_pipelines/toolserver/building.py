@@ -39,7 +39,7 @@ def build_server(loaded: Loaded, clock: Clock) -> ToolServer:
         tokens,
         clock,
         hosts=(*settings.allowed_hosts, *([public.hostname] if public.hostname else [])),
-        origins=settings.allowed_origins,
+        origins=(*settings.allowed_origins, *([f"{public.scheme}://{public.netloc}"] if public.hostname else [])),
         calls_per_minute=settings.calls_per_minute,
     )
     door = Door(tokens, clock, is_secure=public.scheme == "https")

@@ -13,7 +13,7 @@ from typing import Any
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.toolserver.tokens import Tokens
 
-OPEN = frozenset({"/discovery", "/healthz", "/readyz", "/health", "/login"})
+OPEN = frozenset({"/discovery", "/healthz", "/readyz", "/health", "/login", "/logout"})
 PROBES = frozenset({"/healthz", "/readyz", "/health"})  # asked by the address of a container, whatever its name
 REALM = "matokit"
 Headers = Iterable[tuple[bytes, bytes]]

@@ -23,6 +23,7 @@ MAIN = "MATOKIT_TOOLSERVER_TOKEN"
 PREDECESSOR = "OPAL_BEARER_TOKEN"
 PAGES = "MATOKIT_TOOLSERVER_PAGES_TOKEN"
 SHORTEST = 16
+FEWEST_LETTERS = 6  # different ones: of 16 random hexadecimal digits, one token in 30,000 has fewer
 LOOK_SECONDS = 1.0
 _SCAFFOLDS = frozenset({"change-me", "changeme", "set-me", "token_auth_here", "secret", "password", "token", "example"})
 _LOG = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ def fault_of(value: str) -> str | None:
         return "is a placeholder"
     if len(value) < SHORTEST:
         return f"has fewer than {SHORTEST} characters"
+    if len(set(value)) < FEWEST_LETTERS:
+        return "repeats a few characters"
     if not value.isascii() or not value.isprintable() or " " in value:
         return "holds a blank or a character that no header carries"
     return None

@@ -124,7 +124,7 @@ def test_probes_are_answered_under_any_name() -> None:
         ("https://chat.example.org", True),
         ("https://tools.example.org", True),
         ("https://evil.example.org", False),
-        ("null", False),
+        ("null", False),  # what a browser sends from a page that hides where it is
     ],
 )
 def test_origins(origin: str, good: bool) -> None:

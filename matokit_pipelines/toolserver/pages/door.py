@@ -1,7 +1,7 @@
 """Who may see the pages: a bearer token, or a cookie that the log-in page gave for one. Reading only, nothing else.
 
-The cookie is the name of a token and a day, signed with that token: a renewed token ends it, a stolen one opens no
-tool. Not here: what is shown (routes.py), tokens (tokens.py).
+The cookie is the name of a token and the moment it ends, signed with that token: a renewed token ends it, a stolen
+cookie opens no tool. Not here: what is shown (routes.py), tokens (tokens.py).
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from matokit_pipelines.toolserver.tokens import Tokens
 from matokit_pipelines.toolserver.wire import Scope, header
 
 COOKIE = "matokit_pages"
+HOST_ONLY = "__Host-"  # before the name where https is sure: a browser takes it from this very host only
 LASTS = timedelta(days=14)
 START = "/"
-_PAGES = frozenset({START, "/index.html", "/index.json", "/docs"})
+LOG_IN = "/login"
+_PAGES = frozenset({START, "/index.html", "/index.json", "/docs", "/alerts"})
 _FOLDERS = ("/reports/", "/dashboards/", "/alerts/")
 
 
@@ -35,6 +37,7 @@ class Door:
         self._tokens = tokens
         self._clock = clock
         self._is_secure = is_secure
+        self._cookie = f"{HOST_ONLY if is_secure else ''}{COOKIE}"
 
     def caller(self, scope: Scope, verdict: Turned) -> str | None:
         """The name of who may read this page although the gate wants a token; None for everyone else."""
@@ -43,16 +46,19 @@ class Door:
         token = bearer(header(scope, b"authorization") or b"")
         if token:
             return self._tokens.caller(token, pages=True)
-        return next(filter(None, (self._signed_by(value) for value in _cookies(scope))), None)
+        return next(filter(None, (self._signed_by(value) for value in _cookies(scope, self._cookie))), None)
 
     def log_in_first(self, scope: Scope) -> bytes | None:
-        """Where to send a person without a cookie who asks for a page; None for a program."""
+        """Where to send a person without a cookie who asks for a page, as seen from it; None for a program.
+
+        A browser takes the fragment of the address along, so that a link to one widget leads to it in the end.
+        """
         wants_page = b"text/html" in (header(scope, b"accept") or b"")
         if scope["method"] != "GET" or not wants_page or not is_page(scope["path"]):
             return None
         query = scope["query_string"].decode("latin-1")
         wanted = quote(scope["path"], safe="/") + (f"?{query}" if query else "")
-        return f"/login?next={quote(wanted, safe='')}".encode()
+        return f"{root_of(scope['path'])}login?next={quote(wanted, safe='')}".encode()
 
     def cookie_for(self, token: str) -> str | None:
         """The Set-Cookie line for a token that opens the pages; None for another."""
@@ -69,7 +75,7 @@ class Door:
 
     def _line(self, value: str, seconds: int) -> str:
         secure = "; Secure" if self._is_secure else ""
-        return f"{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+        return f"{self._cookie}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
 
     def _signed_by(self, value: str) -> str | None:
         """Whose cookie it is: every signature is compared, in constant time."""
@@ -84,12 +90,20 @@ class Door:
         return found
 
 
-def _cookies(scope: Scope) -> Iterable[str]:
+def root_of(path: str) -> str:
+    """The way from a page to the start of all pages: `../../`, "" from the start itself.
+
+    Addresses are relative, so that a proxy may serve the pages below a folder of its own.
+    """
+    return "../" * (path.count("/") - 1)
+
+
+def _cookies(scope: Scope, wanted: str) -> Iterable[str]:
     for name, value in scope["headers"]:
         if name == b"cookie":
             for part in value.decode("latin-1").split(";"):
                 key, _, text = part.strip().partition("=")
-                if key == COOKIE:
+                if key == wanted:
                     yield text
 
 
