@@ -51,6 +51,9 @@ with their answers: [cookbook.md](cookbook.md).
   change; `site_date` is a day of the site's own zone. Weeks begin on Monday. Instants (type timestamptz) are UTC. The
   running day is in the daily tables and is incomplete; `event_date <= (select last_complete_day from project_day)`
   leaves it out.
+- **Web tables** (`web_…`) hold a site's own reports by day, week and month of the site's zone, as Matomo counts them:
+  filter one `period`, or everything is counted three times. What a period may lack is said by `web_periods`; a column
+  with visitors is never summed. They are no part of the installer's figures.
 - **Windows** end at the last complete day of all sources (`last_date`), whatever today is. `window_days` is 1, 7, 30
   or 90: filter one.
 - **What is counted.** `events` are counted events: successes and failures of components. Tests, markers of runs and
@@ -78,6 +81,7 @@ _PARTS = {
     "week": "for each touched week",
     "month": "for each complete month that a touched day reaches",
     "commit": "for each commit with new events",
+    "web_period": "for each period of which new reports were landed",
 }
 
 
