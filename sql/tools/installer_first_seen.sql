@@ -1,9 +1,13 @@
--- grain: os_release; when each release was seen first in the environment, by counted events
+-- grain: environment, os_family, os_release; when each release was seen first, by counted events; the first on top
 select
+    environment,
+    os_family,
     os_release,
-    min(os_family) as os_family,
-    min(first_seen) as first_seen,
-    min(first_date) as first_date
+    first_seen,
+    first_date
 from os_first_seen
-where $environment = 'all' or environment = $environment
-group by os_release
+order by
+    first_seen,
+    environment,
+    os_family,
+    os_release

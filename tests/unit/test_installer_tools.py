@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matokit_pipelines import state
+from matokit_pipelines import __version__, state
+from matokit_pipelines.alerts.evaluation import RULE_VERSION
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.errors import NothingPublished, StateError
 from matokit_pipelines.toolserver.installer.counting import fitted
@@ -26,6 +27,7 @@ from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.parameters import choices, published_type, read
 from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.warehouse.refresh import build_and_publish
+from matokit_pipelines.warehouse.snapshots import publish
 from tests import page_homes
 from tests.installer_tools import NOW, TOOLS, ask, kit_of, runs
 
@@ -301,6 +303,35 @@ def test_a_new_snapshot_is_answered_from_at_once(tmp_path: Path) -> None:
         clock.advance(timedelta(seconds=1))
         assert before
         assert ask(kit, "GetInstallerSuccessRate", days=1)["last_day"] == "2026-11-20"
+
+
+def test_web_reports_are_part_of_the_data(tmp_path: Path) -> None:
+    home = page_homes.home_of(tmp_path, runs(days=16))
+    with kit_of(tmp_path) as kit:
+        assert ask(kit, "GetDataStatus")["web_reports"] is None
+    with home.warehouse.writer() as connection:
+        connection.execute(
+            """
+            create or replace table marts.web_periods as
+            select 'installers' as source, '1' as site_id, 'day' as period, day as period_start, day as period_end,
+                   case when day < date '2026-11-19' then 'final' when day < date '2026-11-21' then 'provisional'
+                        else 'unknown' end as state,
+                   timestamptz '2026-11-22 05:00:00+00' as as_of, 10::bigint as reports
+            from (select unnest(range(date '2026-10-01', date '2026-11-22', interval 1 day))::date as day)
+            """
+        )
+    zone = str(page_homes.ZONE)
+    publish(home.warehouse, code_version=__version__, rule_version=RULE_VERSION, project_zone=zone)
+    with kit_of(tmp_path) as kit:
+        answer = ask(kit, "GetDataStatus", days=10)
+        assert answer["web_reports"] == [
+            {
+                "source": "installers", "final_days": 7, "provisional_days": 2, "unknown_days": 1,
+                "last_day": "2026-11-20", "asked_at": "2026-11-22T05:00:00Z",
+            }
+        ]  # fmt: skip
+        said = "Web reports: 7 final days; installers 2 provisional days and 1 unknown day."
+        assert said in answer["summary"]
 
 
 # -- alerts -----------------------------------------------------------------------------------------------------------

@@ -244,6 +244,12 @@ def test_systems_stand_beside_all_others(known: Known, tool: str, key: str) -> N
         assert row["others_success_rate"] == pytest.approx(rates(others)["success_rate"], abs=6e-5)
         worst = Counter(e.component for e in own if e.failed)
         assert row["worst_component_failures"] == max(worst.values(), default=0)
+        if key == "os_release":
+            ever = min(e.at for e in known.site.counted("production") if e.os_release == row["name"])
+            assert row["first_seen"] == ever.strftime("%Y-%m-%dT%H:%M:%SZ")
+            newest = known.site.last - timedelta(days=6)
+            day = ever.astimezone(page_homes.ZONE).date()
+            assert row["is_new"] == (day >= newest and day > known.site.first_known)
         if row["against_others"] == "worse":
             worse, _ = chances(units_of_days(own), units_of_days(others), mixed=True)
             assert worse < ALPHA

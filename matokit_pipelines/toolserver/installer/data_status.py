@@ -98,7 +98,7 @@ def data_status(kit: Kit, asked: DataParameters) -> Answer:
         now = kit.clock.now()
         rows = [_source(it, source, now) for source in it.ground.sources]
         listed, more = fitted(rows, SOURCES)
-        web = _web(it) if it.reader.has("web_periods") else None
+        web = (_web(it) if it.reader.has("web_periods") else None) or None
         state = _state(it, now)
         mark = it.ground.watermark
         answer = it.answer(

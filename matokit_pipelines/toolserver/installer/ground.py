@@ -44,7 +44,8 @@ class LossyDay:
 class Ground:
     """Of one snapshot. last_day: the last complete day, first_day: the first that was read, days of the project's zone;
     None where nothing was read. sources: rows of `installer_sources`. names: by kind (component, architecture,
-    os_family, os). weeks: `(monday, environment) -> (events of the largest machine key, events)`."""
+    os_family, os). weeks: `(monday, environment) -> (events of the largest machine key, events)`. first_seen: rows of
+    `installer_first_seen`, releases in order."""
 
     manifest: Manifest
     zone: ZoneInfo
@@ -55,6 +56,7 @@ class Ground:
     lossy_days: Sequence[LossyDay]
     names: Mapping[str, Sequence[str]]
     weeks: Mapping[tuple[date, str], tuple[int, int]]
+    first_seen: Sequence[Mapping[str, Any]]
 
     @property
     def watermark(self) -> datetime | None:
@@ -120,6 +122,7 @@ def _read(reader: Reader) -> Ground:
             if row["source"] in zones
         ],
         names=names,
+        first_seen=reader.rows(query("first_seen")),
         weeks={
             (row["week_start"], row["environment"]): (row["largest_machine_events"], row["events"])
             for row in reader.rows(query("shared_keys"))

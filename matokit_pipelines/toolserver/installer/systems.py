@@ -5,6 +5,7 @@ Each part is held against all others that are known, with the same components. N
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from matokit_pipelines.toolserver.installer.counting import (
     By,
     Counts,
     Cut,
+    by_component,
     compared,
     counts,
     figures,
@@ -31,7 +33,6 @@ from matokit_pipelines.toolserver.installer.counting import (
     summed,
 )
 from matokit_pipelines.toolserver.installer.names import component_of
-from matokit_pipelines.toolserver.installer.queries import query
 from matokit_pipelines.toolserver.installer.shapes import Compared, OfSpan, Word
 from matokit_pipelines.toolserver.installer.words import count, joined, many, percent, shown
 from matokit_pipelines.toolserver.kit import Kit
@@ -105,7 +106,11 @@ def releases(kit: Kit, asked: SystemParameters) -> Answer:
         cut = Cut(asked.environment, component_of(asked.component, it.ground))
         by: By = "os_release"
         rows = _rows(it, counts(it.reader, it.ground, cut, by, it.span))
-        seen = {row["os_release"]: row for row in it.reader.rows(query("first_seen"), {"environment": cut.environment})}
+        seen = {
+            row["os_release"]: row
+            for row in reversed(it.ground.first_seen)  # of several environments the first
+            if cut.environment in ("all", row["environment"])
+        }
         known_from = it.ground.first_day
         since = max(it.span.first, it.span.last - NEW_FOR + timedelta(days=1))
         for row in rows:
@@ -123,7 +128,8 @@ def _rows(it: Call, found: Counts) -> list[dict[str, Any]]:
     """Most events first. Worse than the others is only what failed on two machines at least, as far as is known."""
     now = {part: summed(of.values()) for part, of in found.now.items()}
     all_events = sum(tally.events for tally in now.values())
-    others = {part: _others(found, part) for part in now}
+    all_known = by_component({part: of for part, of in found.now.items() if part != UNKNOWN})
+    others = {part: _others(all_known, found.now[part], part) for part in now}
     known = {part: (found.now[part], others[part]) for part in now if part != UNKNOWN}
     words = {
         part: ("could be chance", None)
@@ -149,14 +155,20 @@ def _rows(it: Call, found: Counts) -> list[dict[str, Any]]:
     return rows
 
 
-def _others(found: Counts, part: str) -> dict[str, Tally]:
-    """All other parts that are known, component by component."""
-    pooled: dict[str, Tally] = {}
-    for other, of in found.now.items():
-        if other not in (part, UNKNOWN):
-            for component, tally in of.items():
-                pooled[component] = pooled.get(component, Tally()) + tally
-    return pooled
+def _others(known: Mapping[str, Tally], own: Mapping[str, Tally], part: str) -> dict[str, Tally]:
+    """All other parts that are known, component by component: all of them less the own one."""
+    if part == UNKNOWN:
+        return dict(known)
+    found = {}
+    for component, whole in known.items():
+        less = own.get(component, Tally())
+        found[component] = Tally(
+            whole.events - less.events,
+            whole.failures - less.failures,
+            whole.units - less.units,
+            whole.unit_failures - less.unit_failures,
+        )
+    return {component: tally for component, tally in found.items() if tally.events}
 
 
 def _beside(tally: Tally, others: Tally) -> dict[str, Any]:
