@@ -359,3 +359,56 @@ def test_the_end_lets_what_is_sent_come_through(tmp_path: Path) -> None:
         stopping.join(20)
         assert not stopping.is_alive()
     assert [row.state for row in shop.rows()] == ["done"]
+
+
+def test_a_token_that_lacks_or_was_replaced_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("of yesterday", encoding="utf-8")
+    with answering(lambda asked: Told(204 if asked.form["token_auth"] == TOKEN else 403)) as server:
+        loaded = load(
+            environ={
+                "MATOMO_BASE_URL": server.url, "MATOKIT_MATOMO_TOKEN_FILE": str(file), "MATOKIT_HOME": str(tmp_path),
+            },
+            cwd=tmp_path,
+        )  # fmt: skip
+        shop = Shop(tmp_path, server.url)
+        shop.loaded, shop.sites = loaded, Sites.of(loaded)
+        file.write_text("", encoding="utf-8")
+        with shop.running(answer_within=0.2) as queue:
+            assert queue.accept(shop.hit("one", visitor="a")).is_queued
+            (row,) = shop.rows()
+            assert "token" in (row.error or "").lower()
+            assert server.asked == []
+            file.write_text(TOKEN, encoding="utf-8")
+        with shop.running(answer_within=10.0) as queue:
+            assert told(queue.accept(shop.hit("two", visitor="a"))) == ("done", 204)
+    assert names(server) == ["one", "two"]
+
+
+def test_too_many_that_wait_are_refused_and_not_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matokit_pipelines.toolserver.tracking.queue.MOST_WAITING", 2)
+    shop = Shop(tmp_path, "http://127.0.0.1:9")
+    queue = shop.queue(answer_within=0.0)
+    assert [queue.accept(shop.hit(name)).is_queued for name in ("one", "two")] == [True, True]
+    with pytest.raises(Problem, match="Too many hits wait") as caught:
+        queue.accept(shop.hit("three"))
+    assert (caught.value.status, caught.value.retry_after) == (503, 60.0)
+    assert queue.depth == 2
+
+
+def test_tidying_keeps_keys_for_their_time_and_dead_hits_for_a_quarter(tmp_path: Path) -> None:
+    clock = FixedClock(datetime(2026, 11, 1, tzinfo=UTC))
+    statuses = [Told(204), Told(400), Told(204)]
+    with answering(lambda asked: statuses.pop()) as server:
+        shop = Shop(tmp_path, server.url, clock)
+        with shop.running() as queue:
+            for name, key in (("plain", None), ("refused", None), ("keyed", "k")):
+                queue.accept(shop.hit(name, key=key))
+    assert shop.queue(answer_within=0.0).accept(shop.hit("waits")).is_queued
+    left = []
+    for later in (timedelta(minutes=59), timedelta(minutes=2), timedelta(hours=23), timedelta(days=89, hours=1)):
+        clock.advance(later)
+        with state.opened(tmp_path) as store:
+            keeping.tidy(store, clock.now())
+        left.append([row.id for row in reversed(shop.rows())])
+    assert left == [[1, 2, 3, 4], [2, 3, 4], [2, 4], [4]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -216,6 +217,21 @@ def test_what_may_have_been_counted_is_told_when_a_key_was_given(tracker: Tracke
     )
     assert tracker.track("goal", goalId=1, idempotencyKey="k") == first
     assert len(tracker.sent()) == 1
+
+
+def test_what_was_given_up_is_told_without_what_stood_in_the_way(tmp_path: Path) -> None:
+    clock = FixedClock(NOW)
+    with tracking(tmp_path, clock) as tracker:
+        tracker.answers += [Told(503, headers={"Retry-After": "600"}), Told(503)]
+        assert tracker.track("goal", goalId=1, idempotencyKey="k")[1]["queued"]
+        clock.advance(timedelta(hours=23, minutes=59, seconds=59))
+        assert tracker.running.server.kit.tracking is not None
+        while tracker.running.server.kit.tracking.depth and len(tracker.sent()) < 2:
+            threading.Event().wait(0.02)
+        tracker.answers += [Told(503)] * 2
+        clock.advance(timedelta(seconds=1))
+        got, answer = tracker.track("goal", goalId=1, idempotencyKey="k")
+    assert (got, answer["error"]) == (502, "The hit for site 1 could not be delivered to Matomo for a day.")
 
 
 def test_without_a_token_nothing_is_accepted(tracker: Tracker) -> None:

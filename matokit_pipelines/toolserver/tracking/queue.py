@@ -142,7 +142,7 @@ class TrackingQueue:
         """The row of a hit, committed; `seen` is set when it is over."""
         try:
             with state.transaction(connection):
-                if keeping.waiting(connection)[0] >= MOST_WAITING:
+                if rows.is_full(connection, MOST_WAITING):
                     raise Problem("rate-limit", "Too many hits wait to be sent to Matomo.", retry_after=60.0)
                 row, is_new = rows.accept(connection, hit, self._clock.now())
                 with self._news:  # before the commit: a worker may end it at once
@@ -207,6 +207,8 @@ class TrackingQueue:
             self._tidied = now if is_time else self._tidied
         if is_time:
             keeping.tidy(connection, now)
+        if rows.is_due(connection, now):
+            return 0.0
         at = rows.next_due(connection)
         return LOOK_AGAIN if at is None else min(max((at - now).total_seconds(), 0.0), LOOK_AGAIN)
 

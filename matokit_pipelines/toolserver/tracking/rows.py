@@ -25,7 +25,7 @@ OLDEST = timedelta(hours=24)  # an older one Matomo takes only from a token that
 MOST_ATTEMPTS = 150
 FIRST_WAIT, LONGEST_WAIT = 0.15, 900.0
 DOWN = 5.0  # seconds that a tracker is left alone after it could not be reached
-UNKNOWN = "outcome unknown"
+UNKNOWN, GIVEN_UP = "outcome unknown", "given up"
 _COLUMNS = (
     "id, site, site_name, tracker, lane, kind, page_view, is_once, state, accepted_at, revived_at, attempts, due_at, "
     "lease_owner, finished_at, status, is_unknown, error"
@@ -171,7 +171,7 @@ def _settle(connection: sqlite3.Connection, row: Row, ended: Ended, now: datetim
         case Later(why, is_unknown, status) if is_unknown and row.is_once:
             _end(connection, row, "dead", now, status=status, error=f"{UNKNOWN}: {why}", unknown=True)
         case Later(why, is_unknown, status) if row.is_given_up(now):
-            _end(connection, row, "dead", now, status=status, error=f"given up: {why}",
+            _end(connection, row, "dead", now, status=status, error=f"{GIVEN_UP}: {why}",
                  unknown=is_unknown or row.is_unknown)  # fmt: skip
         case Later(why, is_unknown, status):
             wait = max(back_off(row.attempts + 1, dice), timedelta(seconds=ended.wait or 0.0))
@@ -241,6 +241,21 @@ def goes_from(connection: sqlite3.Connection, row: Row) -> datetime | None:
         (row.tracker, row.lane),
     ).fetchone()
     return instant(found["at"]) if found else None
+
+
+def is_due(connection: sqlite3.Connection, now: datetime) -> bool:
+    """Whether something may be sent now."""
+    found = connection.execute(
+        f"select 1 from tracking_queue as q where {CLAIMABLE} limit 1",  # noqa: S608
+        {"now": moment(now)},
+    )
+    return found.fetchone() is not None
+
+
+def is_full(connection: sqlite3.Connection, most: int) -> bool:
+    """Whether that many hits wait."""
+    found = connection.execute("select count(*) as n from tracking_queue where state in ('pending', 'sending')")
+    return int(found.fetchone()["n"]) >= most
 
 
 def next_due(connection: sqlite3.Connection) -> datetime | None:

@@ -17,7 +17,7 @@ from matokit_pipelines.toolserver.tools import Answer, Tool
 from matokit_pipelines.toolserver.tracking.hits import Hit, Kind, matomo_number, matomo_time
 from matokit_pipelines.toolserver.tracking.parameters import TrackEvent, TrackGoal, Tracking, TrackPageview
 from matokit_pipelines.toolserver.tracking.queue import Outcome
-from matokit_pipelines.toolserver.tracking.rows import UNKNOWN, Row
+from matokit_pipelines.toolserver.tracking.rows import GIVEN_UP, UNKNOWN, Row
 
 AHEAD = timedelta(minutes=5)
 OLDEST = timedelta(days=3_650)  # a Matomo takes an older time for now
@@ -126,6 +126,8 @@ def _dead(row: Row) -> Problem:
     """Why a hit is not sent again. It stays visible to the operator under its number."""
     why = row.error or "no reason is known"
     seen = f"The operator sees it as hit {row.id} in `matokit tracking list`."
+    if why.startswith(GIVEN_UP):  # what stood in the way is for the operator
+        return Problem("network", f"The hit for site {row.site} could not be delivered to Matomo for a day.", seen)
     if row.is_unknown or why.startswith(UNKNOWN):
         return Problem(
             "network",
