@@ -47,14 +47,23 @@ def settings_of(folder: Path, url: str, more: str = "", **environ: str) -> Loade
     return loaded_with(folder, SOURCE.format(url=url) + more, **{"MATOKIT_INSTALLERS_TOKEN": TOKEN, **environ})
 
 
-def publish(loaded: Loaded, *, complete_to: datetime = NOW - timedelta(minutes=10), failed: str | None = None) -> None:
-    """Put a snapshot in service that is complete to a moment; `failed`: what the last pass said."""
-    made = Path(_made(complete_to, failed).name) / "home" / "serving"
+def publish(
+    loaded: Loaded,
+    *,
+    complete_to: datetime = NOW - timedelta(minutes=10),
+    failed: str | None = None,
+    web_read_at: datetime | None = None,
+) -> None:
+    """Put a snapshot in service that is complete to a moment.
+
+    failed: what the last pass said. web_read_at: when its web reports were read, None where they were not.
+    """
+    made = Path(_made(complete_to, failed, web_read_at).name) / "home" / "serving"
     shutil.copytree(made, loaded.home / "serving")
 
 
 @cache
-def _made(complete_to: datetime, failed: str | None) -> tempfile.TemporaryDirectory[str]:
+def _made(complete_to: datetime, failed: str | None, web_read_at: datetime | None) -> tempfile.TemporaryDirectory[str]:
     """A home with a day of events, read, derived and published; made once for all tests that want it."""
     folder = tempfile.TemporaryDirectory()
     loaded = settings_of(Path(folder.name), "https://matomo.example.org")
@@ -73,6 +82,12 @@ def _made(complete_to: datetime, failed: str | None) -> tempfile.TemporaryDirect
         connection.register("given", rows.to_arrow())
         connection.execute("insert into raw.matomo_events by name select * from given")
         connection.unregister("given")
+        if web_read_at:
+            connection.execute(
+                "insert into ledger.web_sites (source, site_id, zone, url, name, has_ecommerce, read_at) "
+                "values ('installers', '1', 'UTC', $url, 'Shop', false, $at)",
+                {"url": loaded.settings.sources[0].url, "at": web_read_at},
+            )
     build_and_publish(home)
     return folder
 

@@ -218,6 +218,37 @@ def test_a_failed_pass_degrades(tmp_path: Path, server: Upstream) -> None:
     assert "the last pass over source installers failed" in checks["warehouse"]["output"]
 
 
+@pytest.mark.parametrize(
+    ("read", "status", "said"),
+    [
+        (timedelta(minutes=30), "pass", "web reports as of 2026-11-22T11:30Z."),
+        (timedelta(hours=5), "warn", "web reports of installers were last read 5 h ago"),
+        (None, "warn", "web reports of installers have not been read to the end yet"),
+    ],
+)
+def test_age_of_web_reports(tmp_path: Path, server: Upstream, read: timedelta | None, status: str, said: str) -> None:
+    loaded = settings_of(tmp_path, server.url, 'provides = ["installer_events", "web_reports"]\n')
+    publish(loaded, web_read_at=NOW - read if read else None)
+    with kit_of(loaded) as kit:
+        _, checks = health(kit, includeDetails=True)
+    check = checks["warehouse"]
+    assert check["status"] == status
+    assert said in check["output"]
+    tables = {table["name"]: table for table in check["tables"]}
+    web = tables["web_visits"]
+    assert web["status"] == status
+    assert web["ageSeconds"] == (read.total_seconds() if read else None)
+    assert web["expectedSeconds"] == 135 * 60
+    assert tables["component_daily"]["status"] == "pass"
+
+
+def test_a_home_without_web_reports_does_not_miss_them(kit: Kit) -> None:
+    _, checks = health(kit, includeDetails=True)
+    tables = checks["warehouse"]["tables"]
+    assert {table["status"] for table in tables} == {"pass"}
+    assert "component_daily" in {table["name"] for table in tables}
+
+
 def test_a_damaged_newer_snapshot_degrades_and_the_old_one_stays(tmp_path: Path, server: Upstream) -> None:
     loaded = settings_of(tmp_path, server.url)
     publish(loaded)

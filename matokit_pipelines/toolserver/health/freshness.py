@@ -121,8 +121,13 @@ def _faults_of_events(name: str, row: dict[str, object] | None, now: datetime, e
 
 
 def _tables(kit: Kit, now: datetime, found: _Found, rows: dict[str, int]) -> Iterator[TableAge]:
+    """Every table that a source is set up for; the others are empty for good."""
+    sources = kit.loaded.settings.sources
+    has_events, has_web = any(s.has_events for s in sources), any(s.has_web_reports for s in sources)
     for name in sorted(rows):
         is_web = name.startswith(WEB_TABLE)
+        if not (has_web if is_web else has_events):
+            continue
         as_of = found.web_to if is_web else found.events_to
         expected = expected_of_web(kit) if is_web else expected_of_events(kit)
         yield TableAge(
