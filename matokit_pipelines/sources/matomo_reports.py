@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from matokit_pipelines.errors import AnswerNotUnderstood, MatokitError, PageTooLarge, ReportRefused, SourceTimedOut
+from matokit_pipelines.errors import AnswerNotUnderstood, MatokitError, PageTooLarge, SourceTimedOut
 from matokit_pipelines.sources.matomo import MatomoClient
 
 
@@ -159,11 +159,6 @@ def figures_in(answer: Any) -> dict[str, Any] | None:
     if answer == []:
         return {}
     return answer if isinstance(answer, dict) else None
-
-
-def is_refusal(answer: Any | MatokitError) -> bool:
-    """Whether an answer of `ask_all` is Matomo's no."""
-    return isinstance(answer, ReportRefused)
 
 
 def _is_several(date: str) -> bool:

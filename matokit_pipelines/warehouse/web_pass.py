@@ -239,8 +239,8 @@ class WebReportsPass:
         kept: list[Answered] = []
         refused: dict[str, str] = {} if site.has_ecommerce else {"ecommerce": "The site has no ecommerce."}
         for report, subject, answer in answers:
-            if isinstance(answer, MatokitError):
-                refused[report.name] = answer.said if isinstance(answer, ReportRefused) else str(answer)
+            if isinstance(answer, ReportRefused):
+                refused[report.name] = answer.said
             elif one := web_landing.answered(report, subject, answer, self._settings.rows):
                 kept.append(one)
             else:
