@@ -17,6 +17,7 @@ from matokit_pipelines.clock import FixedClock, SystemClock
 from matokit_pipelines.simulator import Assumptions, PiwikProSimulator, generate
 from matokit_pipelines.toolserver.health.probes import is_ready
 from matokit_pipelines.toolserver.kit import Kit
+from matokit_pipelines.toolserver.live import REFUSED_SECONDS
 from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.toolserver.tracking.hits import Hit
 from matokit_pipelines.toolserver.tracking.queue import TrackingQueue
@@ -111,6 +112,22 @@ def test_monitors_do_not_hammer(tmp_path: Path, server: Upstream) -> None:
         assert "refuses the token" in checks["matomo-api"]["output"]
         assert TOKEN not in str(checks)
         assert len(server.tokens) <= 8  # some twenty failed log-ins an hour lock an address out
+
+
+def test_a_token_that_became_good_again_is_noticed_in_half_an_hour(tmp_path: Path) -> None:
+    known = "another" * 4
+    with Upstream(lambda method, params: matomo(token=known)(method, params)).serving() as server:
+        loaded = settings_of(tmp_path, server.url)
+        publish(loaded)
+        clock = FixedClock(NOW)
+        with kit_of(loaded, clock) as kit:
+            with pytest.raises(Problem):
+                kit.live.facts(kit.sites.find(1))
+            known = TOKEN
+            clock.advance(timedelta(seconds=REFUSED_SECONDS - 10))
+            assert health(kit)[0] == "unhealthy"
+            clock.advance(timedelta(seconds=30))
+            assert health(kit)[0] == "healthy"
 
 
 def test_a_good_connection_is_asked_four_times_a_minute_at_most(kit: Kit, server: Upstream) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from matokit_pipelines.errors import AccessRefused, CredentialsRefused, LockedOut, MatokitError
+from matokit_pipelines.errors import AccessRefused, CredentialsRefused, MatokitError
 from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.sources import piwik_pro
 from matokit_pipelines.sources.http import HttpLimits, HttpSession
@@ -19,7 +19,7 @@ from matokit_pipelines.sources.matomo import MatomoClient
 from matokit_pipelines.sources.piwik_pro import PiwikProClient
 from matokit_pipelines.sources.piwik_pro_token import Credentials
 from matokit_pipelines.toolserver.kit import Kit
-from matokit_pipelines.toolserver.live import LOCKED_SECONDS, REFUSED_SECONDS
+from matokit_pipelines.toolserver.live import REFUSED_SECONDS
 from matokit_pipelines.toolserver.sites import Site
 
 KEPT_SECONDS = 15.0
@@ -71,7 +71,7 @@ def matomo_site(kit: Kit, site: Site) -> Asked:
 def matomo_steps(kit: Kit, site: Site) -> Steps:
     """Reached, token, site. One call tells most: which sites the token may view."""
     key = ("steps", site.connection.name, site.connection.url, site.id, _mark(kit, site))
-    return kit.live.remembered.found(key, lambda: _matomo_steps(kit, site), _kept_steps)
+    return kit.live.remembered.found(key, lambda: _matomo_steps(kit, site), _kept)
 
 
 def piwik_pro_steps(kit: Kit, source: SourceSettings) -> tuple[Steps, float]:
@@ -88,7 +88,7 @@ def piwik_pro_steps(kit: Kit, source: SourceSettings) -> tuple[Steps, float]:
         return steps, (kit.clock.now() - began).total_seconds() * 1000
 
     return kit.live.remembered.found(
-        ("piwik-pro", source.name, source.url, source.site_id, mark), find, lambda found: _kept_steps(found[0])
+        ("piwik-pro", source.name, source.url, source.site_id, mark), find, _kept_of_piwik_pro
     )
 
 
@@ -168,18 +168,13 @@ def _piwik_pro_steps(kit: Kit, source: SourceSettings, credentials: Credentials)
 # -- how long a finding holds -----------------------------------------------------------------------------------------
 
 
-def _kept(found: Asked) -> float:
-    return _seconds_of(found.error)
+def _kept(found: object) -> float:
+    """Of Matomo: what it refused is not asked again by live.py, which forgets in time."""
+    return KEPT_SECONDS
 
 
-def _kept_steps(found: Steps) -> float:
-    return _seconds_of(found.error)
-
-
-def _seconds_of(error: MatokitError | None) -> float:
-    if isinstance(error, CredentialsRefused):
-        return REFUSED_SECONDS
-    return LOCKED_SECONDS if isinstance(error, LockedOut) else KEPT_SECONDS
+def _kept_of_piwik_pro(found: tuple[Steps, float]) -> float:
+    return REFUSED_SECONDS if isinstance(found[0].error, CredentialsRefused) else KEPT_SECONDS
 
 
 def _mark(kit: Kit, site: Site) -> str:
