@@ -87,7 +87,7 @@ class ToolServer:
         await asyncio.to_thread(self.kit.snapshots.look)
         watching = asyncio.create_task(self._watch())
         if self.kit.tracking:
-            self.kit.tracking.start()
+            await asyncio.to_thread(self.kit.tracking.start)
         try:
             async with self._mcp.running():
                 yield
