@@ -44,6 +44,7 @@ def settings_at(
         f'url = "{url}"',
         f'site_id = "{site}"',
         f"provides = {json.dumps(provides.split(','))}",
+        "dimensions = {}",
     ]
     (folder / "matokit.toml").write_text("\n".join(lines), encoding="utf-8")
     return load(environ={"MATOKIT_SHOP_TOKEN": token, "MATOKIT_HOME": str(folder)}, cwd=folder)
