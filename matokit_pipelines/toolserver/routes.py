@@ -5,6 +5,7 @@ Not here: who may come in (gate.py, pages/door.py decide before), the tools.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +45,8 @@ def routes(kit: Kit, cache: ReportCache[Any], metrics: Metrics, door: Door, tool
         return _json(b'{"ok":true}' if good else b'{"ok":false}', 200 if good else 503)
 
     async def numbers(request: Request) -> Response:
-        return Response(metrics.render(), headers=_HEADERS, media_type="text/plain; version=0.0.4; charset=utf-8")
+        text = await asyncio.to_thread(metrics.render)  # reads the store and a snapshot, whose readers may be busy
+        return Response(text, headers=_HEADERS, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def statistics(request: Request) -> Response:
         return _json(json.dumps(cache.statistics()).encode())
