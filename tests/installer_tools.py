@@ -21,8 +21,11 @@ from matokit_pipelines.toolserver.installer.tools import INSTALLER_TOOLS
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.parameters import read
 from matokit_pipelines.toolserver.tools import Tool
-from matokit_pipelines.warehouse.refresh import Home
+from matokit_pipelines.warehouse import ledger
+from matokit_pipelines.warehouse.landing import Landed, SourceKey
+from matokit_pipelines.warehouse.refresh import Home, build_and_publish
 from matokit_pipelines.warehouse.serving import SnapshotStore
+from matokit_pipelines.windows import Window
 from tests import page_homes
 from tests.dashboard_marts import landed
 
@@ -93,11 +96,6 @@ def broken(folder: Path) -> Home:
 
 def incomplete(folder: Path) -> Home:
     """All is well in what was read, but windows and a day of it are missing."""
-    from matokit_pipelines.warehouse import ledger
-    from matokit_pipelines.warehouse.landing import Landed, SourceKey
-    from matokit_pipelines.warehouse.refresh import build_and_publish
-    from matokit_pipelines.windows import Window
-
     home = page_homes.home_of(folder, runs())
     start = NOW - timedelta(days=3)
     with home.warehouse.writer() as connection:

@@ -126,7 +126,9 @@ def test_why_was_i_paged(broken: Kit, healthy: Kit) -> None:
     assert answer["commits_before"][0]["commit"] == NEW
     assert "roll it back" in answer["what_to_do"]
     newest = ask(broken, "ExplainAlert")
-    assert newest["alert"]["state"] == "open"
+    told = [row for row in ask(broken, "GetAlerts", state="all", limit=50)["rows"] if row["told_at"]]
+    assert newest["alert"]["told_at"] == max(row["told_at"] for row in told)
+    assert f"people were told {newest['alert']['told_at'][:10]}" in newest["summary"]
     nothing = ask(healthy, "ExplainAlert")
     assert nothing["summary"] == "No alert fired in the last 90 days up to 2026-11-22 07:00 UTC."
 
@@ -166,6 +168,18 @@ def test_holes_in_the_data_are_said_by_every_tool_about_days(incomplete: Kit, na
     answer = ask(incomplete, name)
     assert HOLES in answer["summary"]
     assert answer["data_complete"] is False
+
+
+def test_alerts_that_are_over_say_how_they_ended(broken: Kit) -> None:
+    answer = ask(broken, "GetAlerts", state="past")
+    assert answer["summary"].startswith("2 alerts ended in the last 30 days.")
+    assert [row["sentence"] for row in answer["rows"]] == [
+        "Overall success rate from 2026-11-20 23:50 UTC for 1 h 25 min, at the worst: 4 of 12 events failed (33 %), "
+        "usually 3 %; it recovered.",
+        f"New commit fails more often from 2026-11-20 22:15 UTC for 31 h, at the worst: Commit {NEW}: 6 of 20 events "
+        f"failed (30 %), with {OLD} before it 8 of 336 (2 %); it could no longer be measured.",
+    ]
+    assert {row["state"] for row in answer["rows"]} == {"past"}
 
 
 # -- the reports' own numbers -----------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.silences import Silence
 from matokit_pipelines.alerts.verdicts import ALL
 from matokit_pipelines.alerts.why import ENDED, GOES_ON
-from matokit_pipelines.delivery.escaping import cut
+from matokit_pipelines.delivery.escaping import cut, one_line
 from matokit_pipelines.toolserver.installer.answering import stamp
 from matokit_pipelines.toolserver.installer.doubts import is_stale
 from matokit_pipelines.toolserver.installer.words import instant
@@ -113,11 +113,17 @@ def sentence_of(matter: Matter, kit: Kit, links: Links, now: datetime, *, silenc
     if episode.ended_at is None:
         lasts = wording.lasting(now - episode.started_at)
         quiet = "; its messages are silenced" if silenced else ""
-        return cut(f"{name[:1].upper()}{name[1:]} since {began} ({lasts}{marks}): {shown}{quiet}", 400) + "."
+        return _ended(f"{name[:1].upper()}{name[1:]} since {began} ({lasts}{marks}): {shown}{quiet}")
     lasted = wording.lasting(episode.ended_at - episode.started_at)
     why = GOES_ON if still_fails(episode, kit.loaded.settings.alerts) else ENDED.get(episode.end_reason or "", "over")
     worst = f"{name[:1].upper()}{name[1:]} from {began} for {lasted}{marks}, at the worst: {shown}; {why}"
-    return cut(worst, 400) + "."
+    return _ended(worst)
+
+
+def _ended(text: str) -> str:
+    """On one line, not too long, with its full stop."""
+    shown = cut(one_line(text), 400)
+    return shown if shown.endswith(("…", ".")) else f"{shown}."
 
 
 def subject_of(episode: Episode) -> str:

@@ -5,7 +5,7 @@ Not here: the conditions in words (alerts/why_words.py), what became of it (aler
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import Field
@@ -35,6 +35,7 @@ from matokit_pipelines.toolserver.tools import Answer
 
 KEPT_DAYS = 90
 LISTED = 10
+PAGED_FOR = timedelta(hours=24)
 COMMITS_BACK = timedelta(hours=48)
 COMMITS, COMPONENTS = 5, 3
 
@@ -43,7 +44,9 @@ class ExplainParameters(Parameters):
     """Which alert."""
 
     id: str | None = Field(
-        None, description="id of GetAlerts. Default: the newest alert that people were told of, open ones first."
+        None,
+        description="id of GetAlerts. Default: the newest alert that people were told of, a critical one of the last "
+        "24 hours before all others.",
     )
     rule: str | None = Field(None, description=RULE)
     component: str | None = Field(None, description="The newest alert of this component, architecture or commit.")
@@ -89,7 +92,7 @@ def explain_alert(kit: Kit, asked: ExplainParameters) -> Answer:
         check_rule(asked.rule)
     now, links = kit.clock.now(), Links.of(kit.loaded)
     with known(kit, since=back(now, KEPT_DAYS)) as found:
-        matter = _chosen(asked, found)
+        matter = _chosen(asked, found, now)
         if matter is None or found.connection is None:
             return _nothing(found)
         episode = matter.episode
@@ -115,7 +118,7 @@ def explain_alert(kit: Kit, asked: ExplainParameters) -> Answer:
         return Answer(value, found.evaluated_to)
 
 
-def _chosen(asked: ExplainParameters, found: Known) -> Matter | None:
+def _chosen(asked: ExplainParameters, found: Known, now: datetime) -> Matter | None:
     matters = list(found.matters)
     if asked.id is not None:
         wanted = asked.id.strip().lower()
@@ -143,13 +146,19 @@ def _chosen(asked: ExplainParameters, found: Known) -> Matter | None:
     return max(
         fitting,
         key=lambda matter: (
-            matter.episode.ended_at is None,
             matter.telling.told_at is not None,
-            matter.episode.started_at,
-            matter.episode.severity == "critical",
+            _paged(matter, now),
+            matter.telling.told_at or matter.episode.started_at,
+            matter.episode.ended_at is None,
             matter.episode.fingerprint,
         ),
     )
+
+
+def _paged(matter: Matter, now: datetime) -> bool:
+    """Whether it is what somebody was woken by."""
+    told = matter.telling.told_at
+    return matter.episode.severity == "critical" and told is not None and now - told <= PAGED_FOR
 
 
 def _nothing(found: Known) -> Answer:

@@ -117,8 +117,7 @@ def _periods(folder: Path, kind: str) -> list[str]:
 
 def _period(asked: ReportParameters, periods: list[str]) -> str:
     if not periods:
-        raise Problem(
-            "not-found",
+        raise refused(
             f"No {asked.report} report has been made yet.",
             f"The operator makes one with `matokit report {asked.report}`; `matokit up` makes them by schedule.",
         )
