@@ -293,18 +293,157 @@ _ALL = (
         "It is called event categories.",
     ),
 )
+# Shown by the tests of what they are about.
+_OTHER_ENDPOINTS = (
+    Difference(
+        "gate",
+        "every call",
+        "fix",
+        "Only `/tools/` was gated, so `/track/` stood open.",
+        "Everything is gated but the discovery document and the probes.",
+        "Anybody could write to Matomo.",
+    ),
+    Difference(
+        "errors",
+        "every call",
+        "fix",
+        "500 for nearly everything, the guidance left out.",
+        "A status by category; every error has `error`, `type` and `guidance`.",
+        "Who calls must know whether to correct, to wait, or to tell the operator.",
+    ),
+    Difference(
+        "not_json",
+        "every call",
+        "fix",
+        "400 as a page, 404 as a page, a list taken for no parameters.",
+        "400 and 404 as JSON; `parameters: null` is none, a list is refused.",
+        "A model reads no pages.",
+    ),
+    Difference(
+        "upstream_401",
+        "every call",
+        "fix",
+        "A missing right was told as a failed log-in.",
+        "After a 401 one more question tells which it is: permission (403) or a bad token (502). A refused token "
+        "is not sent again for a while.",
+        "Matomo answers both alike, and locks an address out after some twenty failed log-ins.",
+    ),
+    Difference(
+        "upstream_rate",
+        "every call",
+        "fix",
+        "Any message with the letters `rate` was a rate limit.",
+        "By status 429, or the words themselves: 503 with `Retry-After`.",
+        '"could not be generated" is none.',
+    ),
+    Difference(
+        "time",
+        "every call",
+        "fix",
+        "No time-outs.",
+        "A call is answered or given up within `[toolserver] call_seconds`.",
+        "A Matomo that hangs must not hang an agent.",
+    ),
+    Difference(
+        "logs",
+        "every call",
+        "fix",
+        "The log held the token, every body and every answer.",
+        "Structured lines without any of them.",
+        "Logs are read by many.",
+    ),
+    Difference(
+        "cache",
+        "every reader",
+        "fix",
+        "Unbounded, keyed by arguments as sent, made once for each who waited; key numbers never cached.",
+        "Bounded, keyed by what the arguments mean and by the tables, made once for all who wait; key numbers too.",
+        "An answer made twice costs twice, one that is kept too long is wrong.",
+    ),
+    Difference(
+        "tracking_off",
+        "/track/*",
+        "fix",
+        "Always on.",
+        "Off until `[toolserver] tracking` is on, and only then in the discovery document.",
+        "Writing is the operator's choice.",
+    ),
+    Difference(
+        "tracking_400",
+        "/track/*",
+        "fix",
+        "A missing value was a 500; fractions, future times and odd visitor ids went through.",
+        "400; an amount keeps its fraction, a page view id has six characters.",
+        "What Matomo drops or cuts is better refused.",
+    ),
+    Difference(
+        "tracking_queue",
+        "/track/*",
+        "fix",
+        "One queue in memory, which stood still while it waited; anything was tried three times.",
+        "Kept on disk until it is sent, in order of each visitor; 202 with `queued: true` while Matomo cannot be "
+        "reached; a refusal is not repeated.",
+        "A restart lost hits, and one bad hit held up all.",
+    ),
+    Difference(
+        "tracking_key",
+        "/track/*",
+        "add",
+        "A finished page view id was never sent again, for good.",
+        "`idempotencyKey` says that two calls are one hit, and is forgotten after a while.",
+        "Only the caller knows.",
+    ),
+    Difference(
+        "health_fail",
+        "/tools/get-health-status",
+        "fix",
+        "`fail` could not be reached; a new server was degraded.",
+        "Thresholds as documented, after enough look-ups.",
+        "A probe that cannot fail is none.",
+    ),
+    Difference(
+        "health_get",
+        "/tools/get-health-status",
+        "fix",
+        "GET was promised and gave 404.",
+        "GET and POST.",
+        "Monitors use GET.",
+    ),
+    Difference(
+        "health_version",
+        "/tools/get-health-status, /tools/diagnose-matomo",
+        "fix",
+        "Asked for a method that Matomo does not have, so every real one was unhealthy.",
+        "`API.getMatomoVersion`, and `SitesManager.getSitesIdWithAtLeastViewAccess` for the token.",
+        "It blamed the address.",
+    ),
+    Difference(
+        "health_more",
+        "/tools/get-health-status, /tools/diagnose-matomo",
+        "add",
+        "Matomo only.",
+        "Piwik PRO, the tables and their age, the true depth of the queue, the limits that Matomo tells.",
+        "They fail too.",
+    ),
+)
 DIFFERENCES = {difference.name: difference for difference in _ALL}
 _HEAD = """# Where the answers differ from the predecessor's
 
 Names, addresses, parameters, fields and their types are the predecessor's, and so are the answers, but for what stands
-here. *fix*: the predecessor was wrong. *add*: something more. Each line is shown by a test beside the recorded answers
-of the predecessor, which are in `tests/fixtures/opal`; this page is made of the same list
+here. *fix*: the predecessor was wrong. *add*: something more. Each line about the readers is shown by a test beside the
+recorded answers of the predecessor, which are in `tests/fixtures/opal`; this page is made of the same list
 (`tests/opal_differences.py`).
 
 ## The readers
 
+"""
+_TABLE = """\
 | where | | predecessor | ours | why |
 |---|---|---|---|---|
+"""
+_OTHERS = """
+## Everything else
+
 """
 _DECIDED = """
 ## What was decided where the recordings say nothing
@@ -334,11 +473,14 @@ _DECIDED = """
 
 def document() -> str:
     """The page."""
-    rows = [
-        f"| {_cell(one.where)} | {one.kind} | {_cell(one.before)} | {_cell(one.ours)} | {_cell(one.why)} |"
-        for one in DIFFERENCES.values()
-    ]
-    return _HEAD + "\n".join(rows) + "\n" + _DECIDED
+    return _HEAD + _TABLE + _rows(_ALL) + _OTHERS + _TABLE + _rows(_OTHER_ENDPOINTS) + _DECIDED
+
+
+def _rows(differences: tuple[Difference, ...]) -> str:
+    return "".join(
+        f"| {_cell(one.where)} | {one.kind} | {_cell(one.before)} | {_cell(one.ours)} | {_cell(one.why)} |\n"
+        for one in differences
+    )
 
 
 def _cell(text: str) -> str:
