@@ -26,7 +26,7 @@ from matokit_pipelines.toolserver.mcp_face import McpFace
 from matokit_pipelines.toolserver.metrics import Metrics
 from matokit_pipelines.toolserver.pages.door import LOG_IN, Door, is_page
 from matokit_pipelines.toolserver.problems import Problem
-from matokit_pipelines.toolserver.routes import routes
+from matokit_pipelines.toolserver.routes import REFUSALS, routes
 from matokit_pipelines.toolserver.tools import Tool
 from matokit_pipelines.toolserver.wire import (
     JSON,
@@ -74,7 +74,10 @@ class ToolServer:
             lambda tool, status, seconds: metrics.observe(tool, "mcp", status, seconds),
             largest_body=limits.largest_body,
         )
-        self._rest = Starlette(routes=routes(kit, cache, metrics, door, tools), lifespan=self._lifespan)
+        self._rest = Starlette(
+            routes=routes(kit, cache, metrics, door, tools), lifespan=self._lifespan, exception_handlers=REFUSALS
+        )
+        self._rest.router.redirect_slashes = False  # a path that is spelt another way is another path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -1,11 +1,11 @@
-"""Listening: the application behind uvicorn, with bounds that keep a slow or silent client from holding a place.
+"""Listening: the application behind uvicorn, on a socket, until a signal.
 
-Not here: the application (app.py), the command (cli/serving.py).
+Not here: the application (app.py), what one connection may do (protocol.py), the command (cli/serving.py).
 """
 
 from __future__ import annotations
 
-import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from matokit_pipelines.clock import SystemClock
 from matokit_pipelines.errors import SettingsError
@@ -21,41 +20,16 @@ from matokit_pipelines.settings import load
 from matokit_pipelines.toolserver import access_log
 from matokit_pipelines.toolserver.app import ToolServer
 from matokit_pipelines.toolserver.building import build_server
+from matokit_pipelines.toolserver.protocol import KEEP_ALIVE_SECONDS, PLACES, SPARE, PatientProtocol
 
-HEAD_SECONDS = 10.0
-KEEP_ALIVE_SECONDS = 15
 STOP_SECONDS = 10
-CONNECTIONS = 2_000
 BACKLOG = 2_048
-
-
-class PatientProtocol(HttpToolsProtocol):
-    """Closes a connection that has not sent a whole request head in time; uvicorn's own timer runs between requests."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._head_timer.cancel()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        self._head_timer.cancel()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._head_timer.cancel()
-        super().on_headers_complete()
-
-    def _give_up(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+FILES = 300  # descriptors for all that is no connection: snapshots, state.sqlite, pages, Matomo
 
 
 def config_of(app: ToolServer | str, host: str, port: int, **further: Any) -> uvicorn.Config:
     """How uvicorn is to serve it: our own log, no header that names software, bounded in every direction."""
+    PatientProtocol.places = _places()
     return uvicorn.Config(
         app,
         host=host,
@@ -66,17 +40,26 @@ def config_of(app: ToolServer | str, host: str, port: int, **further: Any) -> uv
         interface="asgi3",
         lifespan="on",
         log_config=None,
+        log_level="error",  # its warnings are of what strangers send, a line each
         access_log=False,
         server_header=False,
         date_header=True,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
-        limit_concurrency=CONNECTIONS,
         backlog=BACKLOG,
-        h11_max_incomplete_event_size=65_536,
         **further,
     )
+
+
+def _places() -> int:
+    """How many connections to serve, so that files can still be opened beside them; asks the system for enough."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = PLACES + SPARE + FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return PLACES if soft == resource.RLIM_INFINITY else max(1, min(PLACES, soft - SPARE - FILES))
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -17,9 +17,10 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from matokit_pipelines import __version__
 from matokit_pipelines.toolserver.calling import Caller
-from matokit_pipelines.toolserver.opal import INSTRUCTIONS
+from matokit_pipelines.toolserver.opal import INSTRUCTIONS, problem_bytes
 from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.toolserver.tools import Tool
+from matokit_pipelines.toolserver.wire import JSON, answer
 
 Observe = Callable[[str, int, float], None]
 
@@ -50,6 +51,10 @@ class McpFace:
             yield
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] != "POST":  # without sessions there is nothing to listen to, and nothing to end
+            problem = Problem("client", "MCP is asked by POST.", "Send each message as a POST request.", status=405)
+            await answer(send, problem.status, problem_bytes(problem), (JSON, (b"allow", b"POST")))
+            return
         await self._manager.handle_request(scope, receive, send)
 
     async def _list(self, context: Any, params: Any) -> types.ListToolsResult:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -54,10 +55,6 @@ def routes(kit: Kit, cache: ReportCache[Any], metrics: Metrics, door: Door, tool
     async def described(request: Request) -> Response:
         return _json(document)
 
-    async def nothing(request: Request) -> Response:
-        problem = Problem("not-found", "There is nothing at this address.")
-        return _json(opal.problem_bytes(problem), problem.status)
-
     return [
         Route("/discovery", discovery),
         Route("/healthz", up),
@@ -67,8 +64,26 @@ def routes(kit: Kit, cache: ReportCache[Any], metrics: Metrics, door: Door, tool
         Route("/cache-statistics", statistics),
         Route("/openapi.json", described),
         *page_routes(kit, door, tools),
-        Route("/{path:path}", nothing, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
     ]
+
+
+async def refusal(request: Request, error: Exception) -> Response:
+    """What no route answers, in the shape of all errors: 404, 405 with the methods there are, 500 for a defect."""
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        problem = Problem("not-found", "There is nothing at this address.")
+    elif isinstance(error, HTTPException):
+        allowed = (error.headers or {}).get("Allow", "")
+        told = f"Use {allowed}." if allowed else ""
+        problem = Problem("client", "This address is not asked that way.", told, status=error.status_code)
+    else:
+        problem = Problem("unknown", "matokit failed by a defect of its own.")
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return Response(
+        opal.problem_bytes(problem), problem.status, headers={**_HEADERS, **headers}, media_type="application/json"
+    )
+
+
+REFUSALS: Mapping[Any, Any] = {HTTPException: refusal, Exception: refusal}
 
 
 def _json(body: bytes, status: int = 200) -> Response:

@@ -1,0 +1,159 @@
+"""HTTP as uvicorn speaks it, with bounds that keep no client from holding a place, memory or a file for long.
+
+Bounded are the time of a head, of a body, of a pause between requests and of an answer that nobody reads; the size of a
+head; the requests sent ahead on one connection; the connections. What does not reach the application is answered in
+the shape of its errors. Not here: listening (listening.py), the application (app.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import weakref
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from matokit_pipelines.toolserver.gate import PROBES
+from matokit_pipelines.toolserver.opal import problem_bytes
+from matokit_pipelines.toolserver.problems import Problem
+from matokit_pipelines.toolserver.wire import BODY_SECONDS, JSON, SECURITY, Header, Receive, Scope, Send, answer
+
+HEAD_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 15
+UNREAD_SECONDS = 30.0  # of an answer of which the client takes nothing any more
+GRACE_SECONDS = 5.0  # what the application or uvicorn ends by itself is left to them for so long
+LOOK_SECONDS = 1.0
+HEAD_BYTES = 65_536
+BODY_BYTES = 33_554_432  # twice what the settings allow; the application refuses much less
+SENT_AHEAD = 32
+PLACES = 2_000
+SPARE = 100  # connections beyond that are answered "busy"; further ones are cut
+
+_BUSY = Problem("rate-limit", "This server holds as many connections as it may.", status=503, retry_after=1.0)
+_TOO_LONG = Problem("client", f"The request's head is longer than {HEAD_BYTES:,} bytes.", "Send fewer headers.")
+_NOT_HTTP = Problem("client", "This is not a valid HTTP request.", "Send HTTP/1.1, each header on a line of its own.")
+_CLOSE: Header = (b"connection", b"close")
+_swept: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """One connection. `places`: connections of one server that are served at once."""
+
+    places = PLACES
+    _due = math.inf
+    _head: int | None = None
+    _body = 0
+    _reads = ""  # "head", "body", or nothing: it is our turn, or there is no request
+    _waiting = 0
+    _stuck = math.inf
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._due = self.loop.time() + HEAD_SECONDS
+        _sweep(self.server_state, self.loop)
+        if len(self.connections) > self.places:
+            self.app = _busy(self.app)
+            if len(self.connections) > self.places + SPARE:
+                transport.abort()
+
+    # -- what a client may send ---------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._reads or self.transport.is_closing():
+            return
+        if self._reads == "body":
+            self._body += len(data)
+            if self._body > BODY_BYTES:
+                self.transport.abort()
+            return
+        # the first piece may hold other requests too; how long a piece is the system bounds
+        self._head = 0 if self._head is None else self._head + len(data)
+        if self._head > HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large", _TOO_LONG)
+
+    def on_message_begin(self) -> None:
+        self._reads, self._head, self._body = "head", None, 0
+        self._due = self.loop.time() + HEAD_SECONDS
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._reads == "head":  # a trailer behind a body is no header, and must not become one
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= SENT_AHEAD:
+            raise ValueError("too many requests were sent ahead")  # the parser stops, and the connection ends
+        self._reads = "body"
+        self._due = self.loop.time() + BODY_SECONDS + GRACE_SECONDS
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._reads = ""
+        self._due = self._idle() if self.cycle.response_complete else math.inf
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(b"400 Bad Request", _NOT_HTTP)
+
+    def _refuse(self, status: bytes, problem: Problem) -> None:
+        """Answer what is no request to the application, unless an answer is under way: that would be cut by it."""
+        if self.cycle is None or self.cycle.response_complete:
+            body = problem_bytes(problem)
+            length = (b"content-length", str(len(body)).encode())
+            lines = [name + b": " + value for name, value in (JSON, length, _CLOSE, *SECURITY)]
+            self.transport.write(b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", body]))
+        self.transport.close()
+
+    # -- how long it may take -----------------------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        if not self._reads:
+            self._due = math.inf if self.pipeline else self._idle()
+        super().on_response_complete()
+
+    def _idle(self) -> float:
+        return self.loop.time() + KEEP_ALIVE_SECONDS + GRACE_SECONDS
+
+    def look(self, now: float) -> None:
+        """End the connection when its client keeps us waiting."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting != self._waiting:
+            self._waiting, self._stuck = waiting, now + UNREAD_SECONDS
+        elif waiting and now > self._stuck:
+            self.transport.abort()  # a plain close would wait for the reader
+        elif not waiting and now > self._due:
+            self.transport.close()
+
+
+def _sweep(state: Any, loop: asyncio.AbstractEventLoop) -> None:
+    """Look at a server's connections every second as long as there are any: one timer for all of them."""
+    if state in _swept:
+        return
+    _swept.add(state)
+
+    def look() -> None:
+        now = loop.time()
+        for one in tuple(state.connections):
+            if isinstance(one, PatientProtocol):
+                one.look(now)
+        if state.connections:
+            loop.call_later(LOOK_SECONDS, look)
+        else:
+            _swept.discard(state)
+
+    loop.call_later(LOOK_SECONDS, look)
+
+
+def _busy(app: Any) -> Any:
+    """The application for whom there is no place: probes are answered, others are asked to come again."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in PROBES:
+            await app(scope, receive, send)
+            return
+        headers = (JSON, (b"retry-after", b"1"), _CLOSE)
+        await answer(send, _BUSY.status, problem_bytes(_BUSY), headers)
+
+    return answered
