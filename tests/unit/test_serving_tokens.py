@@ -23,7 +23,8 @@ def tokens(folder: Path, clock: FixedClock | None = None, **environ: str) -> Tok
 @pytest.mark.parametrize(
     "value",
     ["", "   ", "change-me", "Change-Me", "change-me-please-now", "<token>", "token_auth_here", "set-me", "x" * 40,
-     "short", "abababababababab", "1212121212121212", "fifteen-letters", "sixteen letters!", "sixteen-lätters!!", "sixteen\x07letters!!"],
+     "short", "abababababababab", "1212121212121212", "fifteen-letters",
+     "sixteen letters!", "sixteen-lätters!!", "sixteen\x07letters!!"],
 )  # fmt: skip
 def test_placeholders_and_weak_tokens_are_refused_before_the_start(value: str, tmp_path: Path) -> None:
     assert fault_of(value) is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ _KINDS = {
 # What a server has beside the files: the navigation of each page gets it as it leaves, the files on disk do not.
 _FURTHER = (("alerts", "alerts/", "Alerts"), ("docs", "docs", "Tools"), ("logout", "logout", "Log out"))
 _END = b"</nav>"
+_templates = cache(templates)  # made once: reading them anew takes longer than a page does
 
 
 def page(request: Request, template: str, status: int = 200, *, has_form: bool = False, **values: Any) -> Response:
@@ -47,7 +49,7 @@ def page(request: Request, template: str, status: int = 200, *, has_form: bool =
     """
     path = request.url.path
     values = {"root": root_of(path), "here": "", **values}
-    html = templates().get_template(f"toolserver/{template}").render(**values)
+    html = _templates().get_template(f"toolserver/{template}").render(**values)
     headers = {"content-security-policy": _PAGE.format(form="'self'" if has_form else "'none'")}
     if has_form:
         headers |= {"referrer-policy": "same-origin", "cache-control": "no-store"}
