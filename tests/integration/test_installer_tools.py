@@ -6,6 +6,7 @@ Not here: refusals and odd homes (tests/unit/test_installer_tools.py), plain Pyt
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,17 +16,23 @@ import pytest
 
 from matokit_pipelines import state
 from matokit_pipelines.alerts import silences
+from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.errors import NothingPublished
 from matokit_pipelines.reports.index.numbers import freshness
 from matokit_pipelines.reports.monthly.numbers import monthly_numbers
 from matokit_pipelines.reports.rendering import ReportFiles
 from matokit_pipelines.reports.weekly.numbers import weekly_numbers
+from matokit_pipelines.settings import load
 from matokit_pipelines.toolserver.installer.doubts import missing
 from matokit_pipelines.toolserver.installer.ground import ground_of
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.problems import Problem
+from matokit_pipelines.warehouse.serving import SnapshotStore
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import days_window
 from tests import installer_tools, page_homes
+from tests.homes import HOMES
+from tests.homes import NOW as HOMES_MADE
 from tests.installer_tools import NEW, NOW, OLD, TOOLS, ask, kit_of
 
 SUCCESS = "in production from 2026-11-15 to 2026-11-21, "
@@ -287,6 +294,31 @@ def test_a_damaged_report_is_said_to_be(usual: page_homes.Site, tmp_path: Path) 
         assert "2026-W47, 2026-W46" in caught.value.guidance
         with pytest.raises(Problem):
             ask(kit, "GetLatestReport", period="../../matokit")
+
+
+# -- homes of earlier versions ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", sorted(file.name.removesuffix(".tar.gz") for file in HOMES.glob("*.tar.gz")))
+def test_snapshots_of_earlier_versions_are_answered_from_or_refused(tmp_path: Path, version: str) -> None:
+    with tarfile.open(HOMES / f"{version}.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    environ = {"MATOKIT_HOME": str(tmp_path)}
+    at = FixedClock(HOMES_MADE)
+    store = SnapshotStore(tmp_path, at)
+    nothing: Any = None
+    kit = Kit(load(tmp_path / "matokit.toml", environ, tmp_path), at, store, nothing, nothing, nothing)
+    answered, refusals = set(), []
+    for name in TOOLS:
+        try:
+            assert ask(kit, name)["summary"]
+            answered.add(name)
+        except NothingPublished as error:
+            refusals.append(str(error))
+    store.close()
+    assert all("matokit build" in refusal for refusal in refusals)
+    assert answered >= {"GetAlerts", "ExplainAlert"}
+    assert version < "0.5" or answered >= set(TOOLS) - {"GetLatestReport"}
 
 
 # -- silences ---------------------------------------------------------------------------------------------------------

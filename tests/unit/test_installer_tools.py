@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -332,6 +333,14 @@ def test_web_reports_are_part_of_the_data(tmp_path: Path) -> None:
         ]  # fmt: skip
         said = "Web reports: 7 final days; installers 2 provisional days and 1 unknown day."
         assert said in answer["summary"]
+
+
+def test_many_callers_at_once_get_the_same_answers(tmp_path: Path) -> None:
+    page_homes.home_of(tmp_path, runs(days=16))
+    with kit_of(tmp_path) as kit, ThreadPoolExecutor(12) as pool:
+        asked = [name for _ in range(12) for name in OF_MARTS]
+        found = list(pool.map(lambda name: json.dumps(ask(kit, name)), asked))
+        assert [json.dumps(ask(kit, name)) for name in asked] == found
 
 
 # -- alerts -----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ is missing in words (doubts.py).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -87,14 +88,19 @@ class Ground:
 
 
 _KEPT: WeakKeyDictionary[SnapshotStore, Ground] = WeakKeyDictionary()
+_READING = threading.Lock()
 
 
 def ground_of(store: SnapshotStore, reader: Reader) -> Ground:
-    """The ground of the snapshot that is being read. Threads that come at once may each read it; the last is kept."""
+    """The ground of the snapshot that is being read; of threads that come at once one reads it, the others wait."""
     kept = _KEPT.get(store)
-    if kept is None or kept.manifest is not reader.manifest:
-        kept = _KEPT[store] = _read(reader)
-    return kept
+    if kept is not None and kept.manifest is reader.manifest:
+        return kept
+    with _READING:
+        kept = _KEPT.get(store)
+        if kept is None or kept.manifest is not reader.manifest:
+            kept = _KEPT[store] = _read(reader)
+        return kept
 
 
 def _read(reader: Reader) -> Ground:
