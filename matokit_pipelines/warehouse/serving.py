@@ -134,17 +134,25 @@ class SnapshotStore:
             held.close()
 
     def _look(self) -> None:
-        now = self._clock.now()
-        with self._lock:
-            looked = self._looked
-            if looked is not None and abs((now - looked).total_seconds()) < self._look_seconds:
-                return
-            self._looked = now
-        if self._opening.acquire(blocking=self._held is None):  # the first readers wait, later ones go on with the old
+        if self._held is None:  # the first readers wait for the one that opens
+            with self._opening:
+                if self._held is None and self._is_time():
+                    self._change()
+        elif self._is_time() and self._opening.acquire(blocking=False):  # later ones go on with the old
             try:
                 self._change()
             finally:
                 self._opening.release()
+
+    def _is_time(self) -> bool:
+        """Whether nobody looked a moment ago; who is told so looks."""
+        now = self._clock.now()
+        with self._lock:
+            looked = self._looked
+            if looked is not None and abs((now - looked).total_seconds()) < self._look_seconds:
+                return False
+            self._looked = now
+            return True
 
     def _change(self) -> None:
         held = self._held
