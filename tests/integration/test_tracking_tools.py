@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,9 @@ from matokit_pipelines.toolserver.parameters import read
 from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.toolserver.tracking.hits import matomo_number, matomo_time
 from matokit_pipelines.toolserver.tracking.parameters import TrackEvent, TrackGoal, TrackPageview
-from matokit_pipelines.toolserver.tracking.tools import TRACKING_TOOLS, Tracked
+from matokit_pipelines.toolserver.tracking.queue import Outcome
+from matokit_pipelines.toolserver.tracking.rows import Row
+from matokit_pipelines.toolserver.tracking.tools import TRACKING_TOOLS, Tracked, answer_of
 from tests.answering import Asked, Server, Told, answering
 from tests.serving import Served, loaded_with, served
 
@@ -219,19 +220,18 @@ def test_what_may_have_been_counted_is_told_when_a_key_was_given(tracker: Tracke
     assert len(tracker.sent()) == 1
 
 
-def test_what_was_given_up_is_told_without_what_stood_in_the_way(tmp_path: Path) -> None:
-    clock = FixedClock(NOW)
-    with tracking(tmp_path, clock) as tracker:
-        tracker.answers += [Told(503, headers={"Retry-After": "600"}), Told(503)]
-        assert tracker.track("goal", goalId=1, idempotencyKey="k")[1]["queued"]
-        clock.advance(timedelta(hours=23, minutes=59, seconds=59))
-        assert tracker.running.server.kit.tracking is not None
-        while tracker.running.server.kit.tracking.depth and len(tracker.sent()) < 2:
-            threading.Event().wait(0.02)
-        tracker.answers += [Told(503)] * 2
-        clock.advance(timedelta(seconds=1))
-        got, answer = tracker.track("goal", goalId=1, idempotencyKey="k")
-    assert (got, answer["error"]) == (502, "The hit for site 1 could not be delivered to Matomo for a day.")
+def test_what_was_given_up_is_told_without_what_stood_in_the_way() -> None:
+    row = Row(
+        7, "1", "shop", "http://m/matomo.php", "lane", "goal", None, True, "dead", NOW, 150, finished_at=NOW,
+        error="given up: MATOKIT_SHOP_TOKEN_FILE names /secret/place, which cannot be read",
+    )  # fmt: skip
+    with pytest.raises(Problem) as caught:
+        answer_of(Outcome(row, is_new=False))
+    assert caught.value.body() == {
+        "error": "The hit for site 1 could not be delivered to Matomo.",
+        "type": "network",
+        "guidance": "The operator sees it as hit 7 in `matokit tracking list`.",
+    }
 
 
 def test_without_a_token_nothing_is_accepted(tracker: Tracker) -> None:

@@ -127,7 +127,7 @@ def _dead(row: Row) -> Problem:
     why = row.error or "no reason is known"
     seen = f"The operator sees it as hit {row.id} in `matokit tracking list`."
     if why.startswith(GIVEN_UP):  # what stood in the way is for the operator
-        return Problem("network", f"The hit for site {row.site} could not be delivered to Matomo for a day.", seen)
+        return Problem("network", f"The hit for site {row.site} could not be delivered to Matomo.", seen)
     if row.is_unknown or why.startswith(UNKNOWN):
         return Problem(
             "network",
