@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.errors import (
+    AccessRefused,
     CredentialsRefused,
     LockedOut,
     MatokitError,
@@ -42,18 +43,39 @@ ATTEMPTS = 2
 CONNECT_SECONDS = 5.0
 REFUSED_SECONDS = 1800.0  # two failed log-ins each time: four an hour
 LOCKED_SECONDS = 300.0
+PROOF_SECONDS = 2.0
 NO_PLACE_SECONDS = 1.0
 
 
 @dataclass
 class _Line:
-    """What is known of one server and token: the connections to it, its limit, and what it refused."""
+    """What is known of one server: the connections to it, its limit, which token it took and which it refused.
+
+    Tokens are kept as fingerprints. `proving` is held by the first call under a token, `checking` by the one call that
+    finds out whether a token is refused or lacks a right: however many callers there are, few log-ins fail.
+    """
 
     session: HttpSession
     rate: RateMemory
-    refused: str = field(default="", repr=False)  # the token's fingerprint
+    proven: str = field(default="", repr=False)
+    refused: str = field(default="", repr=False)
     refusal: MatokitError | None = None
     closed_until: datetime | None = None
+    proving: threading.Lock = field(default_factory=threading.Lock)
+    checking: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Client(MatomoClient):
+    """A client that lets one call at a time find out what a 401 means. `checked` wraps that call."""
+
+    def __init__(
+        self, session: HttpSession, site_id: str, token: str, checked: Callable[[Callable[[], None]], None]
+    ) -> None:
+        super().__init__(session, site_id, lambda: token)
+        self._checked = checked
+
+    def check_access(self) -> None:
+        self._checked(super().check_access)
 
 
 class LiveConnections:
@@ -171,35 +193,58 @@ class LiveConnections:
         began = self._clock.now()
         line, token = self._line(site.connection), site.connection.token()
         mark = _fingerprint(token)
+        with self._proving(line, mark, seconds):
+            line.rate.wait(seconds)
+            left = max(0.001, seconds - (self._clock.now() - began).total_seconds())
+            limits = HttpLimits(
+                connect_timeout=min(CONNECT_SECONDS, left), read_timeout=left, attempts=ATTEMPTS, budget=left
+            )
+            session = line.session.for_a_call(limits)
+            try:
+                yield _Client(session, site.id, token, lambda check: self._check_once(line, mark, check))
+            except MatokitError as error:
+                self._learn(line, mark, error)
+                if (told := _told(error, session, token, seconds)) is error:
+                    raise
+                raise told from None  # what it comes from may hold the token
+
+    @contextmanager
+    def _proving(self, line: _Line, mark: str, seconds: float) -> Iterator[None]:
+        """Let the first call under a token go alone for as long as a refusal takes; raise what was refused lately."""
         self._refuse_again(line, mark)
-        line.rate.wait(seconds)
-        left = max(0.001, seconds - (self._clock.now() - began).total_seconds())
-        limits = HttpLimits(
-            connect_timeout=min(CONNECT_SECONDS, left), read_timeout=left, attempts=ATTEMPTS, budget=left
-        )
-        session = line.session.for_a_call(limits)
+        if line.proven == mark:
+            yield
+            return
+        is_alone = line.proving.acquire(timeout=min(seconds, PROOF_SECONDS))
         try:
-            yield MatomoClient(session, site.id, lambda: token)
-        except CredentialsRefused as error:
+            self._refuse_again(line, mark)
+            yield
+            line.proven = mark
+        except (AccessRefused, ReportRefused):
+            line.proven = mark
+            raise
+        finally:
+            if is_alone:
+                line.proving.release()
+
+    def _check_once(self, line: _Line, mark: str, check: Callable[[], None]) -> None:
+        """Find out what a 401 means, unless another call has just found out."""
+        with line.checking:
+            self._refuse_again(line, mark)
+            try:
+                check()
+            except MatokitError as error:
+                self._learn(line, mark, error)
+                raise
+
+    def _learn(self, line: _Line, mark: str, error: MatokitError) -> None:
+        """Remember what spares the server further questions."""
+        if isinstance(error, CredentialsRefused):
             self._remember(line, mark, error, REFUSED_SECONDS)
-            raise
-        except LockedOut as error:
+        elif isinstance(error, LockedOut):
             self._remember(line, "", error, LOCKED_SECONDS)
-            raise
-        except ReportRefused as error:
-            if problem_of(error).category == "rate-limit":
-                line.rate.pause(BUSY_SECONDS)
-            if token and token in error.said:
-                raise ReportRefused(str(error).replace(token, "…"), error.said.replace(token, "…")) from None
-            raise
-        except SourceUnavailable as error:
-            if type(error) is SourceUnavailable and session.is_out_of_time:
-                raise SourceTimedOut(f"Matomo did not answer within {seconds:.0f} s; ask later.") from error
-            raise
-        except SourceError as error:
-            if token and token in str(error):
-                raise SourceError("Matomo answered with our own token in its words; check the url.") from None
-            raise
+        elif isinstance(error, ReportRefused) and problem_of(error).category == "rate-limit":
+            line.rate.pause(BUSY_SECONDS)
 
     def _line(self, connection: Connection) -> _Line:
         place = (connection.name, connection.url)
@@ -222,13 +267,23 @@ class LiveConnections:
 
     def _remember(self, line: _Line, mark: str, error: MatokitError, seconds: float) -> None:
         with self._lock:
-            if line.refusal is not error:
-                line.refused, line.refusal = mark, error
-                line.closed_until = self._clock.now() + timedelta(seconds=seconds)
+            line.refused, line.refusal, line.proven = mark, error, ""
+            line.closed_until = self._clock.now() + timedelta(seconds=seconds)
 
     def _note(self, method: str, outcome: str, seconds: float) -> None:
         if self._hook:
             self._hook(method, outcome, seconds)
+
+
+def _told(error: MatokitError, session: HttpSession, token: str, seconds: float) -> MatokitError:
+    """The error as it goes on: without the token, and known as a time-out where the budget ended it."""
+    if type(error) is SourceUnavailable and session.is_out_of_time:
+        return SourceTimedOut(f"Matomo did not answer within {seconds:.0f} s; ask later.")
+    if not token or token not in f"{error} {getattr(error, 'said', '')}":
+        return error
+    if isinstance(error, ReportRefused):
+        return ReportRefused(str(error).replace(token, "…"), error.said.replace(token, "…"), error.code)
+    return SourceError("Matomo answered with our own token in its words; check the url.")
 
 
 def _fingerprint(token: str) -> str:

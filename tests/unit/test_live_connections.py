@@ -139,6 +139,79 @@ def test_a_refused_token_is_not_sent_again_until_it_changes_or_time_passes(tmp_p
     assert asking.visits() == {"nb_visits": 7}
 
 
+def at_once(asking: Asking, callers: int) -> list[str]:
+    """Outcomes of calls that begin together."""
+    start = threading.Barrier(callers)
+
+    def call(_: int) -> str:
+        start.wait(10)
+        try:
+            asking.visits()
+        except Problem as problem:
+            return problem.category
+        return "ok"
+
+    with ThreadPoolExecutor(callers) as pool:
+        return list(pool.map(call, range(callers)))
+
+
+def test_many_callers_under_a_bad_token_fail_two_log_ins(tmp_path: Path, server: Upstream) -> None:
+    asking = Asking(tmp_path, server.url, token="wrong" * 6, settings="calls_at_once = 64")
+    assert at_once(asking, 32) == ["auth"] * 32
+    assert len(server.asked) == 2
+
+
+def test_many_callers_under_a_token_that_is_revoked(tmp_path: Path) -> None:
+    good, begun = threading.Event(), threading.Barrier(8)
+    good.set()
+
+    def answer(method: str, params: dict[str, str]) -> Reply:
+        if not good.is_set() and method == "VisitsSummary.get":
+            begun.wait(10)  # all are on their way before the first is refused
+        return matomo(token=TOKEN if good.is_set() else "another")(method, params)
+
+    with Upstream(answer).serving() as server:
+        asking = Asking(tmp_path, server.url, settings="calls_at_once = 16")
+        asking.visits()
+        good.clear()
+        assert at_once(asking, 8) == ["auth"] * 8
+        assert len(server.asked) == 1 + 8 + 1  # one more finds out for all of them
+        assert asking.refused().category == "auth"
+        assert len(server.asked) == 10
+
+
+def test_good_calls_run_side_by_side_once_the_token_is_proven(tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+    first = threading.Event()
+
+    def answer(method: str, params: dict[str, str]) -> Reply:
+        if first.is_set():
+            together.wait(10)
+        first.set()
+        return Reply({"nb_visits": 1})
+
+    with Upstream(answer).serving() as server:
+        asking = Asking(tmp_path, server.url)
+        asking.visits()
+        assert at_once(asking, 4) == ["ok"] * 4
+
+
+def test_a_slow_first_answer_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    slow = threading.Event()
+    second = threading.Event()
+
+    def answer(method: str, params: dict[str, str]) -> Reply:
+        if slow.is_set():
+            second.set()
+        slow.set()
+        assert second.wait(20)
+        return Reply({"nb_visits": 1})
+
+    with Upstream(answer).serving() as server:
+        asking = Asking(tmp_path, server.url, settings="call_seconds = 20")
+        assert at_once(asking, 2) == ["ok"] * 2
+
+
 def test_a_lock_out_is_left_alone(tmp_path: Path) -> None:
     locked = {"result": "error", "message": "Too many failed logins. Please wait and try logging in again later."}
     with Upstream(lambda method, params: Reply(locked, 500)).serving() as server:
@@ -235,6 +308,7 @@ def test_an_answer_that_does_not_come_in_time(tmp_path: Path) -> None:
 
 def test_half_of_the_calls_may_be_live(tmp_path: Path) -> None:
     begun, go_on = threading.Semaphore(0), threading.Event()
+    go_on.set()
 
     def answer(method: str, params: dict[str, str]) -> Reply:
         begun.release()
@@ -244,6 +318,9 @@ def test_half_of_the_calls_may_be_live(tmp_path: Path) -> None:
     with Upstream(answer).serving() as server, ThreadPoolExecutor(3) as pool:
         loaded = loaded_of(tmp_path, server.url, settings="calls_at_once = 4")
         live, site = LiveConnections(loaded, SystemClock()), Sites.of(loaded).find(1)
+        live.ask(site, [VISITS])
+        assert begun.acquire(timeout=10)
+        go_on.clear()
         calls = [pool.submit(live.ask, site, [VISITS]) for _ in range(2)]
         assert begun.acquire(timeout=10)
         assert begun.acquire(timeout=10)
