@@ -76,6 +76,13 @@ def tracker(tmp_path: Path) -> Iterator[Tracker]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def nothing_sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """One for calls that are refused."""
+    with tracking(tmp_path_factory.mktemp("refusing"), FixedClock(NOW)) as made:
+        yield made
+
+
 @pytest.fixture
 def tracker_by_the_clock(tmp_path: Path) -> Iterator[Tracker]:
     """One for which time passes, so that it tries again."""
@@ -152,13 +159,13 @@ def test_what_the_predecessor_did_rightly_is_kept(
     ],
 )
 def test_what_matomo_would_drop_or_take_wrongly_is_refused(
-    tracker: Tracker, kind: str, parameters: dict[str, Any], said: str
+    nothing_sent: Tracker, kind: str, parameters: dict[str, Any], said: str
 ) -> None:
-    status, answer = tracker.track(kind, **parameters)
+    status, answer = nothing_sent.track(kind, **parameters)
     assert (status, answer["type"]) == (400, "client")
     assert answer["error"].startswith(said)
     assert answer["guidance"]
-    assert tracker.sent() == []
+    assert nothing_sent.sent() == []
 
 
 def test_fractions_and_times_reach_matomo_as_they_are(tracker: Tracker) -> None:
