@@ -13,6 +13,8 @@ MOST_ROWS = 1_000
 
 
 def _as_text(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

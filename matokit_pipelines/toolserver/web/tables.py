@@ -145,11 +145,16 @@ def question_of(reader: Reader, name: str, params: Mapping[str, Any]) -> list[di
 
 def as_sent(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record of a table as Matomo sent it: what is null was not sent, the further keys stand beside the others."""
-    row = {key: value for key, value in record.items() if value is not None and key != "further"}
+    row = {key: _plain(value) for key, value in record.items() if value is not None and key != "further"}
     if further := record.get("further"):
         for key, value in json.loads(further).items():
             row.setdefault(key, value)
     return row
+
+
+def _plain(value: Any) -> Any:
+    """Figures are doubles in the tables; a whole one is a whole number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _place(site: Site, span: Span) -> dict[str, Any]:
