@@ -141,7 +141,7 @@ class _Build:
         """The periods of web reports to derive: those touched, or all where a model of them is stale."""
         if any(self.models[name].file.by == "web_period" for name in self.stale):
             touched_by.touch_all_web(self.con)
-        return touched_by.web_part(self.con)
+        return touched_by.web_parts(self.con)
 
     def _derive(self, model: Model) -> None:
         is_stale = model.name in self.stale

@@ -185,7 +185,7 @@ class Part:
     """A part of a table that is derived at once: the days `first` to `last`, both included, in the project's zone.
 
     Of a model by commit: the commits of ledger.touched_commits, whose events lie in those days. Of one by web period:
-    those of ledger.touched_web, and the days say nothing.
+    those of ledger.touched_web that begin on these days.
     """
 
     first: date
@@ -208,8 +208,9 @@ def condition(model: Model) -> str:
         return "commit_sha in (select touched.commit_sha from ledger.touched_commits as touched)"
     if model.file.by == "web_period":
         return (
-            "(source, site_id, period, period_start) in (select (touched.source, touched.site_id, touched.period, "
-            "touched.period_start) from ledger.touched_web as touched)"
+            "period_start between $first_day and $last_day and (source, site_id, period, period_start) in "
+            "(select (touched.source, touched.site_id, touched.period, touched.period_start) "
+            "from ledger.touched_web as touched)"
         )
     return f"{model.file.part_column} between $first_day and $last_day"
 

@@ -19,6 +19,7 @@ RAW_EVENTS = ("raw.matomo_events", "raw.piwik_pro_events")
 EVIDENCE = "staging.zero_evidence"
 BASELINES = "staging.commit_baselines"
 ROWS_A_PART = 1_000_000
+WEB_ROWS_A_PART = 20_000  # some kilobytes each while JSON is taken apart
 COMMITS_A_PART = 20
 MOST_PARTS = 40  # above that many stretches of days, fewer longer ones are cheaper
 COMPARED_BEFORE = timedelta(days=8)  # seven times 24 hours before a commit reach into the eighth day
@@ -137,10 +138,26 @@ def touch_all_web(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def web_part(con: duckdb.DuckDBPyConnection) -> list[Part]:
-    """The periods of web reports that are touched, as one part; none where none is. Each of them is noted once."""
-    found = con.execute("select min(period_start), max(period_start), count(*) from ledger.touched_web").fetchall()[0]
-    return [Part(found[0], found[1])] if found[2] else []
+def web_parts(con: duckdb.DuckDBPyConnection) -> list[Part]:
+    """The touched periods of web reports, cut by the day they begin on into parts of about WEB_ROWS_A_PART rows."""
+    found = con.execute(
+        f"""
+        select touched.period_start, coalesce(sum(report.rows), 0)
+        from (select distinct source, site_id, period, period_start from ledger.touched_web) as touched
+        left join {WEB_REPORTS} as report using (source, site_id, period, period_start)
+        group by touched.period_start
+        order by touched.period_start
+        """
+    ).fetchall()
+    parts: list[Part] = []
+    rows = 0
+    for start, more in found:
+        if parts and rows + more <= WEB_ROWS_A_PART:
+            parts[-1], rows = Part(parts[-1].first, start), rows + more
+        else:
+            parts.append(Part(start, start))
+            rows = more
+    return parts
 
 
 def landed_days(con: duckdb.DuckDBPyConnection) -> dict[date, int]:

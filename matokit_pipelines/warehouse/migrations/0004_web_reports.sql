@@ -10,7 +10,7 @@ create table raw.web_reports (
     period       varchar     not null,  -- day | week | month
     period_start date        not null,  -- days in the site's zone
     period_end   date        not null,
-    body         varchar     not null,  -- JSON as received: an object of figures or a list of rows
+    body         varchar     not null using compression uncompressed,  -- JSON as received: an object of figures or a list of rows
     rows         bigint      not null,  -- rows kept; 1 for an object
     fetched_at   timestamptz not null,  -- when it was asked for
     state        varchar     not null   -- final | provisional

@@ -9,6 +9,7 @@ with placed as (
         unnest(web_rows(report.body)) as place
     from raw.web_reports as report
     where report.report = 'device_types'
+        and report.period_start between $first_day and $last_day
         and exists (
             select 1
             from ledger.touched_web as touched

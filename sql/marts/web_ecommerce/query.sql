@@ -17,6 +17,7 @@ with read as (
         ) as field
     from raw.web_reports as report
     where report.report = 'ecommerce'
+        and report.period_start between $first_day and $last_day
         and exists (
             select 1
             from ledger.touched_web as touched

@@ -14,6 +14,7 @@ with placed as (
         unnest(web_rows(report.body)) as place
     from raw.web_reports as report
     where report.report in ('events_action_name', 'events_category_action', 'events_category_name')
+        and report.period_start between $first_day and $last_day
         and exists (
             select 1
             from ledger.touched_web as touched

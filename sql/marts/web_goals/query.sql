@@ -16,6 +16,7 @@ with read as (
         json_transform(report.body, '{"nb_conversions": "varchar", "nb_visits_converted": "varchar", "revenue": "varchar"}') as field
     from raw.web_reports as report
     where report.report in ('goals', 'ecommerce', 'abandoned_carts')
+        and report.period_start between $first_day and $last_day
         and exists (
             select 1
             from ledger.touched_web as touched
