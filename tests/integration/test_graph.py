@@ -25,13 +25,23 @@ from matokit_pipelines.orchestration.definitions import build_definitions, defs
 from matokit_pipelines.orchestration.editions import newest, page_of
 from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import GivenHome
+from matokit_pipelines.simulator import WebTruth
 from matokit_pipelines.simulator.faults import Faults
 from matokit_pipelines.simulator.matomo_server import MatomoSimulator
 from matokit_pipelines.simulator.truth import Truth, generate
 from matokit_pipelines.warehouse.refresh import Home
+from matokit_pipelines.warehouse.snapshots import open_current
 from tests.replay import home_at
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)  # a Wednesday
+WEBSITE = """
+[[sources]]
+name = "website"
+kind = "matomo"
+url = "{url}"
+site_id = "2"
+provides = ["web_reports"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +76,22 @@ def test_the_definitions_load_in_an_empty_folder_without_settings(tmp_path: Path
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Validation successful" in done.stdout + done.stderr
+
+
+def test_one_refresh_lands_web_reports_and_derives_them(truth: Truth, quiet: None, tmp_path: Path) -> None:
+    """What lands in a refresh is in the snapshot that it publishes: the tables wait for every way in."""
+    web = WebTruth.generate(days=8, visits_per_day=20, seed=3, end=NOW)
+    with MatomoSimulator(truth, now=lambda: NOW, web=web) as server:
+        environ = {"MATOKIT_INSTALLERS_TOKEN": server.token, "MATOKIT_WEBSITE_TOKEN": server.token}
+        more = WEBSITE.format(url=server.url)
+        home = home_at(
+            tmp_path, server.url, now=NOW, start=truth.start.date(), environ=environ, settings=more
+        )  # fmt: skip
+        outcome = in_process.refresh(home, with_reports=False)
+    assert outcome.trouble is None
+    with open_current(home.loaded.home) as snapshot:
+        found = snapshot.rows("select count(*) as days from web_visits where period = 'day' and nb_visits > 0")
+    assert found[0]["days"] >= 6
 
 
 def test_every_table_is_an_asset_with_description_columns_lineage_and_checks() -> None:
