@@ -61,6 +61,8 @@ SHORT_WAIT_SECONDS = 2.0
 
 def status(context: typer.Context, as_json: bool = AsJson) -> None:
     """Up to where each source is complete, what is missing, and which snapshot is in service."""
+    from dataclasses import asdict
+
     from matokit_pipelines.cli import drift_words, status_words, web_words
     from matokit_pipelines.clock import SystemClock
     from matokit_pipelines.delivery.files import open_notices
@@ -91,7 +93,7 @@ def status(context: typer.Context, as_json: bool = AsJson) -> None:
     except NothingPublished:
         published, drifts = None, []
     if as_json:
-        frame.rows(found, as_json=True)
+        frame.rows([*found, *(asdict(facts) | {"what": "web reports"} for facts in reports)], as_json=True)
         return
     for row in found:
         for line in status_words.lines(row, now, most_requests=home.loaded.settings.http.requests):

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from matokit_pipelines.cli.checkup import check_up
+from matokit_pipelines.cli.main import app
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.errors import AnswerNotUnderstood, CredentialsRefused, SettingsError, SourceUnavailable
 from matokit_pipelines.sources.matomo_reports import REPORTS
@@ -45,6 +48,12 @@ def mart(home: Home, table: str, columns: str, where: str = "true") -> list[tupl
     """Rows of a mart of one day, in order."""
     day = f"period = 'day' and period_start = '{DAY}'"
     return rows_of(home, f"select {columns} from marts.{table} where {day} and {where} order by all")
+
+
+def every_mart(home: Home) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of all web marts, by table."""
+    tables = {report.table for report in REPORTS.values()} | {"web_sites", "web_periods"}
+    return {table: rows_of(home, f"from marts.{table} order by all") for table in sorted(tables)}
 
 
 def number(sent: Any) -> float | None:
@@ -263,6 +272,9 @@ def test_a_build_derives_and_publishes_only_when_something_was_landed(tmp_path: 
         hourly = refresh.build_and_publish(home)
     assert hourly.manifest
     assert hourly.result.rows["marts.web_visits"] == 3  # the running periods, nothing else
+    before = every_mart(home)
+    refresh.derive(home, full=True)
+    assert every_mart(home) == before
     as_of = rows_of(home, "select period_start, as_of from marts.web_visits where period = 'day' order by 1")
     assert [at for _, at in as_of] == [NOW, NOW, NOW + timedelta(hours=1)]
 
@@ -444,6 +456,26 @@ def test_another_zone_or_site_under_a_known_name_is_refused(tmp_path: Path, key:
     assert type(result.error) is SettingsError
     assert "shop" in str(result.error)
     assert set(states(home).values()) == {("final", 81, 16), ("provisional", 81, 16)}
+
+
+def test_status_and_doctor_tell_of_reports(
+    shop: tuple[Home, Replay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, _ = shop
+    monkeypatch.chdir(home.loaded.home.parent)
+    monkeypatch.setenv("MATOKIT_SHOP_TOKEN", TOKEN)
+    told = CliRunner().invoke(app, ["status"]).stdout
+    assert "shop: web reports complete to 2026-11-19, 5 periods read." in told
+    assert "No source was read yet" not in told
+    [row] = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
+    assert (row["source"], row["what"], row["unknown"], row["last_complete_day"]) == (
+        "shop", "web reports", 0, "2026-11-19",
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    with web_replay().serving() as server:
+        checked = [finding.sentence for finding in check_up(web_home(tmp_path, server.url, now=NOW))]
+    assert "web reports can be read: 2 goals, with ecommerce" in checked
+    assert not any("dimension" in sentence for sentence in checked)
 
 
 def test_a_source_of_reports_only_has_no_part_in_what_is_known_of_events(shop: tuple[Home, Replay]) -> None:
