@@ -274,6 +274,30 @@ def test_old_data_are_said_to_be_old(tmp_path: Path) -> None:
         assert "old" not in past["summary"]
 
 
+def test_a_source_that_is_left_behind_is_named(tmp_path: Path) -> None:
+    home = page_homes.home_of(tmp_path, runs(days=16))
+    with home.warehouse.writer() as connection:
+        for name, mirror_of in (("lab", None), ("lab_copy", "lab")):
+            connection.execute(
+                "insert into ledger.sources (source, kind, site_id, zone, url, proven_from, watermark, mirror_of) "
+                "values (?, 'matomo', '2', 'UTC', 'https://lab.example.org', ?, ?, ?)",
+                [name, NOW - timedelta(days=40), NOW - timedelta(days=3), mirror_of],
+            )
+    build_and_publish(home)
+    with kit_of(tmp_path) as kit:
+        answer = ask(kit, "GetInstallerSuccessRate")
+        assert answer["last_day"] == "2026-11-21"
+        assert answer["summary"].endswith(" Source lab is complete to 2026-11-19 07:10 UTC only.")
+        status = ask(kit, "GetDataStatus", days=10)
+        assert status["state"] == "incomplete"
+        assert {row["source"]: row["state"] for row in status["sources"]} == {
+            "installers": "complete", "lab": "stale", "lab_copy": "stale",
+        }  # fmt: skip
+        assert "Source lab is complete to 2026-11-19 07:10 UTC only." in status["summary"]
+        assert "Mirror lab_copy is complete to 2026-11-19 07:10 UTC only." in status["summary"]
+        assert not answer["data_complete"]
+
+
 def test_a_store_that_cannot_be_read_is_no_peace(tmp_path: Path) -> None:
     page_homes.home_of(tmp_path, runs(days=16))
     state.file_of(tmp_path).write_bytes(b"no database" * 100)

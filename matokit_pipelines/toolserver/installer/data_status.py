@@ -181,6 +181,7 @@ def _sentence(
 ) -> str:
     """The state first, then each source in trouble, then web reports."""
     mark, ground = it.ground.watermark, it.ground
+    marks = {shown(source["source"]): source["watermark"] for source in ground.sources}
     first = {
         "unknown": "How far the data reach is not known: nothing was read to its end yet.",
         "stale": f"No: the data are old, complete to {instant(mark)} only"
@@ -195,7 +196,8 @@ def _sentence(
         if lost:
             said.append(f"Of {about}, {lost.words}, so counts may be too low.")
         if row["state"] == "stale" and (state != "stale" or len(rows) > 1):
-            said.append(f"{about[:1].upper()}{about[1:]} is complete to {row['complete_to']} only.")
+            kind = "Mirror" if row["mirror_of"] else "Source"
+            said.append(f"{kind} {row['source']} is complete to {instant(marks[row['source']])} only.")
         if row["last_error"] and not row["mirror_of"]:
             said.append(f"The last error of reading {row['source']}: {cut(row['last_error'], 160).rstrip('.')}.")
     if not ground.is_recorded(it.span.first):

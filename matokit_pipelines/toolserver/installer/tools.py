@@ -41,11 +41,12 @@ def _tool(
     function: Callable[[Kit, P], Answer],
     *,
     feature: str | None = None,
+    uses_tables: bool = True,
 ) -> Tool[P]:
     """`feature`: its name in the cache; None for what the snapshot alone does not decide."""
     return Tool(
         name, f"/tools/{path}", "installer", description, parameters, result, function, feature,
-        uses_tables=feature is not None,
+        uses_tables,
     )  # fmt: skip
 
 
@@ -136,6 +137,7 @@ INSTALLER_TOOLS: tuple[Tool[Any], ...] = (
         AlertParameters,
         Alerts,
         alerts,
+        uses_tables=False,
     ),
     _tool(
         "ExplainAlert",
@@ -153,6 +155,7 @@ INSTALLER_TOOLS: tuple[Tool[Any], ...] = (
         ReportParameters,
         LatestReport,
         latest_report,
+        uses_tables=False,
     ),
     _tool(
         "GetDataStatus",
