@@ -1,4 +1,4 @@
-"""Asking Matomo while a caller waits: one connection a server and token, bounded in time, tries and number.
+"""Asking Matomo while a caller waits: one line a server, bounded in time, tries and number.
 
 A limit that Matomo tells is kept, and a token that it refuses is not sent again for a while: some twenty failed log-ins
 an hour lock our address out. Not here: which questions there are (sources/matomo_reports.py), what to tell the caller
@@ -49,18 +49,17 @@ NO_PLACE_SECONDS = 1.0
 
 @dataclass
 class _Line:
-    """What is known of one server: the connections to it, its limit, which token it took and which it refused.
+    """What is known of one server: the connections to it, its limit, which tokens it took and which it refused.
 
-    Tokens are kept as fingerprints. `proving` is held by the first call under a token, `checking` by the one call that
-    finds out whether a token is refused or lacks a right: however many callers there are, few log-ins fail.
+    Tokens are kept as fingerprints; `refused` holds until when, under "" what is so whatever the token. `proving` is
+    held by the first call under a token, `checking` by the one call that finds out whether a token is refused or lacks
+    a right: however many callers there are, few log-ins fail.
     """
 
     session: HttpSession
     rate: RateMemory
-    proven: str = field(default="", repr=False)
-    refused: str = field(default="", repr=False)
-    refusal: MatokitError | None = None
-    closed_until: datetime | None = None
+    proven: set[str] = field(default_factory=set, repr=False)
+    refused: dict[str, tuple[MatokitError, datetime]] = field(default_factory=dict, repr=False)
     proving: threading.Lock = field(default_factory=threading.Lock)
     checking: threading.Lock = field(default_factory=threading.Lock)
 
@@ -93,7 +92,7 @@ class LiveConnections:
         self._most = max(1, limits.calls_at_once // 2)  # the other half stays free for what the tables answer
         self._places = threading.BoundedSemaphore(self._most)
         self._lock = threading.Lock()
-        self._lines: dict[tuple[str, str], _Line] = {}
+        self._lines: dict[str, _Line] = {}
         self.remembered = Remembered(clock)
 
     def ask(self, site: Site, questions: Sequence[Question]) -> list[Any]:
@@ -212,16 +211,16 @@ class LiveConnections:
     def _proving(self, line: _Line, mark: str, seconds: float) -> Iterator[None]:
         """Let the first call under a token go alone for as long as a refusal takes; raise what was refused lately."""
         self._refuse_again(line, mark)
-        if line.proven == mark:
+        if mark in line.proven:
             yield
             return
         is_alone = line.proving.acquire(timeout=min(seconds, PROOF_SECONDS))
         try:
             self._refuse_again(line, mark)
             yield
-            line.proven = mark
+            line.proven.add(mark)
         except (AccessRefused, ReportRefused):
-            line.proven = mark
+            line.proven.add(mark)
             raise
         finally:
             if is_alone:
@@ -247,7 +246,7 @@ class LiveConnections:
             line.rate.pause(BUSY_SECONDS)
 
     def _line(self, connection: Connection) -> _Line:
-        place = (connection.name, connection.url)
+        place = connection.url.lower()
         with self._lock:
             line = self._lines.get(place)
             if line is None:
@@ -259,16 +258,17 @@ class LiveConnections:
 
     def _refuse_again(self, line: _Line, mark: str) -> None:
         """Raise what the server said lately: of this token, or of our address whatever the token."""
+        now = self._clock.now()
         with self._lock:
-            refusal, until = line.refusal, line.closed_until
-            if refusal is None or until is None or self._clock.now() >= until or line.refused not in ("", mark):
-                return
-        raise type(refusal)(str(refusal))
+            line.refused = {one: told for one, told in line.refused.items() if now < told[1]}
+            known = line.refused.get("") or line.refused.get(mark)
+        if known:
+            raise type(known[0])(str(known[0]))
 
     def _remember(self, line: _Line, mark: str, error: MatokitError, seconds: float) -> None:
         with self._lock:
-            line.refused, line.refusal, line.proven = mark, error, ""
-            line.closed_until = self._clock.now() + timedelta(seconds=seconds)
+            line.refused[mark] = error, self._clock.now() + timedelta(seconds=seconds)
+            line.proven.discard(mark)
 
     def _note(self, method: str, outcome: str, seconds: float) -> None:
         if self._hook:

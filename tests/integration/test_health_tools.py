@@ -139,6 +139,29 @@ def test_a_good_connection_is_asked_four_times_a_minute_at_most(kit: Kit, server
     assert len(server.asked) == 4
 
 
+SECOND = """
+[[sources]]
+name = "shop"
+kind = "matomo"
+url = "{url}"
+site_id = "2"
+"""
+
+
+@pytest.mark.parametrize(("token", "names"), [(TOKEN, 1), ("another" * 4, 2)])
+def test_sources_of_one_matomo_are_checked_once_a_token(
+    tmp_path: Path, server: Upstream, token: str, names: int
+) -> None:
+    loaded = settings_of(tmp_path, server.url, SECOND.format(url=server.url), MATOKIT_SHOP_TOKEN=token)
+    with kit_of(loaded) as kit:
+        for _ in range(3):
+            _, checks = health(kit)
+    assert [name for name in checks if name.startswith("matomo-api")] == ["matomo-api", "matomo-api (shop)"][:names]
+    if names == 2:
+        assert (checks["matomo-api"]["status"], checks["matomo-api (shop)"]["status"]) == ("pass", "fail")
+        assert server.tokens.count(token) == 2
+
+
 def test_matomo_is_down(tmp_path: Path) -> None:
     loaded = settings_of(tmp_path, "http://127.0.0.1:9")
     publish(loaded)

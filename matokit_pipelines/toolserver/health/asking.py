@@ -52,7 +52,7 @@ class Steps:
 
 def matomo_version(kit: Kit, site: Site) -> Asked:
     """Matomo's version, by the token of that site's connection."""
-    key = ("version", site.connection.name, site.connection.url, _mark(kit, site))
+    key = ("version", *account(site))
     return kit.live.remembered.found(
         key, lambda: _timed(kit, lambda: _asked(kit, site, "API.getMatomoVersion", _version_of)), _kept
     )
@@ -60,7 +60,7 @@ def matomo_version(kit: Kit, site: Site) -> Asked:
 
 def matomo_site(kit: Kit, site: Site) -> Asked:
     """The site's name."""
-    key = ("site", site.connection.name, site.connection.url, site.id, _mark(kit, site))
+    key = ("site", *account(site), site.id)
     return kit.live.remembered.found(
         key,
         lambda: _timed(kit, lambda: _asked(kit, site, "SitesManager.getSiteFromId", lambda client: client.site().name)),
@@ -70,7 +70,7 @@ def matomo_site(kit: Kit, site: Site) -> Asked:
 
 def matomo_steps(kit: Kit, site: Site) -> Steps:
     """Reached, token, site. One call tells most: which sites the token may view."""
-    key = ("steps", site.connection.name, site.connection.url, site.id, _mark(kit, site))
+    key = ("steps", *account(site), site.id)
     return kit.live.remembered.found(key, lambda: _matomo_steps(kit, site), _kept)
 
 
@@ -90,6 +90,18 @@ def piwik_pro_steps(kit: Kit, source: SourceSettings) -> tuple[Steps, float]:
     return kit.live.remembered.found(
         ("piwik-pro", source.name, source.url, source.site_id, mark), find, _kept_of_piwik_pro
     )
+
+
+def account(site: Site) -> tuple[str, str]:
+    """Which Matomo a site is at, and a fingerprint of the token: sites that share both are asked as one.
+
+    It differs when the token was changed, so that a good one is tried at once.
+    """
+    try:
+        mark = hashlib.sha256(site.connection.token().encode()).hexdigest()
+    except MatokitError:
+        mark = ""
+    return site.connection.url.lower(), mark
 
 
 # -- Matomo -----------------------------------------------------------------------------------------------------------
@@ -175,11 +187,3 @@ def _kept(found: object) -> float:
 
 def _kept_of_piwik_pro(found: tuple[Steps, float]) -> float:
     return REFUSED_SECONDS if isinstance(found[0].error, CredentialsRefused) else KEPT_SECONDS
-
-
-def _mark(kit: Kit, site: Site) -> str:
-    """Differs when the token was changed, so that a good one is tried at once."""
-    try:
-        return hashlib.sha256(site.connection.token().encode()).hexdigest()
-    except MatokitError:
-        return ""

@@ -98,10 +98,10 @@ def _no_matomo(kit: Kit) -> HealthCheck:
 
 
 def _one_a_connection(kit: Kit, site: Site | None) -> list[Site]:
-    """One site for each Matomo, that of `site` first."""
+    """One site for each Matomo and token, that of `site` first."""
     found: dict[tuple[str, str], Site] = {}
     for one in ([site] if site else []) + list(kit.sites.all):
-        found.setdefault((one.connection.name, one.connection.url), one)
+        found.setdefault(asking.account(one), one)
     return list(found.values())[:MOST_CONNECTIONS]
 
 
