@@ -130,6 +130,12 @@ def _read(loaded: Loaded) -> tuple[_Token, ...]:
         assert value is not None
         name = {MAIN: "main", PREDECESSOR: "opal", PAGES: "pages"}.get(variable, variable.removeprefix(CALLER).lower())
         found.append(_Token(name, variable == PAGES, hashlib.sha256(value.encode()).digest()))
+    shared = {token.digest for token in found if token.is_for_pages} & {t.digest for t in found if not t.is_for_pages}
+    if shared:
+        raise SettingsError(
+            f"{PAGES} is the token of a caller too, so whoever reads the pages could call the tools; give the pages a "
+            "token of their own."
+        )
     if not any(not token.is_for_pages for token in found):
         raise SettingsError(
             f"The tool server has no token; put a random one of at least {SHORTEST} characters into {MAIN} (or name a "

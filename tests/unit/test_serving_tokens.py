@@ -39,6 +39,12 @@ def test_without_any_token_it_does_not_start(tmp_path: Path) -> None:
         tokens(tmp_path, MATOKIT_TOOLSERVER_PAGES_TOKEN=GOOD)
 
 
+def test_the_token_of_the_pages_is_no_callers_token(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="a token of their own") as told:
+        tokens(tmp_path, MATOKIT_TOOLSERVER_TOKEN=GOOD, MATOKIT_TOOLSERVER_PAGES_TOKEN=GOOD)
+    assert GOOD not in str(told.value)
+
+
 def test_each_caller_has_a_name_and_the_pages_a_token_of_their_own(tmp_path: Path) -> None:
     found = tokens(
         tmp_path,
