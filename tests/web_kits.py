@@ -31,9 +31,16 @@ TOOLS: Mapping[str, Tool[Any]] = {tool.endpoint: tool for tool in WEB_TOOLS}
 
 
 def settings_at(
-    folder: Path, url: str, *, site: str = "1", token: str = TOKEN, zone: str = "UTC", provides: str = "web_reports"
+    folder: Path,
+    url: str,
+    *,
+    site: str = "1",
+    token: str = TOKEN,
+    zone: str = "UTC",
+    provides: str = "web_reports",
+    first: str = "2026-08-01",
 ) -> Loaded:
-    """Settings with one Matomo source, `shop`."""
+    """Settings with one Matomo source, `shop`, whose events are read from the day `first` on, where it provides any."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
         "[project]",
@@ -45,6 +52,7 @@ def settings_at(
         f'site_id = "{site}"',
         f"provides = {json.dumps(provides.split(','))}",
         "dimensions = {}",
+        f"start_date = {first}",
     ]
     (folder / "matokit.toml").write_text("\n".join(lines), encoding="utf-8")
     return load(environ={"MATOKIT_SHOP_TOKEN": token, "MATOKIT_HOME": str(folder)}, cwd=folder)

@@ -34,7 +34,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     with MatomoSimulator(others, now=lambda: NOW, web=WEB) as simulator:
         loaded = settings_at(
             tmp_path_factory.mktemp("home"), simulator.url, site="2", token=simulator.token, zone=ZONE,
-            provides="installer_events,web_reports",
+            provides="installer_events,web_reports", first="2026-11-08",
         )  # fmt: skip
         home = Home.of(loaded, FixedClock(NOW))
         while any(one.windows for one in extract(home) if one.what == "web reports"):

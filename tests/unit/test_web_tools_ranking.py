@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matokit_pipelines.toolserver.sites import Connection, Site
@@ -20,6 +20,7 @@ FIRST = date(2026, 11, 1)
 TODAY = date(2026, 11, 30)
 SITE = Site("2", "shop", "shop", Connection("shop", "https://matomo.example.org", "MATOKIT_SHOP_TOKEN", str))
 MANIFEST = Manifest(1, datetime(2026, 11, 30, tzinfo=UTC), "0", "0", "UTC", None, {})
+CONNECTION = duckdb.connect(config={"threads": 1})
 COLUMNS = (
     "source varchar, site_id varchar, period varchar, period_start date, position bigint, label varchar, "
     "nb_visits double, referrer_type bigint, is_others boolean"
@@ -28,15 +29,16 @@ COLUMNS = (
 
 def stored(days: list[dict[str, int]], kept: int, table: str = "web_page_urls") -> Reader:
     """A snapshot's table that holds the first `kept` rows of each day."""
-    connection = duckdb.connect()
-    connection.execute(f"create table {table} ({COLUMNS})")
-    for number, day in enumerate(days):
-        first = sorted(day.items(), key=lambda row: (-row[1], row[0]))[:kept]
-        for position, (label, visits) in enumerate(first):
-            connection.execute(
-                f"insert into {table} values ('shop', '2', 'day', ?, ?, ?, ?, 3, ?)",
-                [FIRST + timedelta(days=number), position + 1, label, visits, label == "Others"],
-            )
+    rows = [
+        (FIRST + timedelta(days=number), place + 1, label, visits, label == "Others")
+        for number, day in enumerate(days)
+        for place, (label, visits) in enumerate(sorted(day.items(), key=lambda row: (-row[1], row[0]))[:kept])
+    ]
+    connection = CONNECTION.cursor()
+    connection.execute(f"create or replace table {table} ({COLUMNS})")
+    if rows:
+        values = ", ".join(["('shop', '2', 'day', ?, ?, ?, ?, 3, ?)"] * len(rows))
+        connection.execute(f"insert into {table} values {values}", [value for row in rows for value in row])
     return Reader(_Cursor(connection), MANIFEST)
 
 
@@ -48,6 +50,7 @@ def ranked(days: list[dict[str, int]], kept: int, limit: int) -> Ranking:
 DAYS = st.lists(st.dictionaries(st.sampled_from("abcdefghij"), st.integers(0, 9), max_size=10), min_size=1, max_size=5)
 
 
+@settings(max_examples=60)
 @given(days=DAYS, kept=st.integers(1, 8), limit=st.integers(1, 6))
 def test_what_is_called_exact_is_what_whole_lists_give(days: list[dict[str, int]], kept: int, limit: int) -> None:
     truth: Counter[str] = Counter()
