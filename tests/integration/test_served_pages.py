@@ -133,7 +133,7 @@ def test_a_log_in_form_that_is_too_long_or_odd_is_a_wrong_one(server: Served) ->
     assert server.client.post("/login", content=b"token=" + b"a" * 5_000).status_code == 401
     assert server.client.post("/login", content=b"&".join(b"a=%d" % n for n in range(50))).status_code == 401
     assert server.client.post("/login", content=b"\xff\xfe\x00").status_code == 401
-    assert server.client.put("/login").status_code == 404
+    assert server.client.put("/login").status_code == 405
 
 
 # -- what is closed ---------------------------------------------------------------------------------------------------
