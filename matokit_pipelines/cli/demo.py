@@ -53,7 +53,7 @@ def demo(
     no_open: bool = typer.Option(False, "--no-open", help="Do not open the page in a browser."),
 ) -> None:
     """Run the whole product against simulated services, faults on, and compare with the truth."""
-    from matokit_pipelines.cli import demo_alerts, demo_break, demo_reports, demo_serve
+    from matokit_pipelines.cli import demo_alerts, demo_break, demo_reports, demo_serve, demo_web
     from matokit_pipelines.cli.demo_stage import StageClock, home_of, services
     from matokit_pipelines.simulator.truth import generate
 
@@ -74,6 +74,8 @@ def demo(
         used = home_of(folder, stage, truth, clock, address)
         stage.killer.run_and_kill(folder, stage.environ)
         board = _read(frame, used, stage, truth)
+        web = demo_web.compare(used, stage.web)
+        demo_web.show(frame, web)
         with frame.progress("Alerting") as step:
             past = demo_alerts.rehearse(used, truth, clock, step)
         seen = demo_alerts.sightings(past, truth)
@@ -85,7 +87,7 @@ def demo(
         _where_to_look(frame, home, made.index)
         if not no_open and sys.stdout.isatty():
             webbrowser.open(made.index.resolve().as_uri())
-        _check(board.is_whole, "find everything that was sent")
+        _check(board.is_whole and web.is_whole, "find everything that was sent")
         _check(came.is_whole, "tell each message once")
         _check(made.is_whole, "deliver each report once")
         _check(told, "tell of what it broke")
