@@ -15,6 +15,7 @@ from matokit_pipelines.simulator import MatomoSimulator, generate
 from matokit_pipelines.simulator.matomo_web import WebTruth
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish, extract
+from matokit_pipelines.warehouse.snapshots import publish
 from tests.web_kits import TOOLS, asked, figures, kit_of, settings_at
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -40,6 +41,7 @@ class Scene:
     """A simulated Matomo, and the kit of a home that has read it."""
 
     simulator: MatomoSimulator
+    home: Home
     kit: Kit
 
     def both(self, endpoint: str, **arguments: Any) -> tuple[Any, Any]:
@@ -63,7 +65,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             pass
         build_and_publish(home)
         with kit_of(loaded, NOW) as kit:
-            yield Scene(simulator, kit)
+            yield Scene(simulator, home, kit)
 
 
 def by_label(rows: list[dict[str, Any]], label: str) -> dict[str, Any] | None:
@@ -157,3 +159,12 @@ def test_the_day_is_that_of_the_site(scene: Scene) -> None:
     with kit_of(scene.kit.loaded, late) as kit:
         (row,) = asked(kit, "get-key-numbers-historical", date="today")
         assert row["date"] == (late + timedelta(hours=1)).date().isoformat() == "2026-11-20"
+
+
+def test_a_new_snapshot_is_seen_at_once(scene: Scene) -> None:
+    before = asked(scene.kit, "get-key-numbers", date="yesterday")["nb_visits"]
+    with scene.home.warehouse.writer() as connection:
+        connection.execute("update marts.web_visits set nb_visits = nb_visits + 7 where period = 'day'")
+    publish(scene.home.warehouse, code_version="0", rule_version="0", project_zone=ZONE)
+    scene.kit.clock.sleep(1)
+    assert asked(scene.kit, "get-key-numbers", date="yesterday")["nb_visits"] == before + 7
