@@ -128,6 +128,6 @@ def is_gone(pid: int) -> bool:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """Ours without settings of the product and of Dagster, the package found where it was found here."""
-    strange = ("MATOKIT_", "MATOMO_", "DAGSTER_")
+    strange = ("MATOKIT_", "MATOMO_", "DAGSTER_", "OPAL_", "PORT")
     root = str(Path(__file__).parents[2])
     return {k: v for k, v in os.environ.items() if not k.startswith(strange)} | {"PYTHONPATH": root} | more
