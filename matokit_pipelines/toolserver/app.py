@@ -172,9 +172,9 @@ class ToolServer:
         status = problem.status
         if problem.retry_after is not None:
             headers = (*headers, (b"retry-after", str(max(1, round(problem.retry_after))).encode()))
-        if status in (408, 413):
+        if status == 408:
             headers = (*headers, (b"connection", b"close"))
-        elif self._errors_are_ok:
+        elif self._errors_are_ok and status != 413:
             status = 200
         await answer(send, status, opal.problem_bytes(problem), headers)
         return status

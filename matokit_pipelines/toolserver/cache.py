@@ -91,26 +91,27 @@ class ReportCache(Generic[T]):
         return None
 
     async def made_once(self, feature: str, key: Hashable, generation: int, make: Callable[[], Awaitable[T]]) -> T:
-        """The answer that `make` gives, made once for all who ask for it meanwhile; kept unless it raises."""
+        """The answer that `make` gives, made once for all who ask for it meanwhile; kept unless it raises.
+
+        It is made to its end whoever goes away, also the one who asked first.
+        """
         flight = (key, generation)
-        if (making := self._making.get(flight)) is not None:
+        making = self._making.get(flight)
+        if making is None:
+            making = asyncio.ensure_future(self._made(feature, key, generation, make))
+            making.add_done_callback(_heard)
+            self._making[flight] = making
+        else:
             self._counts_of(feature).shared += 1
-            return await asyncio.shield(making)
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._making[flight] = future
+        return await asyncio.shield(making)
+
+    async def _made(self, feature: str, key: Hashable, generation: int, make: Callable[[], Awaitable[T]]) -> T:
         try:
             value = await make()
-        except BaseException as error:
-            # who waits is told the same, a caller that went away excepted: then they are told to ask again
-            future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
-            future.exception()  # nobody may wait; then nobody has to hear of it
-            raise
-        else:
-            future.set_result(value)
             self._keep(feature, key, generation, value)
             return value
         finally:
-            del self._making[flight]
+            del self._making[key, generation]
 
     def statistics(self) -> dict[str, Any]:
         """The predecessor's shape: totals, and the same by feature."""
@@ -164,3 +165,9 @@ class ReportCache(Generic[T]):
         if self._hook is not None:
             left_ms = None if left is None else left / timedelta(milliseconds=1)
             self._hook(CacheEvent(kind, feature, str(key), expires_at, left_ms))
+
+
+def _heard(making: asyncio.Future[T]) -> None:
+    """Of an error nobody waits for nobody has to hear."""
+    if not making.cancelled():
+        making.exception()

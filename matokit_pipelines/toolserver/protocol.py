@@ -23,6 +23,7 @@ HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15
 UNREAD_SECONDS = 30.0  # of an answer of which the client takes nothing any more
 GRACE_SECONDS = 5.0  # what the application or uvicorn ends by itself is left to them for so long
+REFUSED_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 HEAD_BYTES = 65_536
 BODY_BYTES = 33_554_432  # twice what the settings allow; the application refuses much less
@@ -44,7 +45,7 @@ class PatientProtocol(HttpToolsProtocol):
     _due = math.inf
     _head: int | None = None
     _body = 0
-    _reads = ""  # "head", "body", or nothing: it is our turn, or there is no request
+    _reads = ""  # "head", "body", "nothing more"; empty: it is our turn, or there is no request
     _waiting = 0
     _stuck = math.inf
 
@@ -60,10 +61,11 @@ class PatientProtocol(HttpToolsProtocol):
     # -- what a client may send ---------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        if self._reads != "nothing more":
+            super().data_received(data)
         if not self._reads or self.transport.is_closing():
             return
-        if self._reads == "body":
+        if self._reads != "head":
             self._body += len(data)
             if self._body > BODY_BYTES:
                 self.transport.abort()
@@ -99,12 +101,17 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: bytes, problem: Problem) -> None:
         """Answer what is no request to the application, unless an answer is under way: that would be cut by it."""
-        if self.cycle is None or self.cycle.response_complete:
-            body = problem_bytes(problem)
-            length = (b"content-length", str(len(body)).encode())
-            lines = [name + b": " + value for name, value in (JSON, length, _CLOSE, *SECURITY)]
-            self.transport.write(b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", body]))
-        self.transport.close()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()
+            return
+        body = problem_bytes(problem)
+        length = (b"content-length", str(len(body)).encode())
+        lines = [name + b": " + value for name, value in (JSON, length, _CLOSE, *SECURITY)]
+        self.transport.write(b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", body]))
+        # what still comes is taken and dropped: closing upon it would reset the connection before the answer is read
+        self._reads = "nothing more"
+        self._due = self.loop.time() + REFUSED_SECONDS
+        self.transport.write_eof()
 
     # -- how long it may take -----------------------------------------------------------------------------------------
 

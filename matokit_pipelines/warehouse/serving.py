@@ -22,6 +22,10 @@ from matokit_pipelines.errors import MatokitError, NothingPublished, SnapshotDam
 from matokit_pipelines.warehouse.snapshots import Manifest, Opened, current_file, open_cursors
 
 LOOK_SECONDS = 0.25
+# a block whose checksum is wrong raises the bare one
+_DAMAGE = {
+    duckdb.Error, duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException
+}  # fmt: skip
 MOST_PARSED = 500
 
 
@@ -198,17 +202,26 @@ class Reader:
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows of one select as dicts; parameters are written `$name`. Instants are aware and in UTC.
 
-        NothingPublished when a table lacks because another version made the snapshot.
+        NothingPublished when a table lacks because another version made the snapshot, SnapshotDamaged when the file
+        does not give its rows.
         """
         try:
             asked = self._cursor.execute(sql, params)
+            rows = asked.fetchall()
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise NothingPublished(
                 f"The snapshot in service was made by matokit {self.manifest.code_version} and lacks a table; "
                 "`matokit build` makes a new one."
             ) from error
+        except duckdb.Error as error:
+            if type(error) not in _DAMAGE:
+                raise
+            raise SnapshotDamaged(
+                f"Snapshot {self.manifest.generation} cannot be read ({type(error).__name__}); run `matokit build`, "
+                "which publishes a new one."
+            ) from error
         names = [column[0] for column in asked.description or []]
-        return [dict(zip(names, map(_in_utc, row), strict=True)) for row in asked.fetchall()]
+        return [dict(zip(names, map(_in_utc, row), strict=True)) for row in rows]
 
     def has(self, table: str) -> bool:
         """Whether the snapshot holds that mart."""

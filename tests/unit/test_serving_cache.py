@@ -175,3 +175,26 @@ def test_making_for_one_generation_is_not_shared_with_another() -> None:
 
     assert asyncio.run(play()) == ["old", "new"]
     assert kept.lookup("events", "k", 2) == "new"
+
+
+def test_what_is_made_is_made_to_its_end_when_the_first_caller_goes_away() -> None:
+    kept, _, _ = cache()
+
+    async def play() -> str:
+        going, release = asyncio.Event(), asyncio.Event()
+
+        async def make() -> str:
+            going.set()
+            await release.wait()
+            return "answer"
+
+        first = asyncio.create_task(kept.made_once("events", "k", 1, make))
+        await going.wait()
+        second = asyncio.create_task(kept.made_once("events", "k", 1, make))
+        await asyncio.sleep(0)
+        first.cancel()
+        release.set()
+        return await second
+
+    assert asyncio.run(play()) == "answer"
+    assert kept.lookup("events", "k", 1) == "answer"
