@@ -17,7 +17,7 @@ from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.toolserver_settings import WebReportSettings
 from matokit_pipelines.warehouse import web_ledger, web_planning
 from matokit_pipelines.warehouse.landing import SourceKey
-from matokit_pipelines.warehouse.web_pass import is_due as pass_is_due
+from matokit_pipelines.warehouse.web_due import is_due as pass_is_due
 from matokit_pipelines.windows import local_date
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,6 @@ from matokit_pipelines.errors import (
     ReportRefused,
     SettingsError,
     SourceError,
-    SourceUnavailable,
 )
 from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.sources.matomo import MatomoClient
@@ -37,6 +36,8 @@ from matokit_pipelines.warehouse.passes import (
     fingerprint,
     without_access,
 )
+from matokit_pipelines.warehouse.web_answers import goal_of, raise_if_passing, visits_of
+from matokit_pipelines.warehouse.web_due import is_due
 from matokit_pipelines.warehouse.web_landing import Answered, Reading
 from matokit_pipelines.warehouse.web_ledger import WebGoal, WebSite
 from matokit_pipelines.warehouse.web_planning import Known, PeriodName, Span
@@ -45,7 +46,6 @@ from matokit_pipelines.windows import ONE_DAY, local_date, start_of_day
 
 WHAT = "web reports"
 VISITS = REPORTS["visits"]
-_PASSING = ("SQLSTATE", "Allowed memory size")  # never translated: no report is missing, the server is in trouble
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class WebReportsPass:
         try:
             found = self._client.site()  # says what is wrong with a zone, a site or a token
             facts = self._reports.facts()
-            goals = tuple(_goal(row) for row in self._goals())
+            goals = tuple(goal_of(row) for row in self._goals())
         except (CredentialsRefused, AccessRefused) as error:
             self._note_refused(error)
             raise
@@ -171,7 +171,7 @@ class WebReportsPass:
         try:
             return self._reports.goals()
         except ReportRefused as error:  # the plugin is off
-            _raise_if_passing(error)
+            raise_if_passing(error)
             return []
 
     # -- one period -----------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class WebReportsPass:
         figures: Any = None
         if (before is None and span.period != "day") or (before is not None and before.state == "unknown"):
             figures = self._reports.ask(question(VISITS, span.period, span.start.isoformat()))
-            if not _visits(figures) and not self._is_proven(span, site, log):
+            if not visits_of(figures) and not self._is_proven(span, site, log):
                 self._land(Reading(span, *self._worth(span, 0, False, at, site), (), at), before)
                 return
         answers = self._answers(span, site, figures)
@@ -218,7 +218,7 @@ class WebReportsPass:
         ]
         for _, _, answer in found:
             if isinstance(answer, MatokitError):
-                _raise_if_passing(answer)
+                raise_if_passing(answer)
         return found if figures is None else [(VISITS, "", figures), *found]
 
     def _question(self, report: Report, subject: str, span: Span) -> Question:
@@ -229,7 +229,7 @@ class WebReportsPass:
         answer = next(answer for report, _, answer in answers if report is VISITS)
         if isinstance(answer, MatokitError):
             raise answer
-        visits = _visits(answer)
+        visits = visits_of(answer)
         if visits is None:
             raise self._client.odd("its visits come in an unknown shape")
         return visits
@@ -302,43 +302,3 @@ class WebReportsPass:
         kept = self._credentials if isinstance(error, CredentialsRefused) else without_access(self._credentials)
         with transaction(self._connection):
             web_ledger.note_refusal(self._connection, self._key, self._source.url, kept, self._clock.now())
-
-
-def is_due(
-    met: WebSite,
-    known: web_planning.Ledger,
-    source: SourceSettings,
-    settings: WebReportSettings,
-    now: datetime,
-) -> bool:
-    """Whether a pass over a site that was met before would ask for anything, or put anything away."""
-    zone = ZoneInfo(met.zone)
-    first_day = max((day for day in (met.first_day, source.start_date) if day), default=date.min)
-    return bool(
-        web_planning.due(settings, known, now=now.astimezone(UTC), zone=zone, first_day=first_day)
-        or web_planning.beyond(settings, known, local_date(now, zone), first_day)
-    )
-
-
-def _goal(row: dict[str, Any]) -> WebGoal:
-    return WebGoal(str(row["idgoal"]), str(row.get("name") or ""), str(row.get("match_attribute") or ""))
-
-
-def _visits(figures: Any) -> int | None:
-    """`nb_visits` of an answer; 0 for an empty one; None when it does not say it."""
-    if figures in ([], {}):
-        return 0
-    if not isinstance(figures, dict):
-        return None
-    try:
-        return int(float(figures["nb_visits"]))
-    except (KeyError, OverflowError, TypeError, ValueError):
-        return None
-
-
-def _raise_if_passing(error: MatokitError) -> None:
-    """A trouble of the server that comes inside a good answer: it ends the pass, and no report is taken for missing."""
-    if isinstance(error, ReportRefused) and any(word in error.said for word in _PASSING):
-        raise SourceUnavailable(str(error)) from error
-    if not isinstance(error, ReportRefused):
-        raise error
