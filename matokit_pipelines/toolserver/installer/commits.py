@@ -205,7 +205,7 @@ def _sentence(
         if single:
             said += f"; single components got worse: {joined(single)}"
         if _worse(now):
-            said = f"Commits made it worse{about} {it.span.words}, but a later one made it better by more than chance"
+            said = _mended(now, component)
         return f"{said}.{against}"
     named = [shown(name) for name in bad["affected_components"] or []]
     broken = f", above all {joined(named)}" if named and not component else ""
@@ -219,6 +219,19 @@ def _sentence(
     what = shown(component) if component else "the installer"
     return (
         f"Commit {bad['commit_sha']} made {what} worse in production{broken}: {_numbers(bad)}.{also} {first}{against}"
+    )
+
+
+def _mended(rows: Sequence[Row], component: str | None) -> str:
+    """The newest commit that was worse, and the next after it that was better."""
+    place = next(number for number, row in enumerate(rows) if row["verdict"] == "worse")
+    bad, later = rows[place], [row for row in rows[:place] if row["verdict"] == "better"]
+    what = shown(component) if component else "the installer"
+    others = _worse(rows) - 1
+    also = f"; {many(others, 'earlier commit')} did worse too" if others else ""
+    return (
+        f"Commit {bad['commit_sha']} made {what} worse in production: {_numbers(bad)}; {later[-1]['commit_sha']}, first "
+        f"seen {instant(later[-1]['deployed_at'])}, made it better again by more than chance{also}"
     )
 
 
