@@ -171,7 +171,7 @@ def test_making_for_one_generation_is_not_shared_with_another() -> None:
         second = asyncio.create_task(kept.made_once("events", "k", 2, new))
         await asyncio.sleep(0.01)
         release.set()
-        return await asyncio.gather(first, second)
+        return list(await asyncio.gather(first, second))
 
     assert asyncio.run(play()) == ["old", "new"]
     assert kept.lookup("events", "k", 2) == "new"
