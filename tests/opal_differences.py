@@ -1,12 +1,12 @@
 """How the tool server differs from its predecessor, each difference once: what it did, what ours does, why.
 
-The list is fixtures/opal_differences.toml; `python -m tests.opal_differences` makes docs/opal-differences.md of it, and
-the contract tests say of each recorded answer which of these differences it shows. Not here: the answers.
+The list is fixtures/opal_differences.toml; `python -m tests.opal_differences` writes it into docs/opal.md, and the
+contract tests say of each recorded answer which of these differences it shows. Not here: the answers.
 """
 
 from __future__ import annotations
 
-import sys
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +29,16 @@ _READ = tomllib.loads((Path(__file__).parent / "fixtures" / "opal_differences.to
 _READERS = [Difference(**entry) for entry in _READ["readers"]]
 _OTHERS = [Difference(**entry) for entry in _READ["others"]]  # shown by the tests of what they are about
 DIFFERENCES = {difference.name: difference for difference in _READERS}
-_HEAD = """# Where the answers differ from the predecessor's
+DOCUMENT = Path(__file__).parents[1] / "docs" / "opal.md"
+_PART = re.compile(r"(?<=<!-- differences -->\n).*?(?=<!-- /differences -->)", re.DOTALL)
+_HEAD = """## Where the answers differ from the predecessor's
 
 Names, addresses, parameters, fields and their types are the predecessor's, and so are the answers, but for what stands
 here. *fix*: the predecessor was wrong. *add*: something more. Each line about the readers is shown by a test beside the
-recorded answers of the predecessor, which are in `tests/fixtures/opal`; this page is made of the same list
+recorded answers of the predecessor, which are in `tests/fixtures/opal`; this part is made of the same list
 (`tests/fixtures/opal_differences.toml`).
 
-## The readers
+### The readers
 
 """
 _TABLE = """\
@@ -44,11 +46,11 @@ _TABLE = """\
 |---|---|---|---|---|
 """
 _BETWEEN = """
-## Everything else
+### Everything else
 
 """
 _DECIDED = """
-## What was decided where the recordings say nothing
+### What was decided where the recordings say nothing
 
 - **What may not be archived.** A figure that Matomo gives as zero, and that its log of visits does not confirm, is
   null, with a sentence in `note`; a sum over periods of which one is unknown is null as a whole. In a series that
@@ -73,8 +75,8 @@ _DECIDED = """
 """
 
 
-def document() -> str:
-    """The page."""
+def part() -> str:
+    """The part of docs/opal.md between its two marks."""
     return _HEAD + _TABLE + _rows(_READERS) + _BETWEEN + _TABLE + _rows(_OTHERS) + _DECIDED
 
 
@@ -89,5 +91,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def part_in_document() -> str:
+    """What docs/opal.md says now."""
+    found = _PART.search(DOCUMENT.read_text(encoding="utf-8"))
+    return found[0] if found else ""
+
+
 if __name__ == "__main__":
-    sys.stdout.write(document())
+    DOCUMENT.write_text(_PART.sub(lambda _: part(), DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")

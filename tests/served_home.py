@@ -20,7 +20,8 @@ from tests.page_homes import NOW, SEED, ZONE
 from tests.serving import ENVIRON, Served, served
 from tests.simulated import small_truth
 
-DAYS = 60
+DAYS = 35
+EVENTS_A_DAY = 500.0
 WEB_DAYS = 45
 MORE = """
 [[sources]]
@@ -55,7 +56,7 @@ class ServedHome:
 def full_home(folder: Path) -> Iterator[ServedHome]:
     """Make it; some twenty seconds."""
     clock = FixedClock(NOW)
-    page_homes.home_of(folder, page_homes.usual(days=DAYS))
+    page_homes.home_of(folder, page_homes.usual(days=DAYS, events_per_day=EVENTS_A_DAY))
     web = WebTruth.generate(days=WEB_DAYS, visits_per_day=80, seed=SEED, end=NOW, zone=str(ZONE))
     with MatomoSimulator(small_truth(), now=clock.now, web=web) as matomo:
         file = folder / "matokit.toml"
