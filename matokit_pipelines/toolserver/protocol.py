@@ -38,6 +38,15 @@ _CLOSE: Header = (b"connection", b"close")
 _swept: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
+class _Moment:
+    """The loop's time as of the last look: looking at the clock at each step of each request would cost more."""
+
+    now = 0.0
+
+
+_moment = _Moment()
+
+
 class PatientProtocol(HttpToolsProtocol):
     """One connection. `places`: connections of one server that are served at once."""
 
@@ -51,8 +60,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._due = self.loop.time() + HEAD_SECONDS
         _sweep(self.server_state, self.loop)
+        self._due = _moment.now + HEAD_SECONDS
         if len(self.connections) > self.places:
             self.app = _busy(self.app)
             if len(self.connections) > self.places + SPARE:
@@ -77,19 +86,16 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._reads, self._head, self._body = "head", None, 0
-        self._due = self.loop.time() + HEAD_SECONDS
+        self._due = _moment.now + HEAD_SECONDS
         super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._reads == "head":  # a trailer behind a body is no header, and must not become one
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= SENT_AHEAD:
             raise ValueError("too many requests were sent ahead")  # the parser stops, and the connection ends
         self._reads = "body"
-        self._due = self.loop.time() + BODY_SECONDS + GRACE_SECONDS
+        self._due = _moment.now + BODY_SECONDS + GRACE_SECONDS
         super().on_headers_complete()
+        self.headers = []  # a trailer behind a body is no header, and must not become one
 
     def on_message_complete(self) -> None:
         self._reads = ""
@@ -110,7 +116,7 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.write(b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", body]))
         # what still comes is taken and dropped: closing upon it would reset the connection before the answer is read
         self._reads = "nothing more"
-        self._due = self.loop.time() + REFUSED_SECONDS
+        self._due = _moment.now + REFUSED_SECONDS
         self.transport.write_eof()
 
     # -- how long it may take -----------------------------------------------------------------------------------------
@@ -121,7 +127,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def _idle(self) -> float:
-        return self.loop.time() + KEEP_ALIVE_SECONDS + GRACE_SECONDS
+        return _moment.now + KEEP_ALIVE_SECONDS + GRACE_SECONDS
 
     def look(self, now: float) -> None:
         """End the connection when its client keeps us waiting."""
@@ -139,9 +145,10 @@ def _sweep(state: Any, loop: asyncio.AbstractEventLoop) -> None:
     if state in _swept:
         return
     _swept.add(state)
+    _moment.now = loop.time()
 
     def look() -> None:
-        now = loop.time()
+        now = _moment.now = loop.time()
         for one in tuple(state.connections):
             if isinstance(one, PatientProtocol):
                 one.look(now)
