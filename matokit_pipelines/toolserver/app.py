@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
+from starlette.responses import Response
 
 from matokit_pipelines.toolserver import opal
 from matokit_pipelines.toolserver.access_log import AccessLog
@@ -43,6 +44,7 @@ from matokit_pipelines.toolserver.wire import (
 
 _LOG = logging.getLogger(__name__)
 MCP_PATH = "/mcp"
+DEFECT = Problem("unknown", "This answer failed by a defect of matokit.")
 _NAMED = frozenset({MCP_PATH, *OPEN, "/metrics", "/cache-statistics", "/openapi.json", "/docs", "/"})
 
 
@@ -211,8 +213,20 @@ class ToolServer:
                 message["headers"] = [*message.get("headers", []), (b"x-request-id", request)]
             await send(message)
 
-        if scope["path"] == MCP_PATH:
-            await self._mcp(scope, receive, noting)
-        else:
-            await self._rest(scope, receive, noting)
+        try:
+            if scope["path"] == MCP_PATH:
+                await self._mcp(scope, receive, noting)
+            else:
+                await self._rest(scope, receive, noting)
+        except ClientGone:
+            raise
+        except Exception:  # logged once, with the id that the answer carries; uvicorn would log it without
+            _LOG.exception("Request %s failed", request.decode("ascii"))
+            if seen == 499:
+                seen = await self._problem(send, DEFECT, (JSON, (b"x-request-id", request)))
         return seen
+
+
+async def _defect(request: Any, error: Exception) -> Response:
+    """In place of Starlette's own words; it raises the error again afterwards."""
+    return Response(opal.problem_bytes(DEFECT), DEFECT.status, media_type="application/json")
