@@ -25,7 +25,7 @@ from matokit_pipelines.toolserver.installer.alert_reading import Known, id_of, i
 Inputs = Mapping[str, Input]
 SHOWN_RUNS = 12  # of the evaluations around an alert, the newest
 LOOKED_AT = 1_000
-BEFORE = timedelta(hours=24)
+BEFORE, AFTER = timedelta(hours=24), timedelta(hours=2)
 GRID = timedelta(minutes=5)
 # How an evaluation ended: the name of its colour, and words.
 _HELD, _MET, _NOT = ("held", "held"), ("met", "trigger met, guard not"), ("not", "did not hold")
@@ -140,9 +140,9 @@ class Runs:
     older: int = 0
 
 
-def runs(connection: sqlite3.Connection, episode: Episode, zone: ZoneInfo) -> Runs:
+def runs(connection: sqlite3.Connection, episode: Episode, zone: ZoneInfo, now: datetime) -> Runs:
     """The evaluations that are kept of this alert and of the day before it."""
-    until = (episode.ended_at or episode.last.at) + timedelta(hours=2)
+    until = now if episode.ended_at is None else episode.ended_at + AFTER
     start = episode.started_at - BEFORE
     found = [
         run

@@ -44,8 +44,8 @@ def listed(request: Request, kit: Kit) -> Response:
     opened = [entry for entry in entries if entry.state == "open"]
     past = [entry for entry in entries if entry.state == "past"]
     return page(
-        request, "alerts.html", here="alerts", opened=opened, past=past, more=len(matters) - len(entries), doubt=doubt,
-        evaluated=evaluated, days=KEPT_DAYS, zone=links.zone.key,
+        request, "alerts.html", here="alerts", opened=opened, past=past, silenced=sum(one.is_silenced for one in opened),
+        more=len(matters) - len(entries), doubt=doubt, evaluated=evaluated, days=KEPT_DAYS, zone=links.zone.key,
     )  # fmt: skip
 
 
@@ -69,13 +69,13 @@ def explained(request: Request, kit: Kit, wanted: str) -> Response:
 
 def _values(kit: Kit, matter: Matter, found: Known, links: Links, now: datetime) -> dict[str, Any]:
     episode = matter.episode
-    runs = alert_facts.runs(found.connection, episode, links.zone) if found.connection else alert_facts.Runs()
+    runs = alert_facts.runs(found.connection, episode, links.zone, now) if found.connection else alert_facts.Runs()
     looks = alert_facts.looks(episode)
     runbook = links.runbook(episode.rule)
     return {
         "alert": alert_facts.entry_of(matter, found, links, now),
         "headline": alert_facts.sentence(episode.first, episode, links, now),
-        "newest": alert_facts.sentence(episode.last, episode, links, now, is_named=False),
+        "newest": alert_facts.sentence(episode.last, episode, links, now, is_named=False) if len(looks) > 1 else "",
         "doubt": None if episode.ended_at else watching(found, kit, now),
         "columns": [(name, instant(verdict.at, links.zone)) for name, verdict in looks],
         "numbers": alert_facts.numbers(episode, links.zone),
