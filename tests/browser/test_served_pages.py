@@ -131,6 +131,9 @@ def test_log_out_is_one_link_away_and_ends_it(shown: Shown, server: Served) -> N
     page.get_by_role("link", name="Log out").click()
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login")
+    page.go_back()  # to the page that asked whether to log out, which is open
+    page.go_back()
+    assert "/login?next=%2Fdashboards" in page.url
     page.goto(f"{server.url}/alerts/")
     assert "/login?next=" in page.url
     assert page.context.cookies() == []

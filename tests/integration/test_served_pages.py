@@ -127,6 +127,7 @@ def test_log_out_ends_the_cookie_in_this_browser(server: Served) -> None:
     assert answer.status_code == 303
     assert answer.headers["location"] == "login"
     assert "Max-Age=0" in answer.headers["set-cookie"]
+    assert answer.headers["clear-site-data"] == '"cache"'
 
 
 def test_a_log_in_form_that_is_too_long_or_odd_is_a_wrong_one(server: Served) -> None:

@@ -44,8 +44,9 @@ def listed(request: Request, kit: Kit) -> Response:
     opened = [entry for entry in entries if entry.state == "open"]
     past = [entry for entry in entries if entry.state == "past"]
     return page(
-        request, "alerts.html", here="alerts", opened=opened, past=past, silenced=sum(one.is_silenced for one in opened),
-        more=len(matters) - len(entries), doubt=doubt, evaluated=evaluated, days=KEPT_DAYS, zone=links.zone.key,
+        request, "alerts.html", here="alerts", opened=opened, past=past,
+        silenced=sum(entry.is_silenced for entry in opened), more=len(matters) - len(entries), doubt=doubt,
+        evaluated=evaluated, days=KEPT_DAYS, zone=links.zone.key,
     )  # fmt: skip
 
 

@@ -67,7 +67,9 @@ def page_routes(kit: Kit, door: Door, tools: Sequence[Tool[Any]]) -> list[Route]
     async def log_out(request: Request) -> Response:
         if request.method != "POST":
             return page(request, "logout.html", has_form=True, here="logout")
-        return _elsewhere("login", door.log_out())
+        out = _elsewhere("login", door.log_out())
+        out.headers["clear-site-data"] = '"cache"'  # else the button "back" still shows pages to whoever comes next
+        return out
 
     return [
         Route("/", start),
