@@ -17,13 +17,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from matokit_pipelines import settings, state
 from matokit_pipelines.alerts import silences
 from matokit_pipelines.alerts.passes import run_pass
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.delivery.draining import drain
 from matokit_pipelines.reports.weekly.pages import write_weekly
-from matokit_pipelines.simulator import Assumptions, MatomoSimulator, PiwikProFaults, PiwikProSimulator, generate
+from matokit_pipelines.simulator import (
+    Assumptions,
+    MatomoSimulator,
+    PiwikProFaults,
+    PiwikProSimulator,
+    WebTruth,
+    generate,
+)
+from matokit_pipelines.toolserver.tracking import rows as tracking_rows
+from matokit_pipelines.toolserver.tracking.hits import Hit
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish, extract
 from matokit_pipelines.warehouse.snapshots import open_current
 from matokit_pipelines.windows import last_complete_week
@@ -57,6 +68,16 @@ site_id = "{lab_copy.site_id}"
 mirror_of = "lab"
 start_date = {start}
 
+[[sources]]
+name = "website"
+kind = "matomo"
+url = "{lab.url}"
+site_id = "2"
+provides = ["web_reports"]
+
+[web_reports]
+first_time_periods = 500
+
 [alerts.rules.high_volume_failures] # so that something fires
 failures_above = 0
 window_hours = 24
@@ -81,12 +102,30 @@ def facts(home: Home) -> dict[str, Any]:
         outcomes = connection.execute(
             "select environment, outcome, counted, count(*) from staging.installer_events group by all order by all"
         ).fetchall()
+        web = _web(connection)
     told = {"alerts": alerts(home)} if state.file_of(home.loaded.home).exists() else {}
-    return told | {
-        "raw": [one[0], one[1], one[2], one[3].isoformat(), one[4].isoformat()],
-        "windows": list(windows),
-        "outcomes": [list(row) for row in outcomes],
+    return (
+        told
+        | web
+        | {
+            "raw": [one[0], one[1], one[2], one[3].isoformat(), one[4].isoformat()],
+            "windows": list(windows),
+            "outcomes": [list(row) for row in outcomes],
+        }
+    )
+
+
+def _web(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """What is remembered of web reports; nothing where none was ever read."""
+    queries = {
+        "web_periods": "select period, state, count(*), min(period_start)::varchar, sum(visits)::bigint "
+        "from ledger.web_periods group by all order by all",
+        "web_visits": "select period, sum(nb_visits)::bigint, sum(nb_actions)::bigint from marts.web_visits "
+        "group by all order by all",
     }
+    if not connection.execute("select count(*) from ledger.web_periods").fetchall()[0][0]:
+        return {}
+    return {name: [list(row) for row in connection.execute(query).fetchall()] for name, query in queries.items()}
 
 
 def alerts(home: Home) -> dict[str, Any]:
@@ -96,29 +135,32 @@ def alerts(home: Home) -> dict[str, Any]:
         "evaluations": "select rule, count(*), sum(ticks) from evaluations group by rule order by rule",
         "silences": "select matchers, begins_at, ends_at, author, reason from silences order by id",
         "outbox": "select message_key, destination, state from outbox order by id",
+        "tracking": "select id, lane, payload, state, idempotency_key from tracking_queue order by id",
     }
     with state.opened(home.loaded.home) as connection:
-        return {name: [list(row) for row in connection.execute(query)] for name, query in queries.items()}
+        found = {name: [list(row) for row in connection.execute(query)] for name, query in queries.items()}
+    return {name: rows for name, rows in found.items() if rows or name != "tracking"}  # older homes know of none
 
 
 def make(version: str) -> Path:
     """Pack a home made by the code as it is now."""
     truth = generate(days=10, events_per_day=25, seed=11, end=NOW)
     ours, theirs = truth.split(0.7)
+    web = WebTruth.generate(days=10, visits_per_day=12, seed=11, end=NOW)
     lying = NOW - timedelta(days=4)
     faults = PiwikProFaults(late_share=0.1, rebuild_overlap_s=7_200, lying_count=((lying, lying + timedelta(hours=1)),))
     at_noon = {"now": lambda: NOW, "assumed": Assumptions(rate_limit=False)}
     with (
         tempfile.TemporaryDirectory() as name,
         PiwikProSimulator(ours, faults=faults, **at_noon) as installers,
-        MatomoSimulator(theirs, now=lambda: NOW) as lab,
+        MatomoSimulator(theirs, now=lambda: NOW, web=web) as lab,
         PiwikProSimulator(theirs, **at_noon) as lab_copy,
     ):
         folder = Path(name)
         start = truth.start.date()
         text = _SETTINGS.format(installers=installers, lab=lab, lab_copy=lab_copy, start=start)
         (folder / "matokit.toml").write_text(text, encoding="utf-8")
-        secrets = {"MATOKIT_LAB_TOKEN": lab.token}
+        secrets = {"MATOKIT_LAB_TOKEN": lab.token, "MATOKIT_WEBSITE_TOKEN": lab.token}
         for source, server in (("INSTALLERS", installers), ("LAB_COPY", lab_copy)):
             secrets[f"MATOKIT_{source}_CLIENT_ID"] = server.client_id
             secrets[f"MATOKIT_{source}_CLIENT_SECRET"] = server.client_secret
@@ -128,6 +170,7 @@ def make(version: str) -> Path:
         with open_current(folder) as snapshot:
             write_weekly(snapshot, last_complete_week(NOW, home.loaded.settings.project.zone), NOW, folder / "reports")
         alert(home)
+        track(home)
         known = facts(home)
         packed = HOMES / f"{version}.tar.gz"
         HOMES.mkdir(parents=True, exist_ok=True)
@@ -136,6 +179,16 @@ def make(version: str) -> Path:
                 archive.add(folder / entry, arcname=entry)
     packed.with_name(f"{version}.json").write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return packed
+
+
+def track(home: Home) -> None:
+    """Accept two hits that nobody sends."""
+    with state.opened(home.loaded.home) as connection:
+        for number in (1, 2):
+            fields = {"e_c": "Download", "e_a": "Click", "_id": "0123456789abcdef", "e_v": str(number)}
+            visitor, key = "0123456789abcdef", f"home-{number}"
+            hit = Hit("event", "2", "website", "http://127.0.0.1:9/matomo.php", fields, visitor=visitor, key=key)
+            tracking_rows.accept(connection, hit, NOW)
 
 
 def alert(home: Home) -> None:
