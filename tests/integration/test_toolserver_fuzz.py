@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import schemathesis
@@ -65,7 +66,7 @@ def test_the_secret_is_there_to_be_found(server: Served) -> None:
 
 @SCHEMA.parametrize()
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
-def test_answers_are_as_the_document_says(server: Served, case: schemathesis.Case) -> None:
+def test_answers_are_as_the_document_says(server: Served, case: schemathesis.Case[Any]) -> None:
     answer = case.call(base_url=server.url, headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status_code != 500, answer.text
     case.validate_response(
@@ -77,7 +78,7 @@ def test_answers_are_as_the_document_says(server: Served, case: schemathesis.Cas
 
 @SCHEMA.parametrize()
 @settings(max_examples=4, suppress_health_check=list(HealthCheck))
-def test_nothing_is_told_without_a_token(server: Served, case: schemathesis.Case) -> None:
+def test_nothing_is_told_without_a_token(server: Served, case: schemathesis.Case[Any]) -> None:
     case.headers.pop("Authorization", None)
     answer = case.call(base_url=server.url)
     if case.path not in OPEN_PATHS:
@@ -98,7 +99,7 @@ ODD = st.sampled_from(
 @st.composite
 def paths(draw: st.DrawFn) -> bytes:
     """A known path that is spelt another way, or hardly a path."""
-    path = draw(st.sampled_from([*CLOSED_PATHS, *OPEN_PATHS]))
+    path: str = draw(st.sampled_from([*CLOSED_PATHS, *OPEN_PATHS]))
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(path)))
         kind = draw(st.integers(0, 4))

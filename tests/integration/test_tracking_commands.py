@@ -94,7 +94,7 @@ def test_retry_spares_what_may_have_been_counted_unless_it_is_named(
         "1 still dead: they may have been counted, so only `matokit tracking retry ID` sends them.",
     ])  # fmt: skip
     assert states(home) == {1: "done", 2: "pending", 3: "dead", 4: "pending", 5: "pending"}
-    assert matokit(capfd, "retry", "3", "--json")[1].split() == ['[', '{', '"retried":', '1,', '"dead":', '0', '}', ']']
+    assert matokit(capfd, "retry", "3", "--json")[1].split() == ["[", "{", '"retried":', "1,", '"dead":', "0", "}", "]"]
     assert states(home)[3] == "pending"
 
 
@@ -124,7 +124,7 @@ def test_drop_deletes_what_is_named_or_all(home: Path, capfd: pytest.CaptureFixt
     assert matokit(capfd, "drop")[0] == 2
     assert matokit(capfd, "drop", "3", "--all")[0] == 2
     assert matokit(capfd, "drop", "3") == (0, "1 hit dropped.\n", "")
-    assert matokit(capfd, "drop", "--all", "--json")[1].split() == ['[', '{', '"dropped":', '1', '}', ']']
+    assert matokit(capfd, "drop", "--all", "--json")[1].split() == ["[", "{", '"dropped":', "1", "}", "]"]
     assert states(home) == {1: "done", 4: "pending", 5: "pending"}
 
 

@@ -225,13 +225,14 @@ def _sentence(
 def _mended(rows: Sequence[Row], component: str | None) -> str:
     """The newest commit that was worse, and the next after it that was better."""
     place = next(number for number, row in enumerate(rows) if row["verdict"] == "worse")
-    bad, later = rows[place], [row for row in rows[:place] if row["verdict"] == "better"]
+    bad = rows[place]
+    good = [row for row in rows[:place] if row["verdict"] == "better"][-1]
     what = shown(component) if component else "the installer"
     others = _worse(rows) - 1
     also = f"; {many(others, 'earlier commit')} did worse too" if others else ""
     return (
-        f"Commit {bad['commit_sha']} made {what} worse in production: {_numbers(bad)}; {later[-1]['commit_sha']}, first "
-        f"seen {instant(later[-1]['deployed_at'])}, made it better again by more than chance{also}"
+        f"Commit {bad['commit_sha']} made {what} worse in production: {_numbers(bad)}; {good['commit_sha']}, first seen "
+        f"{instant(good['deployed_at'])}, made it better again by more than chance{also}"
     )
 
 
