@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -99,11 +100,14 @@ def beside_the_bare_route(server: Running, rounds: int, seconds: float) -> list[
 def misses(full: Full, rounds: int, seconds: float) -> list[Row]:
     """What an answer costs that is made from the snapshot each time, without a cache."""
     rows = []
+    today = datetime.now(UTC).date()
+    days = [(today - timedelta(days=1 + number)).isoformat() for number in range(8)]
     with tool_server(full.folder.parent, {**full.environ, "MATOKIT_TOOLSERVER_CACHE_SECONDS": "0"}) as server:
         for name, path in READERS.items():
             for connections in (1, 4):
                 # other arguments on each connection: what is asked at once is otherwise made once
-                requests = [call(path, limit=10 + number) for number in range(8)]
+                which = days if path.endswith("key-numbers") else [None] * 8
+                requests = [call(path, limit=10 + number, date=day) for number, day in enumerate(which)]
                 only_good(measure(server.pid, server.port, requests, connections=connections, seconds=0.3))
                 laps = [
                     only_good(measure(server.pid, server.port, requests, connections=connections, seconds=seconds))
