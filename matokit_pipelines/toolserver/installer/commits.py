@@ -230,10 +230,10 @@ def _mended(rows: Sequence[Row], component: str | None) -> str:
     what = shown(component) if component else "the installer"
     others = _worse(rows) - 1
     also = f"; {many(others, 'earlier commit')} did worse too" if others else ""
-    return (
-        f"Commit {bad['commit_sha']} made {what} worse in production: {_numbers(bad)}; {good['commit_sha']}, first seen "
-        f"{instant(good['deployed_at'])}, made it better again by more than chance{also}"
+    mended = (
+        f"{good['commit_sha']}, first seen {instant(good['deployed_at'])}, made it better again by more than chance"
     )
+    return f"Commit {bad['commit_sha']} made {what} worse in production: {_numbers(bad)}; {mended}{also}"
 
 
 def _verdict_words(row: Row) -> str:
