@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 def serve(
     context: typer.Context,
     host: str | None = typer.Option(None, help="Address to listen on; default: toolserver.host (127.0.0.1)."),
-    port: int | None = typer.Option(
-        None, min=0, max=65_535, help="Port; default: toolserver.port (4000); 0: any."
-    ),
+    port: int | None = typer.Option(None, min=0, max=65_535, help="Port; default: toolserver.port (4000); 0: any."),
     reload: bool = typer.Option(False, "--reload", help="Start anew when code, SQL, templates or settings change."),
 ) -> None:
     """Answer Opal and MCP clients, and show the pages, until Ctrl-C."""
