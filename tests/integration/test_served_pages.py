@@ -97,6 +97,7 @@ def test_a_wrong_token_gives_no_cookie_and_is_not_shown_again(server: Served, to
     assert answer.status_code == 401
     assert "set-cookie" not in answer.headers
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["www-authenticate"] == 'Bearer realm="matokit"'
     assert 'value="/docs"' in answer.text
     assert not token or token not in answer.text
 

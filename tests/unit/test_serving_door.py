@@ -87,6 +87,16 @@ def test_no_text_is_a_cookie_by_chance_or_an_error(value: str) -> None:
     assert door().caller(scope(cookie=f"matokit_pages={text}"), STRANGER) is None
 
 
+def test_whoever_holds_the_token_of_the_pages_cannot_pass_for_a_caller() -> None:
+    clock = FixedClock(NOW)
+    given = {"MATOKIT_TOOLSERVER_TOKEN": MAIN, "MATOKIT_TOOLSERVER_PAGES_TOKEN": PAGES}
+    known = Tokens(load(environ=given, cwd=Path("/")), clock)
+    text = f"main.{int(NOW.timestamp()) + 60}"
+    signed = {name: f"matokit_pages={text}.{value.hex()}" for name, value in known.signed(text).items()}
+    assert door().caller(scope(cookie=signed["main"]), STRANGER) == "main"
+    assert door().caller(scope(cookie=signed["pages"]), STRANGER) is None
+
+
 def test_over_https_the_cookie_is_of_this_host_only() -> None:
     of = door(is_secure=True)
     line = of.cookie_for(PAGES)
