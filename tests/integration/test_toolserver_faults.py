@@ -507,6 +507,9 @@ def test_a_client_that_does_not_go_on_is_let_go(server: Served, sent: str) -> No
         talk.sendall(data)
         talk.settimeout(30)
         found = b""
+        if sent in ("an answered head, half a body", "blanks"):  # what comes behind an answer ends uvicorn's own timer
+            found = talk.recv(65_536)
+            talk.sendall(b"\r\n")
         while piece := talk.recv(65_536):
             found += piece
         if sent == "half a body":
