@@ -1,7 +1,7 @@
 """One call of each tool, as a curl line and as MCP arguments, and the documents that are made of the answers.
 
 Run by tests/integration/test_tool_clients.py; MATOKIT_WRITE_GOLDEN=1 writes the documents anew. Not here: the home
-that answers (served_home.py).
+that answers (sample_home.py).
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ import typer
 from matokit_pipelines.cli.frame import Frame, frame_of
 
 if TYPE_CHECKING:
+    import socket
+
     from matokit_pipelines.settings import Loaded
 
 
@@ -33,10 +35,10 @@ def serve(
     host = host if host is not None else settings.host
     port = port if port is not None else settings.port
     server = build_server(loaded, SystemClock())
-    if reload:
-        _reload(frame, loaded, host, port)
-        return
     listener = listening.bound(host, port)
+    if reload:
+        _reload(frame, loaded, listener)
+        return
     access_log.to_stderr()
     listening.serve(server, listener, lambda: _tell(frame, loaded, *listener.getsockname()[:2]))
 
@@ -49,7 +51,7 @@ def _tell(frame: Frame, loaded: Loaded, host: str, port: int) -> None:
         frame.say("            Reached from outside: put TLS in front of it, see docs/security.md.")
 
 
-def _reload(frame: Frame, loaded: Loaded, host: str, port: int) -> None:
+def _reload(frame: Frame, loaded: Loaded, listener: socket.socket) -> None:
     from matokit_pipelines import resources
     from matokit_pipelines.toolserver import listening
 
@@ -57,5 +59,5 @@ def _reload(frame: Frame, loaded: Loaded, host: str, port: int) -> None:
         os.environ["MATOKIT_CONFIG"] = str(loaded.file)
     os.environ["MATOKIT_HOME"] = str(loaded.home)
     folders = [resources.path("sql"), resources.path("report_templates"), resources.PACKAGE]
-    _tell(frame, loaded, host, port)
-    listening.serve_reloading(host, port, [*folders, *([loaded.file.parent] if loaded.file else [])])
+    _tell(frame, loaded, *listener.getsockname()[:2])
+    listening.serve_reloading(listener, [*folders, *([loaded.file.parent] if loaded.file else [])])

@@ -111,7 +111,7 @@ def application() -> ToolServer:
     return build_server(load(), SystemClock())
 
 
-def serve_reloading(host: str, port: int, folders: list[Path]) -> None:
+def serve_reloading(listener: socket.socket, folders: list[Path]) -> None:
     """Serve, and start anew when code, SQL, templates or settings change: for whoever writes tools."""
     further = {
         "factory": True,
@@ -119,8 +119,8 @@ def serve_reloading(host: str, port: int, folders: list[Path]) -> None:
         "reload_dirs": [str(folder) for folder in folders],
         "reload_includes": ["*.py", "*.sql", "*.yaml", "*.html", "*.toml"],
     }
+    host, port = listener.getsockname()[:2]
     config = config_of("matokit_pipelines.toolserver.listening:application", host, port, **further)
     from uvicorn.supervisors import ChangeReload
 
-    listener = config.bind_socket()
     ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()

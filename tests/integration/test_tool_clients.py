@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 from matokit_pipelines.cli.demo_serve import QUESTIONS, lines
 from matokit_pipelines.toolserver.registry import all_tools
 from matokit_pipelines.toolserver.registry_check import findings
-from tests.served_home import full_server
+from tests.sample_home import full_server
 from tests.serving import TOKEN, Served
 from tests.tool_samples import ADDRESS, ARGUMENTS, ROOT, curl_line, questions_part, sample_document
 
