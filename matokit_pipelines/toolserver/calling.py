@@ -52,7 +52,7 @@ class Caller:
         if tool.feature is None:
             return await self._made(tool, parameters)
         generation = self._kit.snapshots.generation if tool.uses_tables else 0
-        key = (tool.name, *parameters.__dict__.values())
+        key = (tool.name, *parameters.meaning)
         found = self._cache.lookup(tool.feature, key, generation)
         if found is not None:
             return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -53,6 +53,14 @@ class Parameters(BaseModel):
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, str_max_length=2_000)
+    # parameters of which it matters whether they were given, whatever their value
+    given_or_not: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def meaning(self) -> tuple[Any, ...]:
+        """What is asked once defaults are filled in: calls of one meaning have one answer."""
+        given = self.model_fields_set & self.given_or_not
+        return (*self.__dict__.values(), *sorted(given)) if given else tuple(self.__dict__.values())
 
     @model_validator(mode="before")
     @classmethod

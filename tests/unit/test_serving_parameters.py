@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+import re
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
+from matokit_pipelines.toolserver import parameters
 from matokit_pipelines.toolserver.opal import arguments_in
 from matokit_pipelines.toolserver.parameters import Flag, Parameters, Whole, choices, published_type, read
 from matokit_pipelines.toolserver.problems import Problem
@@ -117,3 +120,29 @@ def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
         problem, found = error, Asked()
     assert problem is None or (problem.status, bool(problem.message), bool(problem.guidance)) == (400, True, True)
     assert 1 <= found.limit <= 1000
+
+
+class Spanned(Parameters):
+    """Of which it matters whether `days` was given."""
+
+    given_or_not: ClassVar[frozenset[str]] = frozenset({"days"})
+    days: Annotated[Whole, Field(description="Days.")] = 7
+    limit: Annotated[Whole, Field(description="Rows.")] = 10
+
+
+def test_calls_of_one_meaning_share_an_answer_and_others_do_not() -> None:
+    assert read(Asked, {}).meaning == read(Asked, {"limit": "10", "details": "false", "compare": None}).meaning
+    assert read(Asked, {}).meaning != read(Asked, {"limit": 11}).meaning
+    assert read(Spanned, {}).meaning == read(Spanned, {"limit": 10}).meaning
+    assert read(Spanned, {}).meaning != read(Spanned, {"days": 7}).meaning
+
+
+def test_a_tool_that_asks_what_was_given_says_so() -> None:
+    """Otherwise the cache would give the answer to one question for another."""
+    package = Path(parameters.__file__).parent
+    asking = [file for file in package.rglob("*.py") if "model_fields_set" in file.read_text(encoding="utf-8")]
+    for file in asking:
+        named = set(re.findall(r'"(\w+)" (?:not )?in asked\.model_fields_set', file.read_text(encoding="utf-8")))
+        if file.name != "parameters.py":
+            assert named
+            assert all(re.search(rf'given_or_not: .*"{name}"', file.read_text(encoding="utf-8")) for name in named)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -54,6 +54,7 @@ LIMIT = "Rows at most, 1 to 50. Default {}."
 class DayParameters(Parameters):
     """Which days, compared with what."""
 
+    given_or_not: ClassVar[frozenset[str]] = frozenset({"days"})
     days: Whole = Field(7, ge=1, le=90, description=DAYS.format(7))
     fromDate: Day | None = Field(
         None,

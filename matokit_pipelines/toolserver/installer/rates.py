@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -48,6 +48,7 @@ _TOLD_APART: Mapping[str, By] = {
 class SuccessRateParameters(SpanParameters):
     """Which events, and how they are cut."""
 
+    given_or_not: ClassVar[frozenset[str]] = frozenset({"days", "environment"})
     by: Cuts = Field(
         "none",
         description="One row for each day, component, architecture, os (family), os_release, environment or commit; "
