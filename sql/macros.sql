@@ -36,9 +36,14 @@ create or replace macro web_number(sent) as
         and isfinite(try_cast(trim(sent) as double)) then try_cast(trim(sent) as double)
     end;
 
--- A share as Matomo writes it, "37%"; a bare number means the same.
+-- A share as Matomo writes it, "37%". A bare number is a share up to 1 and per cent above, as shaping.rate has it; null
+-- when it is neither.
 create or replace macro web_percent(sent) as
-    case when web_number(sent) is not null then trim(sent) || '%' when sent <> '' then sent end;
+    case
+        when trim(sent) like '%\%' escape '\' then trim(sent)
+        when abs(web_number(sent)) <= 1 then format('{:g}%', round(web_number(sent) * 100, 2))
+        when web_number(sent) is not null then format('{:g}%', round(web_number(sent), 2))
+    end;
 
 -- The keys of a JSON object that `known` does not name (an object with null for each that it does), in the order sent.
 create or replace macro web_further(entry, known) as cast(json_merge_patch(entry, known) as varchar);
