@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -88,3 +89,18 @@ def test_a_source_without_events_is_refused(kit: Kit) -> None:
     loaded = replace(kit.loaded, settings=settings.model_copy(update={"sources": (source,)}))
     with pytest.raises(Problem, match="not read here"):
         asked(replace(kit, loaded=loaded), "get-events", date="yesterday", **THREE)
+
+
+def test_a_home_of_events_alone_needs_no_matomo_to_answer(tmp_path: Path) -> None:
+    others = generate(days=3, events_per_day=10, seed=1, end=NOW)
+    with MatomoSimulator(others, now=lambda: NOW, web=WEB) as simulator:
+        loaded = settings_at(
+            tmp_path, simulator.url, site="2", token=simulator.token, zone=ZONE, provides="installer_events",
+            first="2026-11-14",
+        )  # fmt: skip
+        home = Home.of(loaded, FixedClock(NOW))
+        extract(home)
+        build_and_publish(home)
+    with kit_of(loaded, NOW) as kit:
+        (row,) = asked(kit, "get-events", date="yesterday", **THREE)
+    assert row["nb_events"] == sent(1, 1).height > 0

@@ -64,11 +64,16 @@ class Asked:
         return self.kit.clock.now()
 
 
-def begun(kit: Kit, parameters: WebParameters, *, by_period: bool = False) -> Asked:
-    """The question that the parameters put; Problem 400 for a site or date that cannot be."""
+def begun(kit: Kit, parameters: WebParameters, *, by_period: bool = False, zone: ZoneInfo | None = None) -> Asked:
+    """The question that the parameters put; Problem 400 for a site or date that cannot be.
+
+    `zone`: the site's, where it is known and nothing else of the site is wanted.
+    """
     site = kit.sites.find(parameters.siteId)
-    with held_in(kit, site) as found:
-        facts = Facts(found[1].zone, found[1].currency, found[1].has_ecommerce) if found else None
+    facts = Facts(zone, None, False) if zone else None
+    if facts is None:
+        with held_in(kit, site) as found:
+            facts = Facts(found[1].zone, found[1].currency, found[1].has_ecommerce) if found else None
     facts = facts or _live_facts(kit, site)
     today = kit.clock.now().astimezone(facts.zone).date()
     span = span_of(parameters.period, parameters.date, today, by_period=by_period)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from matokit_pipelines.errors import NothingPublished
 from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.problems import Problem, refused
+from matokit_pipelines.toolserver.sites import Site
 from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.toolserver.web import tables
 from matokit_pipelines.toolserver.web.asking import Asked, begun
@@ -27,7 +29,8 @@ _TWO_ONLY = "Leave out category, action or name: Matomo's reports answer for two
 
 def answer_sent_events(kit: Kit, parameters: EventParameters) -> Answer:
     """The rows of that category, action and name; Problem 400 where the events of the site or span are not read."""
-    asked = begun(kit, parameters)
+    site = kit.sites.find(parameters.siteId)
+    asked = begun(kit, parameters, zone=_zone(kit, site, _source(kit, site)))
     if parameters.segment:
         raise refused("Events of one category, action and name cannot be cut to a segment.", _TWO_ONLY)
     rows, as_of = _rows(asked, parameters)
@@ -40,7 +43,7 @@ def answer_sent_events(kit: Kit, parameters: EventParameters) -> Answer:
 
 
 def _rows(asked: Asked, parameters: EventParameters) -> tuple[list[dict[str, Any]], datetime]:
-    source = _source(asked)
+    source = _source(asked.kit, asked.site)
     wanted = {
         "source": source.name, "site": source.site_id, "first": asked.span.start, "last": asked.span.end,
         "category": parameters.category, "action": parameters.action, "name": parameters.name,
@@ -50,19 +53,31 @@ def _rows(asked: Asked, parameters: EventParameters) -> tuple[list[dict[str, Any
             as_of = _read_until(asked, reader, source)
             records = tables.question_of(reader, "web_sent_events", wanted)
     except NothingPublished:
-        raise _not_read(asked) from None
+        raise _not_read(asked.site) from None
     project = asked.kit.loaded.settings.project.timezone
     beside = {} if project == asked.facts.zone.key else {"days_in": project}
     return [{**_published(record), **beside, "as_of": stamp(as_of)} for record in records], as_of
 
 
-def _source(asked: Asked) -> SourceSettings:
+def _source(kit: Kit, site: Site) -> SourceSettings:
     """The source that reads the events of the site."""
-    place = (asked.site.connection.url.lower(), asked.site.id)
-    for source in asked.kit.loaded.settings.sources:
+    place = (site.connection.url.lower(), site.id)
+    for source in kit.loaded.settings.sources:
         if source.kind == "matomo" and source.has_events and (source.url.lower(), source.site_id) == place:
             return source
-    raise _not_read(asked)
+    raise _not_read(site)
+
+
+def _zone(kit: Kit, site: Site, source: SourceSettings) -> ZoneInfo:
+    """The zone of the site as its events were read: Matomo itself need not be asked for it."""
+    try:
+        with kit.snapshots.reading() as reader:
+            found = tables.question_of(reader, "web_sent_events_read", {"source": source.name})
+    except NothingPublished:
+        found = []
+    if not found:
+        raise _not_read(site)
+    return ZoneInfo(found[0]["zone"])
 
 
 def _read_until(asked: Asked, reader: Reader, source: SourceSettings) -> datetime:
@@ -70,7 +85,7 @@ def _read_until(asked: Asked, reader: Reader, source: SourceSettings) -> datetim
     found = tables.question_of(reader, "web_sent_events_read", {"source": source.name})
     first, until = (found[0]["proven_from"], found[0]["watermark"]) if found else (None, None)
     if first is None or until is None:
-        raise _not_read(asked)
+        raise _not_read(asked.site)
     zone = asked.kit.loaded.settings.project.zone  # its days are what events are counted by
     ends = start_of_day(asked.span.end + timedelta(days=1), zone)
     is_current = asked.span.end >= asked.span.today and start_of_day(asked.span.end, zone) <= until
@@ -83,9 +98,9 @@ def _read_until(asked: Asked, reader: Reader, source: SourceSettings) -> datetim
     return moment
 
 
-def _not_read(asked: Asked) -> Problem:
+def _not_read(site: Site) -> Problem:
     return refused(
-        f"The events of {asked.site.name} themselves are not read here, so one category, action and name together "
+        f"The events of {site.name} themselves are not read here, so one category, action and name together "
         "cannot be answered.",
         _TWO_ONLY,
     )
