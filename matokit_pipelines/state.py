@@ -33,7 +33,9 @@ def opened(home: Path) -> Iterator[sqlite3.Connection]:
     connection = _connect(home)
     try:
         yield connection
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
+        if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):  # not the file's fault, but a defect
+            raise
         raise _in_words(home, error) from error
     finally:
         connection.close()

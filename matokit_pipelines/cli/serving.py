@@ -35,6 +35,8 @@ def serve(
     host = host if host is not None else settings.host
     port = port if port is not None else settings.port
     server = build_server(loaded, SystemClock())
+    if server.kit.tracking:
+        server.kit.tracking.check()  # here it is one sentence; once uvicorn starts, a traceback
     listener = listening.bound(host, port)
     if reload:
         _reload(frame, loaded, listener)

@@ -76,10 +76,14 @@ class TrackingQueue:
 
     # -- for callers ----------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begin to send, also what an earlier process left behind."""
+    def check(self) -> None:
+        """StateError when the store cannot be written."""
         with state.opened(self._home) as connection:
             keeping.tidy(connection, self._clock.now())
+
+    def start(self) -> None:
+        """Begin to send, also what an earlier process left behind. StateError when the store cannot be written."""
+        self.check()
         self._stopping = False
         self._threads = [
             threading.Thread(target=self._work, name=f"tracking-{number}", daemon=True)
