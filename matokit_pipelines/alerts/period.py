@@ -142,15 +142,19 @@ def alerts_of_home(loaded: Loaded, start: datetime, end: datetime, now: datetime
         return alerts_of(connection, start, end, now, settings)
 
 
+def known_from(connection: sqlite3.Connection, now: datetime) -> datetime | None:
+    """From when anything is known of alerts, UTC: from the first evaluation, and not for longer than they are kept."""
+    first = instant(connection.execute("select min(first_tick) as first from evaluations").fetchone()["first"])
+    return None if first is None else max(first, now - store.KEPT)
+
+
 def _known(
     connection: sqlite3.Connection, start: datetime, end: datetime, now: datetime
 ) -> tuple[Known, datetime | None, datetime | None]:
     """How much of the period is known, from when and to when anything is."""
-    to = store.progress(connection).evaluated_to
-    first = instant(connection.execute("select min(first_tick) as first from evaluations").fetchone()["first"])
-    if first is None or to is None:
+    to, since = store.progress(connection).evaluated_to, known_from(connection, now)
+    if since is None or to is None:
         return "nothing", None, to
-    since = max(first, now - store.KEPT)
     if since >= end or to < start:
         return "nothing", since, to
     return ("all" if since <= start and to >= end - GRID else "part"), since, to

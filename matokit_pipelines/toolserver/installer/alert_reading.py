@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from matokit_pipelines import state
-from matokit_pipelines.alerts import silences, store
+from matokit_pipelines.alerts import period, silences, store
 from matokit_pipelines.alerts.announcements import Episode
 from matokit_pipelines.alerts.book import Matter
 from matokit_pipelines.alerts.content import wording
@@ -143,6 +143,11 @@ def watching(found: Known, kit: Kit, now: datetime) -> str | None:
             f"{wording.lasting(now - found.evaluated_to)} ago."
         )
     return None
+
+
+def known_from(found: Known, now: datetime) -> datetime | None:
+    """From when anything is known of alerts, UTC; None: nothing is."""
+    return None if found.connection is None else period.known_from(found.connection, now)
 
 
 def back(now: datetime, days: int) -> datetime:

@@ -18,6 +18,7 @@ from matokit_pipelines.toolserver.installer.alert_reading import (
     back,
     gravest_first,
     known,
+    known_from,
     row_of,
     sentence_of,
     watching,
@@ -26,7 +27,7 @@ from matokit_pipelines.toolserver.installer.answering import stamp
 from matokit_pipelines.toolserver.installer.asking import COMPARE, LIMIT, Compare, lower
 from matokit_pipelines.toolserver.installer.counting import fitted
 from matokit_pipelines.toolserver.installer.shapes import UTC, Answered, Result
-from matokit_pipelines.toolserver.installer.words import count, many
+from matokit_pipelines.toolserver.installer.words import count, instant, many
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.parameters import Parameters, Whole
 from matokit_pipelines.toolserver.problems import refused
@@ -75,8 +76,12 @@ class Alerts(Answered):
 
     open: int = Field(description="Alerts that are open now and fit, silenced ones included.")
     past: int | None = Field(description="Alerts that ended in these days and fit; null where not asked for.")
-    began: int | None = Field(None, description="Alerts that began in these days and fit.")
-    previous_began: int | None = Field(None, description="Those that began in as many days before.")
+    began: int | None = Field(
+        None, description="Alerts that began in these days and fit; null where rules were evaluated for none of them."
+    )
+    previous_began: int | None = Field(
+        None, description="Those that began in as many days before; null unless all of those days are known."
+    )
     more: int = Field(description="Alerts that are not in this answer.")
     rows: list[AlertRow] = Field(description="Open ones first, the gravest first, then the newest.")
 
@@ -98,12 +103,23 @@ def alerts(kit: Kit, asked: AlertParameters) -> Answer:
         listed, more = fitted(rows, asked.limit)
         counted: dict[str, Any] = {"open": len(opened), "past": len(past) if asked.state != "open" else None}
         if asked.compare:
-            began = Counter(matter.episode.started_at >= start for matter in fitting
-                            if matter.episode.started_at >= back(now, days))  # fmt: skip
-            counted |= {"began": began[True], "previous_began": began[False]}
+            counted |= _began(fitting, found, now, asked.days)
         summary = " ".join(_sentences(kit, asked, found, (opened, past), counted, now))
         head = {"summary": summary, "as_of": stamp(found.evaluated_to)}
         return Answer(head | counted | {"more": more, "rows": listed}, found.evaluated_to)
+
+
+def _began(fitting: list[Matter], found: Known, now: datetime, days: int) -> dict[str, int | None]:
+    """How many began in these days and in those before. None where nobody watched: such days say nothing."""
+    start, first, to = back(now, days), known_from(found, now), found.evaluated_to
+    began = Counter(matter.episode.started_at >= start for matter in fitting
+                    if matter.episode.started_at >= back(now, 2 * days))  # fmt: skip
+    is_watched = to is not None and to > start
+    is_known_before = is_watched and first is not None and first <= back(now, 2 * days)
+    return {
+        "began": began[True] if is_watched else None,
+        "previous_began": began[False] if is_known_before else None,
+    }
 
 
 def check_rule(rule: str) -> None:
@@ -146,9 +162,17 @@ def _sentences(
         first = gravest_first(tuple(chosen), found, now)[0]
         said.append(sentence_of(first, kit, Links.of(kit.loaded), now, silenced=False))
     if asked.compare:
-        began, before = counted["began"], counted["previous_began"]
-        span = many(asked.days, "day")
-        said.append(f"{count(began)} began in the last {span}, {count(before)} in the {span} before.")
+        said.append(_began_words(counted["began"], counted["previous_began"], found, now, many(asked.days, "day")))
     if doubt := watching(found, kit, now):
         said.append(doubt)
     return said
+
+
+def _began_words(began: int | None, before: int | None, found: Known, now: datetime, span: str) -> str:
+    if began is None:
+        return f"How many alerts began in the last {span}, and in the {span} before, is not known."
+    if before is not None:
+        return f"{count(began)} began in the last {span}, {count(before)} in the {span} before."
+    first = known_from(found, now)
+    since = f": alerts are known from {instant(first)} on" if first else ""
+    return f"{count(began)} began in the last {span}; how many in the {span} before is not known{since}."

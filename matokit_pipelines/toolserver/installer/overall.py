@@ -5,10 +5,13 @@ Not here: each of them in depth (rates.py, components.py, alerts.py, data_status
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field
 
+from matokit_pipelines.alerts.book import Matter
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.content.wording import RULE_NAMES
 from matokit_pipelines.errors import StateError
@@ -54,7 +57,7 @@ class WorstRow(Compared):
 class OpenAlerts(Result):
     """Alerts that are open now."""
 
-    open: int = Field(description="Open alerts, silenced ones not counted.")
+    open: int = Field(description="Open alerts of that environment, silenced ones not counted.")
     silenced: int = Field(description="Open alerts whose messages a silence holds back.")
     evaluated_to: str | None = Field(description=f"How far rules were evaluated, {UTC}; null: never.")
     rows: list[AlertRow] = Field(description="The gravest, at most three.")
@@ -74,7 +77,7 @@ class InstallerHealth(OfSpan):
     state: State = Field(
         description="failing: a critical alert is open; degraded: another alert is open, success or a component got "
         "worse by more than chance, or a component fails often; unknown: nothing to judge by; incomplete: nothing bad "
-        "is seen but data or alerts are incomplete; healthy."
+        "is seen but data or alerts are incomplete; healthy. An alert that began after these days does not count."
     )
     total: Compared = Field(description="All components together, against the span before.")
     worst_components: list[WorstRow] = Field(description="Components in trouble, at most three.")
@@ -91,7 +94,7 @@ def installer_health(kit: Kit, asked: HealthParameters) -> Answer:
         found = counts(it.reader, it.ground, Cut(asked.environment), "component", it.span)
         rows = component_rows(it, found)
         missing = doubts(it.ground, kit.loaded, kit.clock.now(), it.span)
-        open_alerts, graves, blind = _alerts(kit)
+        open_alerts, graves, blind = _alerts(it)
         trouble = [row for row in rows if row["state"] in ("got worse", "fails often")]
         now, before = found.total
         word, chance = found.judged()
@@ -113,12 +116,18 @@ def installer_health(kit: Kit, asked: HealthParameters) -> Answer:
         )
 
 
-def _alerts(kit: Kit) -> tuple[dict[str, Any], list[str], str | None]:
+def _alerts(it: Call) -> tuple[dict[str, Any], list[str], str | None]:
     """`(open alerts, severities of those of installers that nothing silences, why there may be more)`."""
+    kit, environment = it.kit, it.environment
     now, links = kit.clock.now(), Links.of(kit.loaded)
+    watched = kit.loaded.settings.alerts.environments
     try:
-        with known(kit) as found:
-            return _open(found, kit, links), _graves(found, kit), watching(found, kit, now)
+        with known(kit) as every:
+            found = replace(every, matters=tuple(matter for matter in every.matters if _is_of(matter, environment)))
+            blind = watching(found, kit, now)
+            if blind is None and environment not in ("all", *watched):
+                blind = f"Alert rules do not watch {environment}."
+            return _open(found, kit, links), _graves(found, it, now), blind
     except StateError:
         nothing: dict[str, Any] = {"open": 0, "silenced": 0, "evaluated_to": None, "rows": []}
         return nothing, [], "Whether an alert is open cannot be read."
@@ -133,13 +142,26 @@ def _open(found: Known, kit: Kit, links: Links) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _graves(found: Known, kit: Kit) -> list[str]:
-    now = kit.clock.now()
+def _is_of(matter: Matter, environment: str) -> bool:
+    """Old data are of every environment, whichever the rule is kept under."""
+    return environment in ("all", matter.episode.environment) or matter.episode.rule == FOR_OPERATORS
+
+
+def _graves(found: Known, it: Call, now: datetime) -> list[str]:
+    """An alert that began after past days says nothing of them."""
+    end = it.span.window(it.ground).end if _is_past(it) else None
     return [
         matter.episode.severity
         for matter in found.matters
-        if matter.episode.rule != FOR_OPERATORS and not is_silenced(matter, found, now)
+        if matter.episode.rule != FOR_OPERATORS
+        and not is_silenced(matter, found, now)
+        and (end is None or matter.episode.started_at < end)
     ]
+
+
+def _is_past(it: Call) -> bool:
+    """Whether the days end before the newest that can be asked for."""
+    return it.span.last != it.ground.last_day
 
 
 def _state(
@@ -176,10 +198,11 @@ def _sentence(
     where = "in all environments" if it.environment == "all" else f"in {it.environment}"
     first = f"{_SAID[state]}: {where} {it.span.words}, {succeeded(now)}; {it.beside(now, before, word)}."
     parts = [first]
+    when = " now" if _is_past(it) else ""
     if alerts["open"]:
-        parts.append(_open_words(alerts))
+        parts.append(_open_words(alerts, when))
     elif blind is None:
-        parts.append("No alert is open.")
+        parts.append(f"No alert is open{when}.")
     if alerts["silenced"]:
         are = "is" if alerts["silenced"] == 1 else "are"
         parts.append(f"{many(alerts['silenced'], 'open alert')} {are} silenced.")
@@ -192,15 +215,15 @@ def _sentence(
     return " ".join(parts)
 
 
-def _open_words(alerts: dict[str, Any]) -> str:
+def _open_words(alerts: dict[str, Any], when: str) -> str:
     """One alert with its reason; several by name, the gravest first."""
     rows = alerts["rows"]
     if alerts["open"] == 1:
-        return f"1 alert is open. {rows[0]['sentence']}"
+        return f"1 alert is open{when}. {rows[0]['sentence']}"
     names = [f"{RULE_NAMES.get(row['rule'], row['rule'])} ({row['subject']})" for row in rows if not row["is_silenced"]]
     more = alerts["open"] - len(names)
     rest = f" and {count(more)} more" if more > 0 else ""
-    return f"{count(alerts['open'])} alerts are open: {', '.join(names)}{rest}."
+    return f"{count(alerts['open'])} alerts are open{when}: {', '.join(names)}{rest}."
 
 
 def _names(found: Counts) -> set[str]:

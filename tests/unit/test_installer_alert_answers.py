@@ -1,0 +1,98 @@
+"""Which alerts an answer is about: those of the environment and the days that were asked, and of no time unwatched.
+
+Not here: what alerts are (test_alert_*.py), their sentences (the integration test).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matokit_pipelines.clock import FixedClock
+from matokit_pipelines.toolserver.kit import Kit
+from matokit_pipelines.warehouse.refresh import Home
+from tests import page_homes
+from tests.installer_tools import NOW, ask, kit_of, runs
+
+PAST = {"fromDate": "2026-11-10", "toDate": "2026-11-15"}
+
+
+@pytest.fixture(scope="module")
+def firing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    """Three alerts of production are open since some hours."""
+    folder = tmp_path_factory.mktemp("firing")
+    page_homes.open_alerts(page_homes.home_of(folder, runs()), page_homes.ALERTS)
+    with kit_of(folder) as kit:
+        yield kit
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    """A commit breaks a step two days ago; the rules were evaluated for three days."""
+    folder = tmp_path_factory.mktemp("watched")
+    home = page_homes.home_of(folder, runs(broken_from=NOW - timedelta(hours=50)))
+    page_homes.evaluated(home, 3)
+    with kit_of(folder) as kit:
+        yield kit
+
+
+def test_alerts_of_another_environment_say_nothing_of_this_one(firing: Kit) -> None:
+    assert ask(firing, "GetInstallerHealth")["state"] == "failing"
+    assert ask(firing, "GetInstallerHealth", environment="all")["alerts"]["open"] == 3
+    other = ask(firing, "GetInstallerHealth", environment="ci")
+    assert (other["alerts"]["open"], other["alerts"]["rows"], other["state"]) == (0, [], "unknown")
+    assert "Alert rules do not watch ci." in other["summary"]
+    assert "No alert is open" not in other["summary"]
+
+
+def test_an_alert_of_now_says_nothing_of_days_before_it_began(firing: Kit) -> None:
+    past = ask(firing, "GetInstallerHealth", **PAST)
+    assert past["state"] == "healthy"
+    assert past["alerts"]["open"] == 3
+    assert "3 alerts are open now: " in past["summary"]
+    running = ask(firing, "GetInstallerHealth", days=3)
+    assert running["state"] == "failing"
+    assert "3 alerts are open: " in running["summary"]
+
+
+def test_an_alert_that_began_in_past_days_and_is_open_still_tells_of_them(tmp_path: Path) -> None:
+    home = page_homes.home_of(tmp_path, runs())
+    page_homes.open_alerts(Home(home.loaded, FixedClock(NOW - timedelta(days=3)), home.warehouse), page_homes.ALERTS)
+    with kit_of(tmp_path) as kit:
+        began = ask(kit, "GetInstallerHealth", fromDate="2026-11-18", toDate="2026-11-19")
+        clear = ask(kit, "GetInstallerHealth", fromDate="2026-11-17", toDate="2026-11-18")
+    assert (began["state"], clear["state"]) == ("failing", "incomplete")
+    assert "3 alerts are open now: " in clear["summary"]
+    assert "The alert rules were last evaluated for 2026-11-19 07:00 UTC" in clear["summary"]
+
+
+@pytest.mark.parametrize(
+    ("days", "began", "before", "said"),
+    [
+        (1, True, True, " in the 1 day before."),
+        (2, True, None, "; how many in the 2 days before is not known: alerts are known from 2026-11-19 "),
+        (30, True, None, "; how many in the 30 days before is not known: alerts are known from 2026-11-19 "),
+    ],
+)
+def test_days_that_nobody_watched_had_an_unknown_number_of_alerts(
+    watched: Kit, days: int, began: bool, before: bool | None, said: str
+) -> None:
+    answer = ask(watched, "GetAlerts", days=days, compare="previous")
+    assert (answer["began"] is not None) == began
+    assert (answer["previous_began"] is not None) == bool(before)
+    assert said in answer["summary"]
+
+
+def test_where_rules_stopped_or_never_ran_nothing_is_counted(watched: Kit, tmp_path: Path) -> None:
+    page_homes.home_of(tmp_path, runs(days=3))
+    with kit_of(tmp_path) as kit:
+        never: dict[str, Any] = ask(kit, "GetAlerts", compare="previous")
+    with kit_of(watched.loaded.home, FixedClock(NOW + timedelta(days=10))) as kit:
+        stopped = ask(kit, "GetAlerts", compare="previous", days=5)
+    for answer in (never, stopped):
+        assert (answer["began"], answer["previous_began"]) == (None, None)
+        assert "How many alerts began in the last " in answer["summary"]
