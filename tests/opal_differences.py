@@ -54,12 +54,17 @@ _DECIDED = """
 
 - **What may not be archived.** A figure that Matomo gives as zero, and that its log of visits does not confirm, is
   null, with a sentence in `note`; a sum over periods of which one is unknown is null as a whole. In a series that
-  is one row. A list has no place for a note, so an empty list that is not confirmed is a 503. The log is asked once
+  is one row. An empty list has no place for a note, so one that is not confirmed is a 503. The log is asked once
   for each run of neighbouring empty periods, at most thirty at a time; what is beyond stays unknown.
 - **From tables or live.** Days, weeks and months of all visits come from the tables when each period asked for is
   there and is `final` or `provisional`. A range or a year comes from its days, when all of them are there.
   Everything else goes to Matomo. A row that the tables cut away could matter (only the first rows of a report are
   kept, `[web_reports] rows`): then the list is asked live too, and not before.
+- **Part of a period is never the whole of it.** A provisional period that was last read before it was over, or that
+  passes should have read again since (two in a row are missing), is asked live; when Matomo does not answer, the
+  tables do, and `note` says up to when they were read.
+- **A day that may not be archived, inside a longer period.** The figures of the week, month or range are given, and
+  `note` names the day.
 - **A list over several periods** is one range for Matomo, which adds up all rows; periods of their own would be
   cut.
 - **Entry pages over several periods** come from the tables with what began there. Views, time and exits are left out of

@@ -46,7 +46,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Asked:
-    """One question: of which site, about which span, how."""
+    """One question: of which site, about which span, how. `unanswered`: what Matomo said when it did not answer."""
 
     kit: Kit
     site: Site
@@ -54,6 +54,7 @@ class Asked:
     span: Span
     segment: str | None
     fresh: bool
+    unanswered: str = ""
 
     def before(self) -> Asked:
         """The same question about the span of equal length before."""

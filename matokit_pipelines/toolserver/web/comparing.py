@@ -35,10 +35,10 @@ def with_previous_row(
     """A row with its main figures before. Not there before: zeros where all rows of then are known, else null."""
     named = [key for key in figures if key in row]
     if before is None and not is_whole:
-        return last({**row, "previous": None, "change": None}, "as_of")
+        return last({**row, "previous": None, "change": None}, "note", "as_of")
     earlier = before or {key: None if key in RATES else 0 for key in named}
     previous = {key: earlier.get(key) for key in named}
-    return last({**row, "previous": previous, "change": changes(row, previous, named)}, "as_of")
+    return last({**row, "previous": previous, "change": changes(row, previous, named)}, "note", "as_of")
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any] | None, keys: Iterable[str]) -> dict[str, Any]:
@@ -55,6 +55,11 @@ def difference(key: str, now: Any, before: Any) -> Number | None:
     """now - before; percentage points of a rate. None when either is not known."""
     here, there = _figure(key, now), _figure(key, before)
     return None if here is None or there is None else number(round(here - there, 9))
+
+
+def noted(value: dict[str, Any], note: str | None) -> dict[str, Any]:
+    """The same with the note, where there is one, before its moment."""
+    return last({**value, "note": note}, "as_of") if note else value
 
 
 def last(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.toolserver.web.aggregating import added
 from matokit_pipelines.toolserver.web.asking import Asked, begun
-from matokit_pipelines.toolserver.web.comparing import NOT_OVER, changes, last, with_previous
+from matokit_pipelines.toolserver.web.comparing import NOT_OVER, changes, last, noted, with_previous
 from matokit_pipelines.toolserver.web.figures import Figures, order_figures
 from matokit_pipelines.toolserver.web.parameters import RevenueParameters, WebParameters
 from matokit_pipelines.toolserver.web.reports import ECOMMERCE
@@ -52,8 +52,10 @@ def get_ecommerce_revenue(kit: Kit, parameters: RevenueParameters) -> Answer:
         value["change"] = {"totals": changes(value["totals"], before, value["totals"])} if known else None
         if known and not asked.span.is_over:
             value["note"] = NOT_OVER
-    if found.unknown or not asked.facts.has_ecommerce:
-        value["note"] = found.note if found.unknown else OFF
+    if not asked.facts.has_ecommerce:
+        value["note"] = OFF
+    elif found.note:
+        value["note"] = found.note
     return Answer({**value, "as_of": stamp(found.as_of)}, found.as_of)
 
 
@@ -61,14 +63,14 @@ def _overview(asked: Asked, found: Figures) -> dict[str, Any]:
     whole = found.whole()
     if whole is None:
         return {"nb_visits": None, "note": found.note, "as_of": stamp(found.as_of)}
-    return {**_shaped(asked, whole), "as_of": stamp(found.as_of)}
+    return noted({**_shaped(asked, whole), "as_of": stamp(found.as_of)}, found.note)
 
 
 def _entry(asked: Asked, found: Figures, label: str) -> dict[str, Any]:
     whole = found.whole()
     if whole is None:
         return {"label": label, "revenue": None, "note": found.note}
-    return {"label": label, **_shaped(asked, whole)}
+    return noted({"label": label, **_shaped(asked, whole)}, found.note)
 
 
 def _shaped(asked: Asked, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Belongs here: visits and page views, orders, and what is not known of them. Not 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from matokit_pipelines.toolserver.web import tables
 from matokit_pipelines.toolserver.web.aggregating import merged
 from matokit_pipelines.toolserver.web.asking import Asked, live_figures, note_of_unknown, question, unproven
 from matokit_pipelines.toolserver.web.dates import Part, Period, Span
+from matokit_pipelines.toolserver.web.doubts import Doubts, answerable, doubts_of, live_doubts, tables_first
 from matokit_pipelines.toolserver.web.shaping import number
 
 PAGE_VIEWS = ("nb_pageviews", "nb_uniq_pageviews")
@@ -22,11 +23,15 @@ PAGE_VIEWS = ("nb_pageviews", "nb_uniq_pageviews")
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of each period in order of time; None: not known. `period`: what the periods are."""
+    """The figures of each period in order of time; None: not known. `period`: what the periods are.
+
+    doubts: what those that are known may lack.
+    """
 
     parts: Sequence[tuple[Part, Mapping[str, Any] | None]]
     period: Period
     as_of: datetime | None
+    doubts: Doubts = field(default_factory=Doubts)
 
     @property
     def unknown(self) -> list[Part]:
@@ -34,9 +39,9 @@ class Figures:
         return [part for part, figures in self.parts if figures is None]
 
     @property
-    def note(self) -> str:
-        """What to say of the unknown ones."""
-        return note_of_unknown(self.unknown)
+    def note(self) -> str | None:
+        """What to say of the unknown ones, else of what the known ones may lack; None: nothing."""
+        return note_of_unknown(self.unknown) if self.unknown else self.doubts.note
 
     def whole(self) -> dict[str, Any] | None:
         """All periods as one; None when one of them is not known."""
@@ -48,13 +53,15 @@ class Figures:
     def of(self, part: Part) -> Figures:
         """Those within one longer period."""
         inside = [one for one in self.parts if part.start <= one[0].start <= part.end]
-        return Figures(inside, self.period, self.as_of)
+        return Figures(inside, self.period, self.as_of, self.doubts.within(part))
 
 
 def key_figures(asked: Asked) -> Figures:
     """Visits and page views."""
-    if found := from_tables(asked, "key_numbers"):
-        return found
+    return tables_first(asked, lambda one: from_tables(one, "key_numbers"), _live_key_figures)
+
+
+def _live_key_figures(asked: Asked) -> Figures:
     span = asked.span
     visits, actions = live_figures(asked, span, question(asked, span, "visits"), [question(asked, span, "actions")])
     views = {start: {key: of[key] for key in PAGE_VIEWS if key in of} for start, of in actions.items()}
@@ -63,11 +70,13 @@ def key_figures(asked: Asked) -> Figures:
 
 def order_figures(asked: Asked) -> Figures:
     """Orders, and beside them the number of visits. A site without ecommerce has none, which needs no question."""
-    span = asked.span
     if not asked.facts.has_ecommerce:
-        return Figures([(part, {}) for part in span.parts], span.period, asked.now)
-    if found := from_tables(asked, "ecommerce"):
-        return found
+        return Figures([(part, {}) for part in asked.span.parts], asked.span.period, asked.now)
+    return tables_first(asked, lambda one: from_tables(one, "ecommerce"), _live_order_figures)
+
+
+def _live_order_figures(asked: Asked) -> Figures:
+    span = asked.span
     orders, visits = live_figures(asked, span, question(asked, span, "ecommerce"), [question(asked, span, "visits")])
     beside = {start: {"nb_visits": of["nb_visits"]} if "nb_visits" in of else {} for start, of in visits.items()}
     evidence = {start: {**of, **orders[start]} for start, of in visits.items()}
@@ -80,13 +89,14 @@ def from_tables(asked: Asked, table: str) -> Figures | None:
         if not found:
             return None
         reader, held = found
-        span = tables.answers(asked.span, held.states, segment=asked.segment, fresh=asked.fresh)
+        span = answerable(asked, held)
         if not span:
             return None
         records = tables.figures_of(asked.kit, reader, asked.site, table, span)
         if any(part.start not in records for part in span.parts):
             return None
-        return Figures([(part, records[part.start]) for part in span.parts], span.period, held.as_of(span))
+        parts = [(part, records[part.start]) for part in span.parts]
+        return Figures(parts, span.period, held.as_of(span), doubts_of(asked, held, span))
 
 
 def doubtful(asked: Asked, span: Span, visits: Mapping[date, Mapping[str, Any]]) -> set[date]:
@@ -100,7 +110,7 @@ def _live(
 ) -> Figures:
     unknown = doubtful(asked, asked.span, evidence)
     parts = [(part, None if part.start in unknown else figures[part.start]) for part in asked.span.parts]
-    return Figures(parts, asked.span.period, asked.now)
+    return Figures(parts, asked.span.period, asked.now, live_doubts(asked))
 
 
 def _says_something(figures: Mapping[str, Any]) -> bool:

@@ -16,7 +16,8 @@ from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.toolserver.web import tables
 from matokit_pipelines.toolserver.web.aggregating import added
 from matokit_pipelines.toolserver.web.asking import Asked, begun, live_figures, nothing_archived, question
-from matokit_pipelines.toolserver.web.comparing import with_previous_row
+from matokit_pipelines.toolserver.web.comparing import noted, with_previous_row
+from matokit_pipelines.toolserver.web.doubts import answerable, doubts_of, live_doubts, tables_first
 from matokit_pipelines.toolserver.web.figures import doubtful
 from matokit_pipelines.toolserver.web.parameters import GoalParameters
 from matokit_pipelines.toolserver.web.shaping import number, shape, stamp
@@ -42,10 +43,11 @@ class Goal:
 
 @dataclass(frozen=True)
 class Conversions:
-    """Figures of each goal over the span."""
+    """Figures of each goal over the span. `note`: what they may lack."""
 
     of: Mapping[Goal, Mapping[str, Any]]
     as_of: datetime | None
+    note: str | None = None
 
 
 def get_goal_conversions(kit: Kit, parameters: GoalParameters) -> Answer:
@@ -81,8 +83,7 @@ def _place(goal: Goal) -> tuple[bool, int, str]:
 
 
 def _conversions(asked: Asked, wanted: str | None, kind: str | None) -> Conversions:
-    found = _from_tables(asked, wanted, kind)
-    return _live(asked, wanted, kind) if found is None else found
+    return tables_first(asked, lambda one: _from_tables(one, wanted, kind), lambda one: _live(one, wanted, kind))
 
 
 def _from_tables(asked: Asked, wanted: str | None, kind: str | None) -> Conversions | None:
@@ -90,7 +91,7 @@ def _from_tables(asked: Asked, wanted: str | None, kind: str | None) -> Conversi
         if not found:
             return None
         reader, held = found
-        span = tables.answers(asked.span, held.states, segment=asked.segment, fresh=asked.fresh)
+        span = answerable(asked, held)
         if not span:
             return None
         rows: dict[Goal, list[Mapping[str, Any]]] = {}
@@ -102,7 +103,8 @@ def _from_tables(asked: Asked, wanted: str | None, kind: str | None) -> Conversi
         if wanted and wanted not in known:
             return None  # a goal newer than the tables, or none at all: Matomo knows
         chosen = _chosen(known.values(), wanted, kind)
-        return Conversions({goal: _sum(rows[goal]) for goal in chosen}, held.as_of(span))
+        sums = {goal: _sum(rows[goal]) for goal in chosen}
+        return Conversions(sums, held.as_of(span), doubts_of(asked, held, span).note)
 
 
 def _live(asked: Asked, wanted: str | None, kind: str | None) -> Conversions:
@@ -123,7 +125,8 @@ def _live(asked: Asked, wanted: str | None, kind: str | None) -> Conversions:
                 for start, of in visits.items()}  # fmt: skip
     if doubtful(asked, span, by_start):
         raise nothing_archived(asked, span)
-    return Conversions({goal: _sum(list(of.values())) for goal, of in zip(chosen, each, strict=True)}, asked.now)
+    sums = {goal: _sum(list(of.values())) for goal, of in zip(chosen, each, strict=True)}
+    return Conversions(sums, asked.now, live_doubts(asked).note)
 
 
 def _goal(identity: str, name: Any, kind: Any) -> Goal:
@@ -161,4 +164,5 @@ def _sum(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _published(asked: Asked, goal: Goal, found: Conversions) -> dict[str, Any]:
     figures = shape(found.of[goal], FIGURES, asked.facts.currency)
-    return {"id": goal.id, "label": goal.label, "type": goal.type, **figures, "as_of": stamp(found.as_of)}
+    row = {"id": goal.id, "label": goal.label, "type": goal.type, **figures, "as_of": stamp(found.as_of)}
+    return noted(row, found.note)

@@ -7,7 +7,7 @@ from typing import Any
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.toolserver.web.asking import begun
-from matokit_pipelines.toolserver.web.comparing import changes, last, with_previous
+from matokit_pipelines.toolserver.web.comparing import changes, last, noted, with_previous
 from matokit_pipelines.toolserver.web.dates import Part
 from matokit_pipelines.toolserver.web.figures import Figures, key_figures
 from matokit_pipelines.toolserver.web.parameters import HistoricalParameters, WebParameters
@@ -41,7 +41,7 @@ def _one(found: Figures) -> dict[str, Any]:
     whole = found.whole()
     if whole is None:
         return {"nb_visits": None, "note": found.note, "as_of": stamp(found.as_of)}
-    return {**_shaped(whole), "as_of": stamp(found.as_of)}
+    return noted({**_shaped(whole), "as_of": stamp(found.as_of)}, found.note)
 
 
 def _row(found: Figures, part: Part) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _row(found: Figures, part: Part) -> dict[str, Any]:
     shaped = _shaped(whole)
     if not shaped["nb_visits"]:
         shaped = {"nb_visits": 0}
-    return {"date": part.label, **shaped, "as_of": stamp(found.as_of)}
+    return noted({"date": part.label, **shaped, "as_of": stamp(found.as_of)}, found.note)
 
 
 def _shaped(raw: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Not here: which reports (reports.py), rows that are no report's (goals.py, sent_
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -15,8 +15,9 @@ from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.toolserver.web import tables
 from matokit_pipelines.toolserver.web.aggregating import merged
 from matokit_pipelines.toolserver.web.asking import Asked, begun, live_rows
-from matokit_pipelines.toolserver.web.comparing import with_previous_row
+from matokit_pipelines.toolserver.web.comparing import noted, with_previous_row
 from matokit_pipelines.toolserver.web.dates import Span
+from matokit_pipelines.toolserver.web.doubts import answerable, doubts_of, live_doubts, tables_first
 from matokit_pipelines.toolserver.web.parameters import MOST_ROWS, ListParameters
 from matokit_pipelines.toolserver.web.reports import RowReport
 from matokit_pipelines.toolserver.web.shaping import number, shape, stamp
@@ -28,11 +29,12 @@ OTHERS = "Others"
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows as Matomo sends them. `is_whole`: there are no others in that span."""
+    """Rows as Matomo sends them. `is_whole`: there are no others in that span. `note`: what they may lack."""
 
     rows: Sequence[Mapping[str, Any]]
     as_of: datetime | None
     is_whole: bool
+    note: str | None = None
 
 
 def answer_rows(kit: Kit, parameters: ListParameters, report: RowReport, keep: Keep | None = None) -> Answer:
@@ -40,7 +42,7 @@ def answer_rows(kit: Kit, parameters: ListParameters, report: RowReport, keep: K
     asked = begun(kit, parameters)
     found = rows_asked(asked, report, parameters.limit, keep)
     moment = stamp(found.as_of)
-    rows = [_published(asked, report, raw, moment) for raw in found.rows]
+    rows = [noted(_published(asked, report, raw, moment), found.note) for raw in found.rows]
     if parameters.compare:
         before = rows_asked(asked.before(), report, MOST_ROWS, keep)
         earlier = {report.identity(raw): shape(report.ready(raw), report.known) for raw in before.rows}
@@ -53,16 +55,29 @@ def answer_rows(kit: Kit, parameters: ListParameters, report: RowReport, keep: K
 
 def rows_asked(asked: Asked, report: RowReport, limit: int, keep: Keep | None = None) -> Rows:
     """The first `limit` rows over the span: from the tables when these hold all that is needed, else live."""
+    return tables_first(
+        asked,
+        lambda one: _held_rows(one, report, limit, keep),
+        lambda one: _live_rows(one, report, limit, keep),
+    )
+
+
+def _held_rows(asked: Asked, report: RowReport, limit: int, keep: Keep | None) -> Rows | None:
     with tables.held_in(asked.kit, asked.site) as found:
         if found:
             reader, held = found
-            span = tables.answers(asked.span, held.states, segment=asked.segment, fresh=asked.fresh)
+            span = answerable(asked, held)
             if span and (rows := _from_tables(asked, reader, report, span, limit, keep)) is not None:
-                return Rows(rows[0], held.as_of(span), rows[1])
+                return Rows(rows[0], held.as_of(span), rows[1], doubts_of(asked, held, span).note)
+    return None
+
+
+def _live_rows(asked: Asked, report: RowReport, limit: int, keep: Keep | None) -> Rows:
     sent = live_rows(asked, asked.span, report.name, -1 if keep else limit)
     rows_kept = [row for row in sent if keep is None or keep(report.ready(row))]
     is_whole = len(sent) < limit and not any(is_others(row) for row in sent)
-    return Rows(rows_kept[:limit], asked.now, is_whole)
+    doubts = live_doubts(replace(asked, span=asked.span.as_range()) if len(asked.span.parts) > 1 else asked)
+    return Rows(rows_kept[:limit], asked.now, is_whole, doubts.note)
 
 
 def is_others(row: Mapping[str, Any]) -> bool:
