@@ -198,19 +198,21 @@ def _figures(pairs: list[Pair], daily: bool) -> Row:
         parts.setdefault(key, []).append((visit, action))
     # Matomo leaves a number that was not summed as the text its database gave.
     number: Callable[[int], Any] = str if daily and len(parts) == 1 else int
-    values = [action.value for found in parts.values() for _, action in found if action.value is not None]
+    by_part = [[action.value for _, action in found if action.value is not None] for found in parts.values()]
+    values = [round(value, 2) for inside in by_part for value in inside]
     # An overcount, as Matomo's: visits and visitors are summed over (category, action, name).
     visits = sum(len({visit.id for visit, _ in found}) for found in parts.values())
     visitors = sum(len({visit.visitor for visit, _ in found}) for found in parts.values())
-    total = reduce(add, values, 0)  # one after the other, as the server does; newer Pythons' sum() is more exact
+    # One after the other, as the server does; newer Pythons' sum() is more exact. The database rounds what it sums.
+    total = reduce(add, (round(reduce(add, inside, 0), 2) for inside in by_part), 0)
     made = {
         "nb_uniq_visitors": visitors,
         "nb_visits": number(visits),
         "nb_events": number(len(pairs)),
         "nb_events_with_value": number(len(values)),
         "sum_event_value": _plain(total),
-        "min_event_value": min(values, default=0),
-        "max_event_value": max(values, default=0),
+        "min_event_value": min(values, default=None),
+        "max_event_value": max(values, default=None),
         "avg_event_value": _plain(round(total / len(values), 2)) if values else 0,
     }
     if not daily:
@@ -221,8 +223,8 @@ def _figures(pairs: list[Pair], daily: bool) -> Row:
 def _others(rows: list[Row]) -> Row:
     sums = [name for name in rows[0] if name.startswith(("nb_", "sum_"))]
     made: Row = {"label": "Others"} | {name: reduce(add, (_number(row[name]) for row in rows), 0) for name in sums}
-    made["min_event_value"] = min(row["min_event_value"] for row in rows)
-    made["max_event_value"] = max(row["max_event_value"] for row in rows)
+    for name, most in (("min_event_value", min), ("max_event_value", max)):
+        made[name] = most((row[name] for row in rows if row[name] is not None), default=None)
     events = made["nb_events_with_value"]
     made["avg_event_value"] = _plain(round(made["sum_event_value"] / events, 2)) if events else 0
     return made
