@@ -12,6 +12,7 @@ import hmac
 import logging
 import re
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,6 +27,10 @@ SHORTEST = 16
 FEWEST_LETTERS = 6  # different ones: of 16 random hexadecimal digits, one token in 30,000 has fewer
 LOOK_SECONDS = 1.0
 _SCAFFOLDS = frozenset({"change-me", "changeme", "set-me", "token_auth_here", "secret", "password", "token", "example"})
+_SHARED = (
+    f"{PAGES} is the token of a caller too, so whoever reads the pages could call the tools; give the pages a token of "
+    "their own."
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -60,7 +65,8 @@ class Tokens:
     def __init__(self, loaded: Loaded, clock: Clock) -> None:
         self._loaded = loaded
         self._clock = clock
-        self._tokens = _read(loaded)
+        self._tokens = _read(loaded)  # by variable
+        self._faults: list[str] = []
         self._looked = clock.now()
         self._lock = threading.Lock()
         self._changes = any(
@@ -92,13 +98,28 @@ class Tokens:
             for token in self._current()
         }
 
-    def _current(self) -> tuple[_Token, ...]:
+    def _current(self) -> Iterable[_Token]:
         if self._changes and self._is_time():
+            self._renew()
+        return self._tokens.values()
+
+    def _renew(self) -> None:
+        """Take what is new of each token by itself: a fault in one file must not keep a leaked one in force."""
+        tokens, faults = dict(self._tokens), []
+        for variable in tokens:
             try:
-                self._tokens = _read(self._loaded)
-            except SettingsError as error:  # half written, or a fault: the old ones stay until it is mended
-                _LOG.warning("Tokens are not renewed: %s", error)
-        return self._tokens
+                fresh = {**tokens, variable: _of(variable, self._loaded.secret(variable))}
+            except SettingsError as error:  # half written, or a fault: the old one stays until it is mended
+                faults.append(f"{error} Until then the old token stays in force.")
+                continue
+            if _is_shared(fresh.values()):
+                faults.append(f"{variable} is not renewed and the old token stays in force: {_SHARED}")
+                continue
+            tokens = fresh
+        for fault in faults:
+            if fault not in self._faults:
+                _LOG.warning("%s", fault)
+        self._tokens, self._faults = tokens, faults
 
     def _is_time(self) -> bool:
         now: datetime = self._clock.now()
@@ -116,29 +137,35 @@ def _names(loaded: Loaded) -> list[str]:
     return [MAIN, PREDECESSOR, *sorted(further), PAGES]
 
 
-def _read(loaded: Loaded) -> tuple[_Token, ...]:
-    found = []
+def _read(loaded: Loaded) -> dict[str, _Token]:
+    found = {}
     for variable in _names(loaded):
         value = loaded.secret(variable)
-        if value is None and not (variable in loaded.environ and variable != PAGES):
-            continue
-        if fault := fault_of(value or ""):
-            raise SettingsError(
-                f"{variable} {fault}, so the tool server does not start; put a random token of at least {SHORTEST} "
-                "characters there, such as `openssl rand -hex 24` makes."
-            )
-        assert value is not None
-        name = {MAIN: "main", PREDECESSOR: "opal", PAGES: "pages"}.get(variable, variable.removeprefix(CALLER).lower())
-        found.append(_Token(name, variable == PAGES, hashlib.sha256(value.encode()).digest()))
-    shared = {token.digest for token in found if token.is_for_pages} & {t.digest for t in found if not t.is_for_pages}
-    if shared:
-        raise SettingsError(
-            f"{PAGES} is the token of a caller too, so whoever reads the pages could call the tools; give the pages a "
-            "token of their own."
-        )
-    if not any(not token.is_for_pages for token in found):
+        if value is not None or (variable in loaded.environ and variable != PAGES):
+            found[variable] = _of(variable, value)
+    if _is_shared(found.values()):
+        raise SettingsError(_SHARED)
+    if not any(not token.is_for_pages for token in found.values()):
         raise SettingsError(
             f"The tool server has no token; put a random one of at least {SHORTEST} characters into {MAIN} (or name a "
             f"file in {MAIN}_FILE), such as `openssl rand -hex 24` makes."
         )
-    return tuple(found)
+    return found
+
+
+def _of(variable: str, value: str | None) -> _Token:
+    """The token of a variable; SettingsError when its value is none."""
+    value = value or ""
+    if fault := fault_of(value):
+        raise SettingsError(
+            f"{variable} {fault}; put a random token of at least {SHORTEST} characters there, such as "
+            "`openssl rand -hex 24` makes."
+        )
+    name = {MAIN: "main", PREDECESSOR: "opal", PAGES: "pages"}.get(variable, variable.removeprefix(CALLER).lower())
+    return _Token(name, variable == PAGES, hashlib.sha256(value.encode()).digest())
+
+
+def _is_shared(tokens: Iterable[_Token]) -> bool:
+    """Whether whoever reads the pages could call the tools."""
+    pages = {token.digest for token in tokens if token.is_for_pages}
+    return any(token.digest in pages for token in tokens if not token.is_for_pages)

@@ -85,6 +85,58 @@ def test_a_file_that_holds_no_token_leaves_the_old_one_in_force(content: str, tm
     assert found.caller(GOOD.encode()) == "main"
 
 
+@pytest.mark.parametrize("fault", ["", "change-me", "half", None])
+def test_a_fault_in_one_file_keeps_no_other_token_from_being_renewed(
+    fault: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b, clock = tmp_path / "a", tmp_path / "b", FixedClock(NOW)
+    a.write_text(GOOD + "-a")
+    b.write_text(GOOD + "-leaked")
+    files = {"MATOKIT_TOOLSERVER_TOKEN_A_FILE": str(a), "MATOKIT_TOOLSERVER_TOKEN_B_FILE": str(b)}
+    found = tokens(tmp_path, clock, **files)
+    a.unlink() if fault is None else a.write_text(fault)
+    b.write_text(GOOD + "-new")
+    for _ in range(3):
+        clock.advance(timedelta(seconds=2))
+        assert found.caller(f"{GOOD}-leaked".encode()) is None
+        assert found.caller(f"{GOOD}-new".encode()) == "b"
+        assert found.caller(f"{GOOD}-a".encode()) == "a"
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1, "once for each fault, not at every look"
+    assert "MATOKIT_TOOLSERVER_TOKEN_A" in told[0]
+    assert "stays in force" in told[0]
+    assert "start" not in told[0], "the server runs"
+    a.write_text(GOOD + "-mended")
+    clock.advance(timedelta(seconds=2))
+    assert found.caller(f"{GOOD}-mended".encode()) == "a"
+    assert found.caller(f"{GOOD}-a".encode()) is None
+
+
+def test_a_renewal_never_makes_the_token_of_the_pages_one_of_a_caller(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller, pages, other = (tmp_path / name for name in ("caller", "pages", "other"))
+    for file in (caller, pages, other):
+        file.write_text(f"{GOOD}-{file.name}")
+    found = tokens(
+        tmp_path,
+        clock := FixedClock(NOW),
+        MATOKIT_TOOLSERVER_TOKEN_FILE=str(caller),
+        MATOKIT_TOOLSERVER_TOKEN_OTHER_FILE=str(other),
+        MATOKIT_TOOLSERVER_PAGES_TOKEN_FILE=str(pages),
+    )
+    pages.write_text(f"{GOOD}-caller")
+    other.write_text(f"{GOOD}-new")
+    clock.advance(timedelta(seconds=2))
+    assert found.caller(f"{GOOD}-new".encode()) == "other"
+    assert found.caller(f"{GOOD}-pages".encode(), pages=True) == "pages"
+    caller.write_text(f"{GOOD}-pages")
+    clock.advance(timedelta(seconds=2))
+    assert found.caller(f"{GOOD}-pages".encode()) is None
+    assert found.caller(f"{GOOD}-caller".encode()) == "main"
+    assert any("MATOKIT_TOOLSERVER_PAGES_TOKEN" in record.getMessage() for record in caplog.records)
+
+
 def test_nothing_of_a_token_is_in_what_is_printed_of_it(tmp_path: Path) -> None:
     found = tokens(tmp_path, MATOKIT_TOOLSERVER_TOKEN=GOOD)
     assert GOOD not in repr(vars(found)["_tokens"])
