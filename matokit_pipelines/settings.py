@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -362,12 +363,13 @@ class Loaded:
         """The secrets of a source, in the order of its `secret_variables`; SettingsError names what is missing."""
         found = tuple((self.secret(variable) or "").strip() for variable in source.secret_variables)
         if source.name == PREDECESSOR_NAME and source.kind == "matomo":
-            found = (found[0] or self.environ.get("MATOMO_TOKEN", "").strip(),)
+            found = (found[0] or (self.secret("MATOMO_TOKEN") or "").strip(),)
         for variable, value in zip(source.secret_variables, found, strict=True):
             if not value:
                 what = "token; put one" if source.kind == "matomo" else f"{_SPOKEN[variable[-3:]]}; put that of one"
+                where = f"{variable} or MATOMO_TOKEN" if source.name == PREDECESSOR_NAME else variable
                 raise SettingsError(
-                    f"Source {source.name} has no {what} with view access into {variable} "
+                    f"Source {source.name} has no {what} with view access into {where} "
                     f"(or name a file in {variable}_FILE)."
                 )
         return found
@@ -451,9 +453,12 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[str]:
 def _predecessor(values: dict[str, Any], environ: Mapping[str, str], origin: dict[str, str]) -> None:
     """The variables of the tool server that came before this one work without any file."""
     section = values.setdefault("toolserver", {})
-    if environ.get("PORT", "").isdecimal() and isinstance(section, dict) and "port" not in section:
-        section["port"] = environ["PORT"]
-        origin["toolserver.port"] = "PORT"
+    # shells and platforms set HOST and PORT for other ends too: only what can be meant is taken
+    for variable, key, is_meant in (("PORT", "port", str.isdecimal), ("HOST", "host", _is_address)):
+        value = environ.get(variable, "").strip()
+        if value and is_meant(value) and isinstance(section, dict) and key not in section:
+            section[key] = value
+            origin[f"toolserver.{key}"] = variable
     url = environ.get("MATOMO_BASE_URL")
     if values.get("sources") or not url:
         return
@@ -462,6 +467,13 @@ def _predecessor(values: dict[str, Any], environ: Mapping[str, str], origin: dic
     values["sources"] = [{"name": PREDECESSOR_NAME, "kind": "matomo", "url": url, "site_id": site, "provides": both}]
     origin[f"{PREDECESSOR_NAME}.url"] = "MATOMO_BASE_URL"
     origin[f"{PREDECESSOR_NAME}.site_id"] = "MATOMO_DEFAULT_SITE_ID"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
 
 
 def _override(values: dict[str, Any], environ: Mapping[str, str], origin: dict[str, str]) -> tuple[str, ...]:

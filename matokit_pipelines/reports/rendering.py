@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from matokit_pipelines import resources
 from matokit_pipelines.delivery.messages import Message
+from matokit_pipelines.reports.formats import plain
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def as_json(document: Mapping[str, Any]) -> str:
 
 def templates() -> Environment:
     """Templates of `report_templates/`; what a template names and the document lacks is an error, never a blank."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(resources.path("report_templates")),
         autoescape=select_autoescape(enabled_extensions=("html",), default=False),
         undefined=StrictUndefined,
@@ -69,6 +70,8 @@ def templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["plain"] = plain
+    return environment
 
 
 def write_whole(path: Path, content: str) -> None:

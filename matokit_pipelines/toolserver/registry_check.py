@@ -7,6 +7,7 @@ ours (opal.py).
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object"})
 HINTS = frozenset({"write", "idempotent", "open_world"})
 MOST_TOOLS = 128  # an instance's cap on active tools, over all its registries
 LONG_DESCRIPTION = 1_024
+_PATH = re.compile(r"^/(?!/)(?!.*(^|/)\.\.?(/|$))[^\s?#\\]*$")
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,18 @@ def _of_function(number: int, function: Any) -> Iterator[Finding]:
     if len(str(function.get("description") or "")) > LONG_DESCRIPTION:
         yield _warning(f"{where}.description", f"is longer than {LONG_DESCRIPTION} characters; a model reads all of it")
     endpoint = function.get("endpoint")
-    if not _is_text(endpoint) or not str(endpoint).startswith("/"):
+    if not _is_text(endpoint) or not _PATH.match(str(endpoint)):
         yield _fault(f"{where}.endpoint", 'must be a path below the base of the discovery URL, such as "/tools/x"')
-    if function.get("http_method") not in ("POST", "GET"):
+    if str(function.get("http_method")) not in ("POST", "GET"):
         yield _fault(f"{where}.http_method", "must be POST (or GET, which only some clients honour)")
     elif function["http_method"] == "GET":
         yield _warning(f"{where}.http_method", "is GET, which the platform itself does not send")
     hints = function.get("hints", [])
     if not isinstance(hints, list) or not HINTS.issuperset(map(str, hints)):
         yield _fault(f"{where}.hints", f"may hold only {', '.join(sorted(HINTS))}")
+    for key, kind in (("mode", str), ("timeout", (int, float)), ("sensitive", bool), ("wait", (int, float, bool))):
+        if key in function and not isinstance(function[key], kind):
+            yield _warning(f"{where}.{key}", "is of an unexpected type")
     yield from _of_parameters(where, function.get("parameters"))
     yield from _of_requirements(where, function)
 
@@ -105,7 +110,7 @@ def _of_parameters(where: str, parameters: Any) -> Iterator[Finding]:
             yield _fault(f"{here}.name", "must be a text that is not blank")
         if not _is_text(parameter.get("description")):
             yield _fault(f"{here}.description", "must be a text that is not blank; a null refuses the whole registry")
-        if parameter.get("type") not in TYPES:
+        if not isinstance(parameter.get("type"), str) or parameter["type"] not in TYPES:
             yield _fault(f"{here}.type", f"must be one of {', '.join(sorted(TYPES))}")
         if not isinstance(parameter.get("required"), bool):
             yield _fault(f"{here}.required", "must be true or false")

@@ -334,6 +334,15 @@ def test_links_of_the_alert_pages_lead_to_pages(server: Served, cookie: dict[str
         assert not fragment or f'id="{fragment}"' in answer.text
 
 
+def test_every_alert_page_opens_where_no_repository_is_set(folder: Path) -> None:
+    for server in serving(folder, MATOKIT_PROJECT_REPOSITORY_URL=""):
+        found = ids(server)
+        pages = [server.get(f"/alerts/{one}") for one in found]
+        assert found
+        assert {page.status_code for page in pages} == {200}
+        assert any("Commits first seen" in page.text for page in pages)
+
+
 @pytest.mark.parametrize("wanted", ["0000000000", "x", "%3Cscript%3E", "A" * 300, "é"])
 def test_an_alert_that_is_not_there_is_said_so(server: Served, cookie: dict[str, str], wanted: str) -> None:
     answer = see(server, f"/alerts/{wanted}", cookie)

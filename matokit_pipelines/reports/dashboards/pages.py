@@ -112,7 +112,6 @@ def render_dashboard(document: dict[str, Any], links: Links) -> str:
     options = _options(document, widgets)
     commits = f"{links.repository_url}/commit/" if links.repository_url else ""
     environment = templates()
-    environment.filters["plain"] = formats.plain
     environment.filters["zip_self"] = lambda values: [(one, one) for one in values]
     return environment.get_template("dashboard.html").render(
         d=document,
