@@ -30,6 +30,21 @@ create or replace macro wilson_high(successes, events) as
 create or replace macro web_rows(body) as
     list_transform(cast(body as json[]), lambda entry, place: {'position': place, 'entry': entry});
 
+-- Whether a row has nothing to drill down with.
+create or replace macro web_is_bare(entry) as
+    coalesce(entry ->> 'segment', '') = '' and coalesce(entry ->> 'url', '') = '';
+
+-- The position of the last row of a report whose rows can be drilled down with; null of any other report.
+create or replace macro web_last_place(body) as
+    case when not web_is_bare(json_extract(body, '$[0]')) then json_array_length(body) end;
+
+-- Whether a row is Matomo's sum of the rows that it did not keep. Its name is in the language of the token's owner; that
+-- it is bare and stands last is the same in each.
+create or replace macro web_is_others(entry, position, last_place) as
+    web_is_bare(entry) and (
+        coalesce(entry ->> 'label' = 'Others', false) or coalesce(position = last_place, false)
+    );
+
 -- A number as Matomo sends it: as a number in one answer, as text in the next. Null when it is neither.
 create or replace macro web_number(sent) as
     case when regexp_full_match(trim(sent), '[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?')

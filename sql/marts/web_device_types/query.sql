@@ -6,6 +6,7 @@ with placed as (
         report.period,
         report.period_start,
         report.fetched_at,
+        web_last_place(report.body) as last_place,
         unnest(web_rows(report.body)) as place
     from raw.web_reports as report
     where report.report = 'device_types'
@@ -29,6 +30,7 @@ read as (
         placed.fetched_at,
         placed.place.position as position,
         placed.place.entry as entry,
+        web_is_others(placed.place.entry, placed.place.position, placed.last_place) as is_others,
         json_transform(
             placed.place.entry,
             '{"label": "varchar", "nb_visits": "varchar", "nb_actions": "varchar", '
@@ -61,6 +63,6 @@ select
         || '"nb_hits": null, "sum_visit_length": null, "avg_time_on_site": null, "max_actions": null, '
         || '"bounce_rate": null, "bounce_count": null}'
     ) as further,
-    coalesce(field.label = 'Others' and field.segment is null, false) as is_others,
+    is_others,
     fetched_at as as_of
 from read
