@@ -75,16 +75,28 @@ def _held_rows(asked: Asked, report: RowReport, limit: int, keep: Keep | None) -
 def _live_rows(asked: Asked, report: RowReport, limit: int, keep: Keep | None) -> Rows:
     sent = live_rows(asked, asked.span, report.name, -1 if keep else limit)
     rows_kept = [row for row in sent if keep is None or keep(report.ready(row))]
-    is_whole = len(sent) < limit and not any(is_others(row) for row in sent)
+    is_whole = len(sent) < limit and not has_others(sent)
     doubts = live_doubts(replace(asked, span=asked.span.as_range()) if len(asked.span.parts) > 1 else asked)
     return Rows(rows_kept[:limit], asked.now, is_whole, doubts.note)
 
 
-def is_others(row: Mapping[str, Any]) -> bool:
-    """Whether a row is Matomo's sum of the rows that it did not keep: it alone has no segment to drill down with."""
-    if row.get("is_others") or (row.get("label") == OTHERS and not row.get("segment")):
+def has_others(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last row is Matomo's sum of the rows that it did not keep, or one is an event's of such a sum.
+
+    Its name is in the language of the token's owner; that it has nothing to drill down with is the same in each. Pairs
+    of an event's parts may lack that too.
+    """
+    parts = [f"Events_Event{dimension}" for dimension in ("Category", "Action", "Name")]
+    if any(row.get(part) == OTHERS for row in rows for part in parts):
         return True
-    return any(row.get(f"Events_Event{dimension}") == OTHERS for dimension in ("Category", "Action", "Name"))
+    if not rows or not _is_bare(rows[-1]):
+        return False
+    is_pair = any(part in rows[-1] for part in parts)
+    return rows[-1].get("label") == OTHERS or (not is_pair and not _is_bare(rows[0]))
+
+
+def _is_bare(row: Mapping[str, Any]) -> bool:
+    return not row.get("segment") and not row.get("url")
 
 
 def _from_tables(
