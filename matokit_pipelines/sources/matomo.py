@@ -77,7 +77,10 @@ class MatomoClient:
     def version(self) -> str:
         """Matomo's version, such as "5.2.0"."""
         answer = self._call("API.getMatomoVersion")
-        return str(answer.get("value", "")) if isinstance(answer, dict) else ""
+        value = answer.get("value") if isinstance(answer, dict) else None
+        if not isinstance(value, str) or not value:
+            raise self.odd("its version comes in an unknown shape")
+        return value
 
     def site(self) -> Site:
         """The site's name and zone; AccessRefused, SourceMissing or CredentialsRefused when it cannot be had."""
@@ -113,8 +116,12 @@ class MatomoClient:
     def sites(self) -> list[int]:
         """Ids of the sites the token may view. CredentialsRefused for a token that is unknown or expired."""
         found = self._call("SitesManager.getSitesIdWithAtLeastViewAccess")
+        if isinstance(found, dict) and all(key.isdecimal() for key in found) and found:
+            found = list(found.values())  # PHP's list with a gap in it
+        if not isinstance(found, list):
+            raise self.odd("its list of sites comes in an unknown shape")
         try:
-            return [int(site) for site in found] if isinstance(found, list) else []
+            return [int(site) for site in found]
         except (TypeError, ValueError) as error:
             raise self.odd("its list of sites comes in an unknown shape") from error
 
