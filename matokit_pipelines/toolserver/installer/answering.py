@@ -19,6 +19,7 @@ from matokit_pipelines.toolserver.installer.words import beside
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.warehouse.serving import Reader
+from matokit_pipelines.windows import ONE_DAY, local_date
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,12 @@ class Call:
 
 
 @contextmanager
-def call(kit: Kit, asked: DayParameters) -> Iterator[Call]:
-    """One snapshot for all that a call asks."""
+def call(kit: Kit, asked: DayParameters, *, needs_events: bool = True) -> Iterator[Call]:
+    """One snapshot for all that a call asks. Without events no day is complete; who needs none asks up to yesterday."""
     with kit.snapshots.reading() as reader:
         ground = ground_of(kit.snapshots, reader)
-        span = span_of(asked, ground)
+        yesterday = local_date(kit.clock.now(), ground.zone) - ONE_DAY
+        span = span_of(asked, ground, None if needs_events else yesterday)
         environment = asked.environment if isinstance(asked, SpanParameters) else "all"
         yield Call(kit, reader, ground, span, environment, asked.compare is not None)
 

@@ -109,9 +109,9 @@ class Span:
         return days_window(self.first, self.last, ground.zone)
 
 
-def span_of(asked: DayParameters, ground: Ground) -> Span:
-    """The days that are meant, cut at the last complete one. Problem where there are none."""
-    last_day = ground.last_day
+def span_of(asked: DayParameters, ground: Ground, otherwise: date | None = None) -> Span:
+    """The days that are meant, cut at the last complete one, or at `otherwise`. Problem where there are none."""
+    last_day = ground.last_day or otherwise
     if last_day is None:
         raise Problem(
             "unknown",

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Word = Literal["worse", "better", "could be chance", "too few"]
+Wholeness = Literal["complete", "incomplete", "stale", "unknown"]
 UTC = "ISO 8601, UTC"
 DAY = "Day of the project's time zone, YYYY-MM-DD"
 
