@@ -103,9 +103,9 @@ _QUOTIENTS: Mapping[str, tuple[str, str, int | None]] = {
     "avg_time_on_site": ("sum_visit_length", "nb_visits", 0),
     "avg_time_on_page": ("sum_time_spent", "nb_hits", 0),
     "avg_event_value": ("sum_event_value", "nb_events_with_value", 2),
-    "avg_order_revenue": ("revenue", "nb_conversions", None),
+    "avg_order_revenue": ("revenue", "nb_conversions", 2),
     "revenue_per_conversion": ("revenue", "nb_conversions", None),
-    "revenue_per_visit": ("revenue", "nb_visits", None),
+    "revenue_per_visit": ("revenue", "nb_visits", 2),
 }
 
 
