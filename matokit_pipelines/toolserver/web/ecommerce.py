@@ -92,7 +92,7 @@ def _totals(asked: Asked, found: Figures) -> dict[str, Any]:
 
 
 def _rates(sums: Mapping[str, Any]) -> dict[str, Any]:
-    """What is made of sums; a rate without events is left out. Money by order keeps all digits, as the predecessor's."""
+    """What is made of sums; a rate without events is left out. Money by order has all digits, as the predecessor's."""
     return {
         "conversion_rate": share(sums.get("nb_visits_converted"), sums.get("nb_visits"), 2),
         "revenue_per_visit": ratio(sums.get("revenue"), sums.get("nb_visits"), 2),
