@@ -65,6 +65,8 @@ _DECIDED = """
   tables do, and `note` says up to when they were read.
 - **A day that may not be archived, inside a longer period.** The figures of the week, month or range are given, and
   `note` names the day.
+- **A report that a period lacks**, because Matomo refused it or a goal was listed only later, is asked live: what was
+  not read is not nothing. `web_period_reports` says which reports were read.
 - **A list over several periods** is one range for Matomo, which adds up all rows; periods of their own would be
   cut.
 - **Entry pages over several periods** come from the tables with what began there. Views, time and exits are left out of
@@ -73,6 +75,8 @@ _DECIDED = """
   none.
 - **An average without events** is left out of sums, where Matomo's own range may say 0.
 - **Previous.** As many periods before, for a range as many days. When the span is not over, `note` says so.
+  Of a list only the rows shown are looked up in the tables; one that may have been cut away before is null there.
+- **Ecommerce switched off.** Orders of before stay what they were, with the note that it is off.
 - **Abandoned carts** are listed only when asked for (`goalId: ecommerceAbandonedCart` or `goalType:
   ecommerce_cart`).
 - **All three of category, action and name** are counted in days of the project; where the site's zone is another

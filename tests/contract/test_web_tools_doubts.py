@@ -38,14 +38,16 @@ class Scene:
 
 
 @contextmanager
-def scene_of(folder: Path, read_at: datetime, faults: Faults | None = None) -> Iterator[Scene]:
+def scene_of(folder: Path, read_at: datetime, faults: Faults | None = None, settings: str = "") -> Iterator[Scene]:
     clock = FixedClock(read_at)
     events = generate(days=3, events_per_day=10, seed=1, end=END)
     with ExitStack() as matomo:
         simulator = matomo.enter_context(MatomoSimulator(events, now=clock.now, web=WEB, faults=faults or Faults()))
         loaded = settings_at(folder, simulator.url, site="2", token=simulator.token, zone=ZONE, first="2026-10-20")
         toml = folder / "matokit.toml"
-        toml.write_text("[http]\nfirst_wait = 0.0\nlongest_wait = 0.0\n" + toml.read_text(), encoding="utf-8")
+        toml.write_text(
+            "[http]\nfirst_wait = 0.0\nlongest_wait = 0.0\n" + settings + toml.read_text(), encoding="utf-8"
+        )
         home = Home.of(loaded, clock)
         while extract(home)[0].windows:
             pass
@@ -141,3 +143,25 @@ def test_a_longer_period_names_the_day_that_may_not_be_archived(tmp_path: Path) 
         weeks = asked(scene.kit, "get-key-numbers-historical", period="week", date="last2")
         assert ["note" in row for row in weeks] == [False, True]
         assert "note" not in asked(scene.kit, "get-key-numbers", period="range", date="2026-11-10,2026-11-16")
+
+
+def test_a_comparison_looks_up_the_rows_that_are_shown(tmp_path: Path) -> None:
+    """Rows that a period cut away are null in it, and no reason to ask Matomo."""
+    with scene_of(tmp_path, READ_AT, settings="[web_reports]\nrows = 20\n") as scene:
+        span = {"period": "week", "date": "previous1", "compare": "previous"}
+        for endpoint in ("get-most-popular-urls", "get-entry-pages", "get-events"):
+            assert not asks(scene, endpoint, **span, limit=5)
+            for ours, live in zip(
+                asked(scene.kit, endpoint, **span, limit=20),
+                asked(scene.kit, endpoint, **span, limit=20, fresh=True),
+                strict=True,
+            ):
+                assert ours["label"] == live["label"]
+                if ours["previous"] is None:
+                    assert ours["change"] is None
+                else:
+                    assert (ours["previous"], ours["change"]) == (live["previous"], live["change"])
+        rows = asked(scene.kit, "get-most-popular-urls", **span, limit=20)
+        assert sum(row["previous"] is not None for row in rows) > 5
+        channels = asked(scene.kit, "get-traffic-channels", **span)
+        assert all(row["previous"] is not None for row in channels)

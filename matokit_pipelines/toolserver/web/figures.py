@@ -7,7 +7,7 @@ Belongs here: visits and page views, orders, and what is not known of them. Not 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from matokit_pipelines.toolserver.web.asking import Asked, live_figures, note_of
 from matokit_pipelines.toolserver.web.dates import Part, Period, Span
 from matokit_pipelines.toolserver.web.doubts import Doubts, answerable, doubts_of, live_doubts, tables_first
 from matokit_pipelines.toolserver.web.shaping import number
+from matokit_pipelines.toolserver.web.tables import Held
 
 PAGE_VIEWS = ("nb_pageviews", "nb_uniq_pageviews")
 
@@ -69,8 +70,8 @@ def _live_key_figures(asked: Asked) -> Figures:
 
 
 def order_figures(asked: Asked) -> Figures:
-    """Orders, and beside them the number of visits. A site without ecommerce has none, which needs no question."""
-    if not asked.facts.has_ecommerce:
+    """Orders, and beside them the number of visits. A site without ecommerce has none but those it had."""
+    if not asked.facts.has_ecommerce and not _had_orders(asked):
         return Figures([(part, {}) for part in asked.span.parts], asked.span.period, asked.now)
     return tables_first(asked, lambda one: from_tables(one, "ecommerce"), _live_order_figures)
 
@@ -93,10 +94,26 @@ def from_tables(asked: Asked, table: str) -> Figures | None:
         if not span:
             return None
         records = tables.figures_of(asked.kit, reader, asked.site, table, span)
-        if any(part.start not in records for part in span.parts):
+        if table == "ecommerce" and not asked.facts.has_ecommerce:
+            records = {part.start: records.get(part.start, {}) for part in span.parts}  # none while it was off
+        if any(part.start not in records for part in span.parts) or _lacks_some(held, span, "actions"):
             return None
         parts = [(part, records[part.start]) for part in span.parts]
         return Figures(parts, span.period, held.as_of(span), doubts_of(asked, held, span))
+
+
+def _had_orders(asked: Asked) -> bool:
+    """Whether the tables have orders of the span: of when a site had ecommerce that has none now."""
+    span = asked.span if asked.span.period in ("day", "week", "month") else asked.span.as_days()
+    with tables.held_in(asked.kit, asked.site) as found:
+        return bool(found and tables.figures_of(asked.kit, found[0], asked.site, "ecommerce", span))
+
+
+def _lacks_some(held: Held, span: Span, report: str) -> bool:
+    """Whether some periods have the report beside the main one and others not: then it has no sum."""
+    return held.lacks(span, (report, "")) and any(
+        not held.lacks(replace(span, parts=(part,)), (report, "")) for part in span.parts
+    )
 
 
 def doubtful(asked: Asked, span: Span, visits: Mapping[date, Mapping[str, Any]]) -> set[date]:

@@ -24,6 +24,7 @@ from matokit_pipelines.toolserver.web.shaping import number, shape, stamp
 
 ORDER, CART = "ecommerceOrder", "ecommerceAbandonedCart"
 _ECOMMERCE = {ORDER: ("Ecommerce Order", "ecommerce"), CART: ("Abandoned Cart", "ecommerce_cart")}
+_REPORTS = {ORDER: "ecommerce", CART: "abandoned_carts"}
 _SPELLED = {name.lower(): name for name in _ECOMMERCE}
 FIGURES = ("nb_conversions", "nb_visits_converted", "revenue")
 TYPES = (
@@ -103,8 +104,20 @@ def _from_tables(asked: Asked, wanted: str | None, kind: str | None) -> Conversi
         if wanted and wanted not in known:
             return None  # a goal newer than the tables, or none at all: Matomo knows
         chosen = _chosen(known.values(), wanted, kind)
+        reports = {_report(asked, goal.id) for goal in chosen}
+        if wanted is None:
+            reports |= {_report(asked, identity) for identity in (*held.goals(), ORDER)}
+        if held.lacks(span, *(report for report in reports if report)):
+            return None  # a goal that was listed after the period was read is not one without conversions
         sums = {goal: _sum(rows[goal]) for goal in chosen}
         return Conversions(sums, held.as_of(span), doubts_of(asked, held, span).note)
+
+
+def _report(asked: Asked, identity: str) -> tuple[str, str] | None:
+    """The report that has the figures of a goal; None for those of ecommerce where it is off: there are none."""
+    if identity in _ECOMMERCE:
+        return (_REPORTS[identity], "") if asked.facts.has_ecommerce else None
+    return ("goals", identity)
 
 
 def _live(asked: Asked, wanted: str | None, kind: str | None) -> Conversions:

@@ -43,8 +43,8 @@ def answer_rows(kit: Kit, parameters: ListParameters, report: RowReport, keep: K
     found = rows_asked(asked, report, parameters.limit, keep)
     moment = stamp(found.as_of)
     rows = [noted(_published(asked, report, raw, moment), found.note) for raw in found.rows]
-    if parameters.compare:
-        before = rows_asked(asked.before(), report, MOST_ROWS, keep)
+    if parameters.compare and rows:
+        before = _rows_before(asked.before(), report, found.rows, keep)
         earlier = {report.identity(raw): shape(report.ready(raw), report.known) for raw in before.rows}
         rows = [
             with_previous_row(row, earlier.get(report.identity(raw)), report.compared, is_whole=before.is_whole)
@@ -67,7 +67,11 @@ def _held_rows(asked: Asked, report: RowReport, limit: int, keep: Keep | None) -
         if found:
             reader, held = found
             span = answerable(asked, held)
-            if span and (rows := _from_tables(asked, reader, report, span, limit, keep)) is not None:
+            if (
+                span
+                and not held.lacks(span, (report.name, ""))
+                and (rows := _from_tables(asked, reader, report, span, limit, keep)) is not None
+            ):
                 return Rows(rows[0], held.as_of(span), rows[1], doubts_of(asked, held, span).note)
     return None
 
@@ -78,6 +82,31 @@ def _live_rows(asked: Asked, report: RowReport, limit: int, keep: Keep | None) -
     is_whole = len(sent) < limit and not has_others(sent)
     doubts = live_doubts(replace(asked, span=asked.span.as_range()) if len(asked.span.parts) > 1 else asked)
     return Rows(rows_kept[:limit], asked.now, is_whole, doubts.note)
+
+
+def _rows_before(asked: Asked, report: RowReport, shown: Sequence[Mapping[str, Any]], keep: Keep | None) -> Rows:
+    """The rows of the span before that have the labels of those shown. Rows that were cut there are not known."""
+    return tables_first(
+        asked,
+        lambda one: _held_before(one, report, shown),
+        lambda one: _live_rows(one, report, MOST_ROWS, keep),
+    )
+
+
+def _held_before(asked: Asked, report: RowReport, shown: Sequence[Mapping[str, Any]]) -> Rows | None:
+    with tables.held_in(asked.kit, asked.site) as found:
+        span = answerable(asked, found[1]) if found else None
+        if not found or not span or found[1].lacks(span, (report.name, "")):
+            return None
+        reader, held = found
+        labels = sorted({report.identity(row)[0] for row in shown})
+        by_period = tables.rows_of(reader, asked.site, report, span, labels=labels)
+        kept = asked.kit.loaded.settings.web_reports.rows
+        cut = tables.cut_periods(reader, asked.site, report, span, kept=kept)
+        everywhere = [{report.identity(row) for row in by_period[start]} for start in cut]
+        rows = by_period[span.parts[0].start] if len(span.parts) == 1 else _added(report, span, by_period)
+        rows = [row for row in rows if all(report.identity(row) in there for there in everywhere)]
+        return Rows(_plain(rows), held.as_of(span), not cut)
 
 
 def has_others(rows: Sequence[Mapping[str, Any]]) -> bool:

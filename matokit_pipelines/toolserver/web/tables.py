@@ -29,17 +29,35 @@ from matokit_pipelines.warehouse.serving import Reader, SnapshotStore
 
 KNOWN = frozenset({"final", "provisional"})
 ALL_ROWS = 1_000_000
+Given = tuple[str, str]
+NOTHING: frozenset[Given] = frozenset()
 
 
 @dataclass(frozen=True)
 class Held:
-    """What one snapshot holds of a site; `states` and `moments`: of each (period, first day)."""
+    """What one snapshot holds of a site; `states` and `moments`: of each (period, first day).
+
+    given: of each, the reports that were landed, as (report, number of the goal or ""); None: it does not say.
+    """
 
     zone: ZoneInfo
     currency: str | None
     has_ecommerce: bool
     states: Mapping[tuple[str, date], str]
     moments: Mapping[tuple[str, date], datetime | None]
+    given: Mapping[tuple[str, date], frozenset[Given]] | None
+
+    def lacks(self, span: Span, *reports: Given) -> bool:
+        """Whether a period of the span lacks one of these reports, which does not mean that nothing happened."""
+        if self.given is None:
+            return False
+        return any(not self.given.get((span.period, part.start), NOTHING).issuperset(reports) for part in span.parts)
+
+    def goals(self) -> frozenset[str]:
+        """The goals of the newest day: those that a question about all of them is about."""
+        days = {start: found for (period, start), found in (self.given or {}).items() if period == "day"}
+        newest = days[max(days)] if days else NOTHING
+        return frozenset(subject for report, subject in newest if report == "goals")
 
     def as_of(self, span: Span) -> datetime | None:
         """The moment all periods of the span are true of: the earliest of theirs."""
@@ -94,6 +112,13 @@ def rows_of(
             row["is_others"] = True
         found[start].append(row)
     return found
+
+
+def cut_periods(reader: Reader, site: Site, report: RowReport, span: Span, *, kept: int) -> set[date]:
+    """The first days of the periods that had further rows, or may have had: `kept` are kept of a period at most."""
+    wanted = {**_place(site, span), **_pair(report), "most": ALL_ROWS, "kept": kept}
+    counted = ("select period_start from (", ") group by period_start having count(*) >= $kept or bool_or(is_others)")
+    return {record["period_start"] for record in reader.rows(_sql(_file(report)).join(counted), wanted)}
 
 
 @dataclass(frozen=True)
@@ -239,4 +264,12 @@ def _read_held(reader: Reader, site: Site, what: str) -> Held | None:
         states[row["period"], row["period_start"]] = row["state"]
         moments[row["period"], row["period_start"]] = row["as_of"]
     one = sites[0]
-    return Held(ZoneInfo(one["zone"]), one["currency"] or None, bool(one["has_ecommerce"]), states, moments)
+    given = _read_given(reader, place) if reader.has("web_period_reports") else None
+    return Held(ZoneInfo(one["zone"]), one["currency"] or None, bool(one["has_ecommerce"]), states, moments, given)
+
+
+def _read_given(reader: Reader, place: Mapping[str, Any]) -> dict[tuple[str, date], frozenset[Given]]:
+    found: dict[tuple[str, date], set[Given]] = {}
+    for row in reader.rows(_sql("web_period_reports"), place):
+        found.setdefault((row["period"], row["period_start"]), set()).add((row["report"], row["subject"]))
+    return {period: frozenset(reports) for period, reports in found.items()}
