@@ -21,6 +21,7 @@ Header = tuple[bytes, bytes]
 
 BODY_SECONDS = 10.0
 JSON = (b"content-type", b"application/json")
+CLOSE: Header = (b"connection", b"close")
 SECURITY: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
