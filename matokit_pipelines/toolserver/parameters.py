@@ -42,8 +42,17 @@ def _no_boolean(value: Any) -> Any:
     return value
 
 
+def _number_or_name(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
+        raise ValueError("must be a whole number or the name of a site")
+    return str(value).strip()
+
+
 Flag = Annotated[bool, BeforeValidator(_true_or_false)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
+SiteId = Annotated[str, BeforeValidator(_number_or_name)]
 
 
 class Parameters(BaseModel):
@@ -84,12 +93,12 @@ def read(model: type[_Any], arguments: Mapping[str, Any]) -> _Any:
 def _in_words(model: type[Parameters], error: ValidationError) -> Problem:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     name = str(first["loc"][0]) if first["loc"] else "parameters"
-    if first["type"] == "missing":
-        return refused(f"{name} is required")
-    said = str(first["msg"]).removeprefix("Value error, ")
-    said = _SPOKEN.get(first["type"], said[:1].lower() + said[1:])
     field = next((f for n, f in model.model_fields.items() if (f.alias or n) == name), None)
     about = f" {name}: {field.description}" if field and field.description else ""
+    if first["type"] == "missing":
+        return refused(f"{name} is required", f"Give {name} and call again.{about}")
+    said = str(first["msg"]).removeprefix("Value error, ")
+    said = _SPOKEN.get(first["type"], said[:1].lower() + said[1:])
     return refused(f"{name} {said.replace('input should', 'should')}.", f"Correct {name} and call again.{about}")
 
 

@@ -48,6 +48,12 @@ class Site:
     description: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def title(self) -> str:
+        """`site 2 (shop)`; `site 99` of one that has no name here."""
+        plain = f"site {self.id}"
+        return plain if self.name == plain else f"{plain} ({self.name})"
+
 
 class Sites:
     """The sites of one server; made by `Sites.of`."""

@@ -103,7 +103,7 @@ def _settings(error: MatokitError, site: Site | None) -> Problem:
 
 
 def _access(error: MatokitError, site: Site | None) -> Problem:
-    what = f"site {site.id} ({site.name})" if site else "that site"
+    what = site.title if site else "that site"
     return Problem("permission", f"The token that matokit has may not view {what}.", _ACCESS)
 
 
@@ -237,7 +237,7 @@ def _what_failed(error: MatokitError) -> str:
 
 
 def _for(site: Site | None) -> str:
-    return f" for site {site.id} ({site.name})" if site else ""
+    return f" for {site.title}" if site else ""
 
 
 def _token(site: Site | None) -> str:

@@ -165,6 +165,7 @@ def test_what_matomo_would_drop_or_take_wrongly_is_refused(
     assert (status, answer["type"]) == (400, "client")
     assert answer["error"].startswith(said)
     assert answer["guidance"]
+    assert "period" not in answer["guidance"]
     assert nothing_sent.sent() == []
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from matokit_pipelines.toolserver import parameters
 from matokit_pipelines.toolserver.opal import arguments_in
-from matokit_pipelines.toolserver.parameters import Flag, Parameters, Whole, choices, published_type, read
+from matokit_pipelines.toolserver.parameters import Flag, Parameters, SiteId, Whole, choices, published_type, read
 from matokit_pipelines.toolserver.problems import Problem
 
 
@@ -70,6 +70,28 @@ def test_a_wrong_argument_is_named(arguments: dict[str, Any], sentence: str) -> 
 def test_a_missing_one_is_named_as_the_predecessor_did() -> None:
     with pytest.raises(Problem, match=r"^url is required$"):
         read(Needed, {"url": ""})
+
+
+def test_guidance_about_a_missing_one_is_about_that_one() -> None:
+    with pytest.raises(Problem) as caught:
+        read(Needed, {})
+    assert caught.value.guidance == "Give url and call again. url: An address."
+
+
+class OfSite(Parameters):
+    siteId: Annotated[SiteId | None, Field(description="The site.")] = None
+
+
+@pytest.mark.parametrize("wrong", [2.5, True, [2], "  ", {}])
+def test_what_is_no_site_is_said_so(wrong: Any) -> None:
+    with pytest.raises(Problem, match=r"^siteId must be a whole number or the name of a site\.$"):
+        read(OfSite, {"siteId": wrong})
+
+
+@pytest.mark.parametrize("right", [2, 2.0, "2", " 2 "])
+def test_a_site_is_a_number_or_a_name(right: Any) -> None:
+    assert read(OfSite, {"siteId": right}).siteId == "2"
+    assert read(OfSite, {"siteId": ""}).siteId is None
 
 
 def test_types_are_published_in_six_words() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,13 @@ def test_every_error_class(kind: type[MatokitError], site: Site | None) -> None:
     if problem.status == 503:
         assert problem.retry_after is not None
         assert problem.retry_after > 0
+
+
+def test_a_site_is_named_once() -> None:
+    unnamed = replace(SITE, id="99", name="site 99")
+    assert problem_of(AccessRefused(""), site=unnamed).message == "The token that matokit has may not view site 99."
+    assert problem_of(CredentialsRefused(""), site=unnamed).message.endswith(" matokit has for site 99.")
+    assert problem_of(AccessRefused(""), site=SITE).message.endswith(" site 5 (Shop).")
 
 
 def test_every_category_has_guidance_and_a_status() -> None:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import Field
 
 from matokit_pipelines.toolserver.health.checks import all_checks, overall
 from matokit_pipelines.toolserver.health.diagnosis import diagnosed
 from matokit_pipelines.toolserver.health.shapes import Diagnosis, HealthStatus, stamp
 from matokit_pipelines.toolserver.kit import Kit
-from matokit_pipelines.toolserver.parameters import Flag, Parameters
+from matokit_pipelines.toolserver.parameters import Flag, Parameters, SiteId
 from matokit_pipelines.toolserver.sites import Site
 from matokit_pipelines.toolserver.tools import Answer, Tool
-
-
-def _as_text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-SiteId = Annotated[str, BeforeValidator(_as_text), StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class DiagnoseParameters(Parameters):

@@ -149,14 +149,13 @@ def _sentences(
     now: datetime,
 ) -> list[str]:
     opened, past = sides
-    that = " that fits" if asked.rule or asked.component or asked.severity else ""
+    is_cut = bool(asked.rule or asked.component or asked.severity)
     said = []
     if asked.state != "past":
-        fire = "is" if len(opened) == 1 else "are"
-        said.append(f"{many(len(opened), 'alert')}{that} {fire} open." if opened else f"No alert{that} is open.")
+        fire = "are" if len(opened) > 1 else "is"
+        said.append(f"{_alerts(len(opened), is_cut)} {fire} open.")
     if asked.state != "open":
-        ended = f"{many(len(past), 'alert')}{that} ended" if past else f"No alert{that} ended"
-        said.append(f"{ended} in the last {many(asked.days, 'day')}.")
+        said.append(f"{_alerts(len(past), is_cut)} ended in the last {many(asked.days, 'day')}.")
     chosen = opened if asked.state == "open" else past if asked.state == "past" else [*opened, *past]
     if chosen:
         first = gravest_first(tuple(chosen), found, now)[0]
@@ -176,3 +175,9 @@ def _began_words(began: int | None, before: int | None, found: Known, now: datet
     first = known_from(found, now)
     since = f": alerts are known from {instant(first)} on" if first else ""
     return f"{count(began)} began in the last {span}; how many in the {span} before is not known{since}."
+
+
+def _alerts(number: int, is_cut: bool) -> str:
+    """`19 alerts that fit`, `1 alert that fits`, `No alert`."""
+    fit = "" if not is_cut else " that fit" if number > 1 else " that fits"
+    return f"{many(number, 'alert') if number else 'No alert'}{fit}"

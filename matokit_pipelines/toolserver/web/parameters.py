@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from matokit_pipelines.toolserver.parameters import Flag, Parameters, Whole
+from matokit_pipelines.toolserver.parameters import Flag, Parameters, SiteId, Whole
 from matokit_pipelines.toolserver.web.dates import FORMS, MOST_PARTS
 
 MOST_ROWS = 1_000
@@ -24,7 +24,7 @@ Text = Annotated[str, BeforeValidator(_as_text), StringConstraints(strip_whitesp
 class WebParameters(Parameters):
     """What every reader takes."""
 
-    siteId: Text | None = Field(
+    siteId: SiteId | None = Field(
         None,
         description="Number of the Matomo site (digits), or the name of a configured site; default: the default site.",
         json_schema_extra={"published": "integer"},
