@@ -32,7 +32,7 @@ test-slow: install ## The long tests that make test leaves out; what they repeat
 	@echo "Random histories and kills were repeated a third to a tenth as often as make chaos does."
 
 test-browser: install ## The pages in a real Chromium: CHROMIUM=... or on the path
-	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m browser tests/browser $(ARGS)
 
 # Does not stand on `install`, which would make .venv anew for another PYTHON.
 peer-check: ## The vendor's own client against the simulated Piwik PRO: make peer-check PYTHON=python3.12
