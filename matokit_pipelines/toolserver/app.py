@@ -21,6 +21,7 @@ from matokit_pipelines.toolserver import opal
 from matokit_pipelines.toolserver.access_log import AccessLog
 from matokit_pipelines.toolserver.cache import ReportCache
 from matokit_pipelines.toolserver.calling import Caller, Made
+from matokit_pipelines.toolserver.cross_origin import CrossOrigin, answer_preflight, is_preflight, shared
 from matokit_pipelines.toolserver.gate import OPEN, REALM, Gate, Turned
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.mcp_face import McpFace
@@ -63,6 +64,7 @@ class ToolServer:
         limits = kit.loaded.settings.toolserver
         self.kit = kit
         self._gate = gate
+        self._cross_origin = CrossOrigin(limits.allowed_origins)
         self._door = door
         self._metrics = metrics
         self._log = AccessLog(kit.clock)
@@ -126,6 +128,12 @@ class ToolServer:
         status, caller = 499, ""
         try:
             verdict = self._gate.admit(scope)
+            if elsewhere := self._cross_origin.origin(scope):
+                send = shared(elsewhere, send)
+                if is_preflight(scope) and not (isinstance(verdict, Turned) and verdict.status == 421):
+                    tool = None  # it is no call
+                    status = await answer_preflight(send, request)
+                    return
             if isinstance(verdict, Turned):
                 caller = self._door.caller(scope, verdict) or ""
                 if caller:
