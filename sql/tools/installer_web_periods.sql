@@ -2,6 +2,7 @@
 with days as (
     select
         source,
+        count(*) as kept_days,
         count(*) filter (where state = 'final') as final_days,
         count(*) filter (where state = 'provisional') as provisional_days,
         count(*) filter (where state = 'unknown') as unknown_days,
@@ -15,11 +16,14 @@ with days as (
 
 select
     coalesce(days.source, web_sites.source) as source,
+    coalesce(days.kept_days, 0) as kept_days,
     coalesce(days.final_days, 0) as final_days,
     coalesce(days.provisional_days, 0) as provisional_days,
     coalesce(days.unknown_days, 0) as unknown_days,
     days.last_day,
     days.asked_at,
+    web_sites.zone,
+    web_sites.first_day,
     web_sites.as_of as read_at
 from days
 full join web_sites on web_sites.source = days.source

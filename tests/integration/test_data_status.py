@@ -36,11 +36,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
 
 
 @contextmanager
-def of_web(folder: Path, clock: Clock, *, is_read: bool = True, faults: Faults | None = None) -> Iterator[Home]:
+def of_web(
+    folder: Path, clock: Clock, *, is_read: bool = True, faults: Faults | None = None, settings: str = ""
+) -> Iterator[Home]:
     """A home with the web reports of one site, and nothing else; the Matomo is gone then."""
     web = WebTruth.generate(days=20, visits_per_day=30, seed=5, end=NOW, zone=ZONE)
     with MatomoSimulator(small_truth(), now=clock.now, web=web, faults=faults or Faults()) as matomo:
-        home = web_home(folder, matomo.url, now=clock, token=matomo.token, zone=ZONE)
+        home = web_home(folder, matomo.url, now=clock, token=matomo.token, zone=ZONE, settings=settings)
         for result in extract(home) if is_read else ():
             assert result.error is None, result.error
         build_and_publish(home)
@@ -126,4 +128,18 @@ def test_old_web_reports_beside_fresh_events_are_no_yes(tmp_path: Path) -> None:
     assert (old["state"], old["data_complete"], old["sources"][0]["state"]) == ("stale", False, "complete")
     assert old["summary"].startswith(
         f"No: installer events are {whole}, web reports not. Web reports of website were last read 5 h ago."
+    )
+
+
+def test_a_first_reading_that_goes_on_is_not_whole(tmp_path: Path) -> None:
+    clock = FixedClock(NOW)
+    with of_web(tmp_path, clock, settings="[web_reports]\nfirst_time_periods = 8") as home:
+        answer = asked(home, NOW, days=10)
+    [row] = answer["web_reports"]
+    assert (row["state"], row["unknown_days"], row["read_at"]) == ("incomplete", 0, "2026-11-22T07:10:00Z")
+    assert row["final_days"] + row["provisional_days"] + row["unread_days"] == 10
+    assert row["unread_days"] > 1
+    assert answer["summary"].startswith(
+        "No: the web reports are not whole from 2026-11-12 to 2026-11-21. Of shop, "
+        f"{row['unread_days']} days of web reports are still to be read. "
     )

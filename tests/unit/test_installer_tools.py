@@ -352,7 +352,8 @@ def test_web_reports_are_part_of_the_data(tmp_path: Path) -> None:
         assert answer["web_reports"] == [
             {
                 "source": "installers", "state": "incomplete", "final_days": 7, "provisional_days": 2,
-                "unknown_days": 1, "last_day": "2026-11-20", "asked_at": "2026-11-22T05:00:00Z", "read_at": None,
+                "unknown_days": 1, "unread_days": 0, "last_day": "2026-11-20",
+                "asked_at": "2026-11-22T05:00:00Z", "read_at": None,
             }
         ]  # fmt: skip
         said = "Web reports: 7 final days; installers 2 provisional days and 1 unknown day."

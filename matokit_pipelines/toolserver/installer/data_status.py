@@ -241,6 +241,8 @@ def _before(it: Call) -> str:
     for row in web_rows(it, before):
         if row["unknown_days"]:
             said.append(f"of the web reports of {row['source']}, {many(row['unknown_days'], 'unknown day')}")
+        elif row["unread_days"]:
+            said.append(f"of the web reports of {row['source']}, {many(row['unread_days'], 'unread day')}")
         elif not row["asked_at"]:
             said.append(f"no web reports of {row['source']}")
     return ", ".join(said) or WHOLE
