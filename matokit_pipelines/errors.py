@@ -39,6 +39,10 @@ class AccessRefused(SourceError):
     """The credentials are good, but not for this site."""
 
 
+class NothingAllowed(AccessRefused):
+    """The credentials are good, but for no site at all."""
+
+
 class LockedOut(SourceError):
     """The source answers nobody from this address for a while."""
 
@@ -53,6 +57,10 @@ class SourceUnavailable(SourceError):
 
 class SourceUnreachable(SourceUnavailable):
     """There is no connection to the source, or it was lost."""
+
+
+class AnswerUnreadable(SourceUnavailable):
+    """The source answers, but time and again not in its documented format; it may be half an answer or a page."""
 
 
 class SourceBusy(SourceUnavailable):

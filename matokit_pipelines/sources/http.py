@@ -29,6 +29,7 @@ from urllib3 import exceptions as wire_failures
 from matokit_pipelines import __version__
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.errors import (
+    AnswerUnreadable,
     RequestsSpent,
     SourceBusy,
     SourceError,
@@ -39,6 +40,7 @@ from matokit_pipelines.errors import (
 from matokit_pipelines.sources.pacing import Pacing, RateLimit, told_wait
 
 CHUNK_BYTES = 1 << 16
+LONGEST_PLACE = 200
 TRANSIENT_STATUS = frozenset({429, 502, 503, 504})
 
 
@@ -75,6 +77,12 @@ class Answer:
 Passing = Callable[[Answer], str | None]
 
 
+class Unreadable(str):
+    """Why an answer is worth another try: it came whole, and is not in the format that was asked for."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class _Request:
     """What is sent. Its secrets are in `headers` and `body`, never in the address, and in no repr."""
@@ -101,6 +109,13 @@ class _TryAgain(Exception):
     def told(self, sentence: str) -> SourceUnavailable:
         """The error of which a person reads `sentence`, when there is no further try."""
         return SourceUnavailable(sentence)
+
+
+class _NotInFormat(_TryAgain):
+    """The answer came whole and could not be read."""
+
+    def told(self, sentence: str) -> SourceUnavailable:
+        return AnswerUnreadable(sentence)
 
 
 class _NoConnection(_TryAgain):
@@ -171,7 +186,8 @@ class HttpSession:
         """The answer to one request, tried again while the failure is one that passes. The body: `form` or `json`.
 
         `passing` says why an answer is worth another try (in words that end "it ..."), or None. Raises
-        SourceUnavailable when no try or time is left (SourceUnreachable after lost connections, SourceBusy after 429),
+        SourceUnavailable when no try or time is left (SourceUnreachable after lost connections, SourceBusy after 429,
+        AnswerUnreadable where `passing` gave an Unreadable),
         RequestsSpent when no request is left, SourceTimedOut when the server did not answer in time, SourceError when
         the connection itself cannot be right (certificate, redirect).
         """
@@ -227,7 +243,7 @@ class HttpSession:
             self._heard(answer)
         if 300 <= answer.status < 400:
             raise SourceError(
-                f"{self.host} sends source {self.name} on to {answer.headers.get('Location') or 'another address'}; "
+                f"{self.host} sends source {self.name} on to {_place(answer.headers.get('Location'))}; "
                 "put that address into the source's url."
             )
         if answer.status == 429 and 429 in self._transient:
@@ -240,7 +256,7 @@ class HttpSession:
         if answer.status in self._transient:
             raise _TryAgain(f"it answered {answer.status}")
         if reason := passing(answer):
-            raise _TryAgain(reason)
+            raise (_NotInFormat if isinstance(reason, Unreadable) else _TryAgain)(reason)
         return answer
 
     def _exchange(self, wanted: _Request) -> Answer:
@@ -290,7 +306,7 @@ class HttpSession:
         except wire_failures.ReadTimeoutError as error:
             raise self._timed_out() from error
         except (wire_failures.HTTPError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise _TryAgain("it broke off in the middle of an answer") from error
+            raise _NoConnection("it broke off in the middle of an answer") from error
         kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
         return Answer(response.status_code, kind, body, response.headers)
 
@@ -384,6 +400,17 @@ def _new_session() -> requests.Session:
 def _no_other_log_in(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keeps a ~/.netrc from taking the place of our Authorization header."""
     return request
+
+
+def _place(location: str | None) -> str:
+    """Where a redirect leads: host and path only, since log-ins and queries hold what is nobody's business."""
+    try:
+        parts = urlsplit(location or "")
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "another address"
+    place = f"{parts.scheme + ':' if parts.scheme and host else ''}{'//' + host if host else ''}{parts.path}"
+    return place[:LONGEST_PLACE] or "another address"
 
 
 def _without_log_in(url: str) -> str:

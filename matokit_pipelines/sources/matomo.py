@@ -21,13 +21,14 @@ from matokit_pipelines.errors import (
     CredentialsRefused,
     LockedOut,
     MatokitError,
+    NothingAllowed,
     PageTooLarge,
     ReportRefused,
     SettingsError,
     SourceAnswered,
     SourceMissing,
 )
-from matokit_pipelines.sources.http import Answer, HttpSession
+from matokit_pipelines.sources.http import Answer, HttpSession, Unreadable
 from matokit_pipelines.sources.matomo_pages import Page, page_in
 from matokit_pipelines.sources.sites import Dimension, Site
 from matokit_pipelines.windows import start_of_day, zone_named
@@ -50,7 +51,10 @@ class _RefusedInWords(AnswerNotUnderstood):
 
 
 class MatomoClient:
-    """One site of one Matomo. `token` is asked for at each request, so that it can be renewed while running."""
+    """One site of one Matomo. `token` is asked for at each request, so that it can be renewed while running.
+
+    `is_heard`: whether a Matomo has said no in its own form, whatever the status.
+    """
 
     def __init__(
         self, session: HttpSession, site_id: str, token: Callable[[], str], *, page_size: int = PAGE_SIZE
@@ -59,6 +63,7 @@ class MatomoClient:
         self._site_id = site_id
         self._token = token
         self._page_size = page_size
+        self.is_heard = False
 
     @property
     def requests_made(self) -> int:
@@ -76,7 +81,7 @@ class MatomoClient:
 
     def version(self) -> str:
         """Matomo's version, such as "5.2.0"."""
-        answer = self._call("API.getMatomoVersion")
+        answer = self._answered("API.getMatomoVersion")
         value = answer.get("value") if isinstance(answer, dict) else None
         if not isinstance(value, str) or not value:
             raise self.odd("its version comes in an unknown shape")
@@ -115,7 +120,7 @@ class MatomoClient:
 
     def sites(self) -> list[int]:
         """Ids of the sites the token may view. CredentialsRefused for a token that is unknown or expired."""
-        found = self._call("SitesManager.getSitesIdWithAtLeastViewAccess")
+        found = self._answered("SitesManager.getSitesIdWithAtLeastViewAccess")
         if isinstance(found, dict) and all(key.isdecimal() for key in found) and found:
             found = list(found.values())  # PHP's list with a gap in it
         if not isinstance(found, list):
@@ -243,6 +248,13 @@ class MatomoClient:
         said = _plain(answer.get("message"))
         return ReportRefused(self._refused_sentence(method, said), said, _code(answer))
 
+    def _answered(self, method: str) -> Any:
+        """The parsed answer to a method without parameters; ReportRefused when Matomo says no in words."""
+        try:
+            return self._call(method)
+        except _RefusedInWords as error:
+            raise ReportRefused(str(error), error.said, error.code) from error
+
     def _call(self, method: str, read: Callable[[bytes], Any] = json.loads, /, **params: str) -> Any:
         return self._ask(method, params, {}, read)
 
@@ -257,15 +269,28 @@ class MatomoClient:
             "index.php",
             query,
             {**form, "token_auth": self._token()},
-            lambda answer: _why_again(answer, read, parsed),
+            lambda answer: self._why_again(answer, read, parsed),
         )
         if answer.status == 200 and parsed and not _is_refusal(parsed[-1]):
             return parsed[-1]
         raise self._refusal(method, answer)
 
+    def _why_again(self, answer: Answer, read: Callable[[bytes], Any], parsed: list[Any]) -> str | None:
+        """Why an answer is worth another try ("it ..."), or None; what `read` makes of JSON goes to `parsed`."""
+        if answer.status == 500 and "SQLSTATE" in answer.text:
+            self.is_heard = self.is_heard or _is_refusal(_document(answer))
+            return "its database is down"
+        if answer.status == 200 and answer.kind == "application/json":
+            try:
+                parsed.append(read(answer.body))
+            except (ValueError, RecursionError):
+                return Unreadable("it answered half a document" if answer.body.strip() else "it answered nothing")
+        return None
+
     def _refusal(self, method: str, answer: Answer) -> MatokitError:
         """What an answer that is not good means. Branches on status, not on words: those are translated."""
         said, host, name = _message(answer), self._session.host, self._session.name
+        self.is_heard = self.is_heard or _is_refusal(_document(answer))
         if answer.status == 401:
             return CredentialsRefused(
                 f"{host} refuses the token of source {name}; put a valid one (view access is enough) into "
@@ -313,7 +338,7 @@ class MatomoClient:
         if self._site_id in {str(site) for site in allowed}:
             return
         has = f"only sites {', '.join(map(str, allowed))}" if allowed else "no site at all"
-        raise AccessRefused(
+        raise (AccessRefused if allowed else NothingAllowed)(
             f"The token of source {self._session.name} is good, but {self._session.host} lets it view {has}, not site "
             f"{self._site_id}; give its user view access there, or correct site_id."
         )
@@ -324,18 +349,6 @@ class MatomoClient:
             f"Source {self._session.name} at {self._session.host} cannot be read: {what}; "
             "what was landed before is kept."
         )
-
-
-def _why_again(answer: Answer, read: Callable[[bytes], Any], parsed: list[Any]) -> str | None:
-    """Why an answer is worth another try ("it ..."), or None; what `read` makes of a JSON answer goes to `parsed`."""
-    if answer.status == 500 and "SQLSTATE" in answer.text:
-        return "its database is down"
-    if answer.status == 200 and answer.kind == "application/json":
-        try:
-            parsed.append(read(answer.body))
-        except (ValueError, RecursionError):
-            return "it answered half a document"
-    return None
 
 
 def _is_refusal(found: Any) -> bool:

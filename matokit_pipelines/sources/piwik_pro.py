@@ -17,7 +17,7 @@ from urllib.parse import quote
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.errors import AnswerNotUnderstood, MatokitError, SettingsError
 from matokit_pipelines.sources import http
-from matokit_pipelines.sources.http import Answer, HttpSession
+from matokit_pipelines.sources.http import Answer, HttpSession, Unreadable
 from matokit_pipelines.sources.pacing import RateLimit
 from matokit_pipelines.sources.piwik_pro_pages import NEEDED, OddPage, Page, cut
 from matokit_pipelines.sources.piwik_pro_refusals import is_json, refusal
@@ -283,7 +283,7 @@ class PiwikProClient:
         def passing(answer: Answer) -> str | None:
             if answer.status == 200 and not is_json(answer) and len(pages) < PAGES_FOR_DATA:
                 pages.append(answer)
-                return "it answered with a page instead of data"
+                return Unreadable("it answered with a page instead of data")
             if answer.status != 200 or not is_json(answer):
                 return None
             try:
@@ -291,7 +291,7 @@ class PiwikProClient:
             except OddPage as error:
                 raise self._odd(f"a page of its events {error}") from error
             except (ValueError, RecursionError):  # HalfDocument is one
-                return "it answered half a document"
+                return Unreadable("it answered half a document")
             return None
 
         answer = self._tokens.request(method, path, params=params, json=body, passing=passing)

@@ -23,7 +23,7 @@ from matokit_pipelines.errors import (
     SourceError,
     SourceMissing,
 )
-from matokit_pipelines.sources.http import Answer, HttpSession, Passing
+from matokit_pipelines.sources.http import Answer, HttpSession, Passing, Unreadable
 
 PAGES_FOR_TOKEN = 2  # a proxy puts a page in place of an answer now and then
 RENEW_BEFORE = 60.0  # seconds; as the vendor's own client does
@@ -112,7 +112,7 @@ class Tokens:
         def passing(answer: Answer) -> str | None:
             if answer.status == 200 and answer.kind == "text/html" and len(pages) < PAGES_FOR_TOKEN:
                 pages.append(answer)
-                return "it answered with a page instead of a token"
+                return Unreadable("it answered with a page instead of a token")
             return _why_again(answer)
 
         answer = self._session.request(
@@ -173,7 +173,7 @@ def _variables(name: str) -> str:
 
 def _why_again(answer: Answer) -> str | None:
     if answer.status == 200 and answer.kind == "application/json" and _json(answer) is None:
-        return "it answered half a document"
+        return Unreadable("it answered half a document")
     return None
 
 

@@ -22,7 +22,6 @@ from matokit_pipelines.errors import (
     LockedOut,
     MatokitError,
     ReportRefused,
-    SourceError,
     SourceTimedOut,
     SourceUnavailable,
 )
@@ -203,9 +202,9 @@ class LiveConnections:
                 yield _Client(session, site.id, token, lambda check: self._check_once(line, mark, check))
             except MatokitError as error:
                 self._learn(line, mark, error)
-                if (told := _told(error, session, token, seconds)) is error:
-                    raise
-                raise told from None  # what it comes from may hold the token
+                if (told := _told(error, session, token, seconds)) is not error or _hide(token, error):
+                    raise told from None  # what it comes from may hold the token
+                raise
 
     @contextmanager
     def _proving(self, line: _Line, mark: str, seconds: float) -> Iterator[None]:
@@ -276,14 +275,21 @@ class LiveConnections:
 
 
 def _told(error: MatokitError, session: HttpSession, token: str, seconds: float) -> MatokitError:
-    """The error as it goes on: without the token, and known as a time-out where the budget ended it."""
+    """The error as it goes on: known as a time-out where the budget ended it."""
     if type(error) is SourceUnavailable and session.is_out_of_time:
         return SourceTimedOut(f"Matomo did not answer within {seconds:.0f} s; ask later.")
-    if not token or token not in f"{error} {getattr(error, 'said', '')}":
-        return error
+    return error
+
+
+def _hide(token: str, error: MatokitError) -> bool:
+    """Cut the token out of what an error says; whether it was in there."""
+    said = getattr(error, "said", "")
+    if not token or token not in f"{error} {said}":
+        return False
+    error.args = tuple(one.replace(token, "…") if isinstance(one, str) else one for one in error.args)
     if isinstance(error, ReportRefused):
-        return ReportRefused(str(error).replace(token, "…"), error.said.replace(token, "…"), error.code)
-    return SourceError("Matomo answered with our own token in its words; check the url.")
+        error.said = said.replace(token, "…")
+    return True
 
 
 def _fingerprint(token: str) -> str:

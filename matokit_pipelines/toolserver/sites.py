@@ -206,7 +206,7 @@ class _Gathering:
             if not same:  # never send one server's token to another
                 raise SettingsError(f"{entry.where} gives site {entry.id} a baseUrl and no tokenAuth; add it.")
             return same[0]
-        return Connection(f"site_{entry.id}", url, entry.token_variable or entry.where, token)
+        return Connection(f"site {entry.id}", url, entry.token_variable or entry.where, token)
 
     def _own_token(self, text: str, variable: str) -> Callable[[], str] | None:
         if variable:

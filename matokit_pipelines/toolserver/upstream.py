@@ -13,10 +13,12 @@ from collections.abc import Callable
 from matokit_pipelines.errors import (
     AccessRefused,
     AnswerNotUnderstood,
+    AnswerUnreadable,
     CredentialsRefused,
     DiskFull,
     LockedOut,
     MatokitError,
+    NothingAllowed,
     NothingPublished,
     PageTooLarge,
     ReportRefused,
@@ -56,6 +58,7 @@ _GOAL = "Check the number of the goal: ask GetGoalConversions without goalId whi
 _FORMAT = "This Matomo does not give answers as JSON; the operator has to check the base URL and its version."
 _RENEW = "The operator has to renew or replace the token that matokit uses for Matomo; view access is enough."
 _ACCESS = "The operator has to give the user of the configured token view access to that site, or choose another site."
+_SOME_ACCESS = "The operator has to give the user of the configured token view access to the sites it is meant for."
 _BY_CODE = {101: _SITE, 103: _DATE, 110: _SEGMENT}
 # What stands in quotes may be the caller's own words, which must not decide whose fault it is.
 _IN_QUOTES = re.compile(r"(?<!\w)'[^']*'(?!\w)")
@@ -105,6 +108,10 @@ def _settings(error: MatokitError, site: Site | None) -> Problem:
 def _access(error: MatokitError, site: Site | None) -> Problem:
     what = site.title if site else "that site"
     return Problem("permission", f"The token that matokit has may not view {what}.", _ACCESS)
+
+
+def _nothing_allowed(error: MatokitError, site: Site | None) -> Problem:
+    return Problem("permission", "The token that matokit has is good, but may view no site at all.", _SOME_ACCESS)
 
 
 def _locked_out(error: MatokitError, site: Site | None) -> Problem:
@@ -208,6 +215,7 @@ def _store(error: MatokitError, site: Site | None) -> Problem:
 _TOLD: tuple[tuple[type[MatokitError], Callable[..., Problem]], ...] = (
     (ReportRefused, _refused_in_words),
     (CredentialsRefused, _credentials),
+    (NothingAllowed, _nothing_allowed),
     (AccessRefused, _access),
     (LockedOut, _locked_out),
     (SourceMissing, _missing),
@@ -216,6 +224,7 @@ _TOLD: tuple[tuple[type[MatokitError], Callable[..., Problem]], ...] = (
     (SourceTimedOut, _timed_out),
     (PageTooLarge, _too_large),
     (SourceUnreachable, _unreachable),
+    (AnswerUnreadable, _not_understood),
     (SourceUnavailable, _unavailable),
     (AnswerNotUnderstood, _not_understood),
     (SourceAnswered, _answered),
@@ -233,7 +242,13 @@ _TOLD: tuple[tuple[type[MatokitError], Callable[..., Problem]], ...] = (
 
 def _what_failed(error: MatokitError) -> str:
     """The first part of our sentence; the second is for who runs the pipeline, and guidance takes its place."""
-    return f"{(str(error).split('; ')[0]).rstrip('.')}."
+    said = str(error).split("; ")[0].rstrip(".")
+    # a connection of a site's own has the name "site N", which no source can have
+    return f"{re.sub(r'([Ss])ource (site [0-9]+)', _as_site, said)}."
+
+
+def _as_site(found: re.Match[str]) -> str:
+    return found[2].capitalize() if found[1] == "S" else found[2]
 
 
 def _for(site: Site | None) -> str:

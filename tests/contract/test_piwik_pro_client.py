@@ -16,6 +16,7 @@ from matokit_pipelines.errors import (
     REFUSED,
     AccessRefused,
     AnswerNotUnderstood,
+    AnswerUnreadable,
     MatokitError,
     SourceBusy,
     SourceError,
@@ -396,7 +397,7 @@ def test_what_passes_is_asked_for_again(what: str, status: int) -> None:
 def test_half_a_document_is_asked_for_again(what: str) -> None:
     with piwik_pro(lambda asked: Told(200, b'{"data":[["x"', JSON_API)) as (client, server):
         error = refusal(client, EVERYTHING[what])
-    assert type(error) is SourceUnavailable
+    assert type(error) is AnswerUnreadable
     is_one_sentence(error, server, "half a document")
     assert len(server.asked) == 1 + 3
 

@@ -144,7 +144,7 @@ def test_good_token_without_rights_is_told_from_a_bad_one(
     answer = verbatim(name)
     server = Replay(sites=sites, instead=lambda method, params: answer if method.endswith("getSiteFromId") else None)
     result = refused(tmp_path, server, site)
-    assert type(result.error) is AccessRefused
+    assert isinstance(result.error, AccessRefused)
     assert words in str(result.error)
     assert result.requests == 2
 

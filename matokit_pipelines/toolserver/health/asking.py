@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from matokit_pipelines.errors import AccessRefused, CredentialsRefused, MatokitError
+from matokit_pipelines.errors import AccessRefused, CredentialsRefused, MatokitError, NothingAllowed
 from matokit_pipelines.settings import SourceSettings
 from matokit_pipelines.sources import piwik_pro
 from matokit_pipelines.sources.http import HttpLimits, HttpSession
@@ -40,7 +40,8 @@ class Asked:
 class Steps:
     """The three steps of a connection in their order; the first error ends them.
 
-    version: of the server, "" where it cannot be told. sites: how many the credentials may view. name: of the site.
+    version: of the server, "" where it cannot be told. reached: whether it said anything in its own form. sites: how
+    many the credentials may view. name: of the site.
     """
 
     version: str = ""
@@ -121,7 +122,7 @@ def _version_of(client: MatomoClient) -> str:
     except CredentialsRefused:
         # this method refuses a good token that may view no site as it refuses a bad one
         if not client.sites():
-            raise AccessRefused("The token is good, but may view no site at all; give its user view access.") from None
+            raise NothingAllowed("The token is good, but may view no site at all; give its user view access.") from None
         raise
 
 
@@ -135,13 +136,21 @@ def _timed(kit: Kit, ask: Callable[[], str]) -> Asked:
 
 
 def _matomo_steps(kit: Kit, site: Site) -> Steps:
+    heard: list[bool] = []
+
+    def ask(client: MatomoClient) -> list[int]:
+        try:
+            return client.sites()
+        finally:
+            heard.append(client.is_heard)
+
     try:
-        allowed = _asked(kit, site, "SitesManager.getSitesIdWithAtLeastViewAccess", MatomoClient.sites)
+        allowed = _asked(kit, site, "SitesManager.getSitesIdWithAtLeastViewAccess", ask)
     except MatokitError as error:
-        return Steps(error=error)
+        return Steps(reached=any(heard), error=error)
     reached = Steps(reached=True, sites=len(allowed))
     if not allowed:
-        return Steps(reached=True, sites=0, error=AccessRefused("The token may view no site at all; give it one."))
+        return Steps(reached=True, sites=0, error=NothingAllowed("The token may view no site at all; give it one."))
     try:
         version = _asked(kit, site, "API.getMatomoVersion", MatomoClient.version)
         if site.id not in {str(one) for one in allowed}:

@@ -10,6 +10,8 @@ from typing import Literal
 
 from matokit_pipelines.errors import (
     AccessRefused,
+    AnswerNotUnderstood,
+    AnswerUnreadable,
     CredentialsRefused,
     LockedOut,
     MatokitError,
@@ -97,9 +99,8 @@ def _steps(
 def _failed_step(steps: Steps, error: MatokitError) -> int:
     if steps.sites is not None:
         return 1 if isinstance(error, CredentialsRefused | LockedOut) else 2
-    if isinstance(error, CredentialsRefused | LockedOut | SettingsError | AccessRefused | ReportRefused | SourceBusy):
-        return 1  # who says no in words was reached
-    return 0
+    says_no = CredentialsRefused | LockedOut | SettingsError | AccessRefused | ReportRefused | SourceBusy
+    return 1 if steps.reached or isinstance(error, says_no) else 0
 
 
 def _error(problem: Problem, vendor: Vendor) -> DiagnosisError:
@@ -119,6 +120,8 @@ def _piwik_pro_guidance(error: MatokitError, source: SourceSettings) -> str:
         return f"Check the licence, and give the user of these credentials the right to view site {source.site_id}."
     if isinstance(error, SourceMissing):
         return f"Correct site_id of source {source.name}, or let the user of the credentials view that site."
+    if isinstance(error, AnswerNotUnderstood | AnswerUnreadable):
+        return f"{source.url} does not answer as a Piwik PRO account does; correct the url of source {source.name}."
     return ""
 
 
