@@ -143,6 +143,13 @@ def test_a_longer_period_names_the_day_that_may_not_be_archived(tmp_path: Path) 
         weeks = asked(scene.kit, "get-key-numbers-historical", period="week", date="last2")
         assert ["note" in row for row in weeks] == [False, True]
         assert "note" not in asked(scene.kit, "get-key-numbers", period="range", date="2026-11-10,2026-11-16")
+        scene.clock.advance(timedelta(days=2))
+        after = {"period": "range", "date": "2026-11-20,2026-11-21", "compare": "previous"}
+        assert "2026-11-19" in asked(scene.kit, "get-key-numbers", **after)["previous"]["note"]
+        assert "before: Matomo" in asked(scene.kit, "get-ecommerce-revenue", **after)["note"]
+        for endpoint in ("get-most-popular-urls", "get-goal-conversions"):
+            for row in asked(scene.kit, endpoint, **after):
+                assert row["note"].startswith("Of the span before: Matomo reported no visits for 2026-11-19")
 
 
 def test_a_comparison_looks_up_the_rows_that_are_shown(tmp_path: Path) -> None:

@@ -58,8 +58,15 @@ def difference(key: str, now: Any, before: Any) -> Number | None:
 
 
 def noted(value: dict[str, Any], note: str | None) -> dict[str, Any]:
-    """The same with the note, where there is one, before its moment."""
-    return last({**value, "note": note}, "as_of") if note else value
+    """The same with the note, where there is one, behind what it notes already."""
+    if not note:
+        return value
+    return last({**value, "note": f"{value['note']} {note}" if value.get("note") else note}, "note", "as_of")
+
+
+def of_before(note: str | None) -> str | None:
+    """The note of the figures of the span before, as one beside a comparison with them."""
+    return f"Of the span before: {note}" if note else None
 
 
 def last(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:

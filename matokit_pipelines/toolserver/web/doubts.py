@@ -98,8 +98,8 @@ def live_doubts(asked: Asked) -> Doubts:
 
 def unread_days(held: Held, span: Span) -> list[date]:
     """The days without reported visits that nothing proves, within the longer periods of a span."""
-    if span.period == "day":
-        return []
+    if span.period == "day" or span.start == span.end:
+        return []  # what has figures of its own is archived
     return [day for day in span.days() if held.states.get(("day", day)) == "unknown"]
 
 

@@ -9,7 +9,7 @@ from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.toolserver.web.aggregating import added
 from matokit_pipelines.toolserver.web.asking import Asked, begun
-from matokit_pipelines.toolserver.web.comparing import NOT_OVER, changes, last, noted, with_previous
+from matokit_pipelines.toolserver.web.comparing import NOT_OVER, changes, last, noted, of_before, with_previous
 from matokit_pipelines.toolserver.web.figures import Figures, order_figures
 from matokit_pipelines.toolserver.web.parameters import RevenueParameters, WebParameters
 from matokit_pipelines.toolserver.web.reports import ECOMMERCE
@@ -46,16 +46,16 @@ def get_ecommerce_revenue(kit: Kit, parameters: RevenueParameters) -> Answer:
         value["series"] = [_entry(asked, found.of(part), part.label) for part in asked.span.parts]
     if parameters.compare:
         earlier = asked.before()
-        before = _totals(earlier, order_figures(earlier))
+        found_before = order_figures(earlier)
+        before = _totals(earlier, found_before)
         known = before["revenue"] is not None and value["totals"]["revenue"] is not None
         value["previous"] = {"date": earlier.span.label, "totals": before} if known else None
         value["change"] = {"totals": changes(value["totals"], before, value["totals"])} if known else None
         if known and not asked.span.is_over:
             value["note"] = NOT_OVER
-    if not asked.facts.has_ecommerce:
-        value["note"] = OFF
-    elif found.note:
-        value["note"] = found.note
+        if known:
+            value = noted(value, of_before(found_before.note))
+    value = noted(value, found.note if asked.facts.has_ecommerce else OFF)
     return Answer({**value, "as_of": stamp(found.as_of)}, found.as_of)
 
 

@@ -16,7 +16,7 @@ from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.toolserver.web import tables
 from matokit_pipelines.toolserver.web.aggregating import added
 from matokit_pipelines.toolserver.web.asking import Asked, begun, live_figures, nothing_archived, question
-from matokit_pipelines.toolserver.web.comparing import noted, with_previous_row
+from matokit_pipelines.toolserver.web.comparing import noted, of_before, with_previous_row
 from matokit_pipelines.toolserver.web.doubts import answerable, doubts_of, live_doubts, tables_first
 from matokit_pipelines.toolserver.web.figures import doubtful
 from matokit_pipelines.toolserver.web.parameters import GoalParameters
@@ -60,8 +60,10 @@ def get_goal_conversions(kit: Kit, parameters: GoalParameters) -> Answer:
     goals = sorted(found.of, key=lambda goal: (-(number(found.of[goal].get("nb_conversions")) or 0), _place(goal)))
     rows = [_published(asked, goal, found) for goal in goals[: parameters.limit]]
     if parameters.compare:
-        before = {goal.id: figures for goal, figures in _conversions(asked.before(), wanted, kind).of.items()}
+        earlier = _conversions(asked.before(), wanted, kind)
+        before = {goal.id: figures for goal, figures in earlier.of.items()}
         rows = [with_previous_row(row, before.get(row["id"]), FIGURES, is_whole=True) for row in rows]
+        rows = [noted(row, of_before(earlier.note)) for row in rows]
     return Answer(rows, found.as_of)
 
 

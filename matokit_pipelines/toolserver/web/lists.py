@@ -15,7 +15,7 @@ from matokit_pipelines.toolserver.tools import Answer
 from matokit_pipelines.toolserver.web import tables
 from matokit_pipelines.toolserver.web.aggregating import merged
 from matokit_pipelines.toolserver.web.asking import Asked, begun, live_rows
-from matokit_pipelines.toolserver.web.comparing import noted, with_previous_row
+from matokit_pipelines.toolserver.web.comparing import noted, of_before, with_previous_row
 from matokit_pipelines.toolserver.web.dates import Span
 from matokit_pipelines.toolserver.web.doubts import answerable, doubts_of, live_doubts, tables_first
 from matokit_pipelines.toolserver.web.parameters import MOST_ROWS, ListParameters
@@ -47,7 +47,10 @@ def answer_rows(kit: Kit, parameters: ListParameters, report: RowReport, keep: K
         before = _rows_before(asked.before(), report, found.rows, keep)
         earlier = {report.identity(raw): shape(report.ready(raw), report.known) for raw in before.rows}
         rows = [
-            with_previous_row(row, earlier.get(report.identity(raw)), report.compared, is_whole=before.is_whole)
+            noted(
+                with_previous_row(row, earlier.get(report.identity(raw)), report.compared, is_whole=before.is_whole),
+                of_before(before.note),
+            )
             for row, raw in zip(rows, found.rows, strict=True)
         ]
     return Answer(rows, found.as_of)
@@ -106,7 +109,7 @@ def _held_before(asked: Asked, report: RowReport, shown: Sequence[Mapping[str, A
         everywhere = [{report.identity(row) for row in by_period[start]} for start in cut]
         rows = by_period[span.parts[0].start] if len(span.parts) == 1 else _added(report, span, by_period)
         rows = [row for row in rows if all(report.identity(row) in there for there in everywhere)]
-        return Rows(_plain(rows), held.as_of(span), not cut)
+        return Rows(_plain(rows), held.as_of(span), not cut, doubts_of(asked, held, span).note)
 
 
 def has_others(rows: Sequence[Mapping[str, Any]]) -> bool:
