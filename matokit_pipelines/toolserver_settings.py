@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from matokit_pipelines.section import Section
 
-_HOST = re.compile(r"^[A-Za-z0-9.*-]+(:(\d{1,5}|\*))?$")
+_HOST = re.compile(r"^([A-Za-z0-9.*-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?$")
 _ORIGIN = re.compile(r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?$")
 
 

@@ -34,32 +34,35 @@ def serve(
     settings = loaded.settings.toolserver
     host = host if host is not None else settings.host
     port = port if port is not None else settings.port
-    server = build_server(loaded, SystemClock())
+    server = build_server(loaded, SystemClock(), host)
     if server.kit.tracking:
         server.kit.tracking.check()  # here it is one sentence; once uvicorn starts, a traceback
     listener = listening.bound(host, port)
     if reload:
-        _reload(frame, loaded, listener)
+        _reload(frame, loaded, listener, host)
         return
     access_log.to_stderr()
-    listening.serve(server, listener, lambda: _tell(frame, loaded, *listener.getsockname()[:2]))
+    listening.serve(server, listener, lambda: _tell(frame, loaded, host, listener.getsockname()[1]))
 
 
 def _tell(frame: Frame, loaded: Loaded, host: str, port: int) -> None:
-    address = loaded.settings.links.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    from matokit_pipelines.toolserver.building import in_address, reached
+
+    address = loaded.settings.links.public_url or f"http://{in_address(reached(host))}:{port}"
     frame.say(f"Tools       {address}/discovery (Opal), {address}/mcp (MCP clients)")
     frame.say(f"Pages       {address}/ (log in with a token)")
     if host not in ("127.0.0.1", "::1", "localhost"):
         frame.say("            Reached from outside: put TLS in front of it, see docs/security.md.")
 
 
-def _reload(frame: Frame, loaded: Loaded, listener: socket.socket) -> None:
+def _reload(frame: Frame, loaded: Loaded, listener: socket.socket, host: str) -> None:
     from matokit_pipelines import resources
     from matokit_pipelines.toolserver import listening
 
     if loaded.file:
         os.environ["MATOKIT_CONFIG"] = str(loaded.file)
     os.environ["MATOKIT_HOME"] = str(loaded.home)
+    os.environ["MATOKIT_TOOLSERVER_HOST"] = host
     folders = [resources.path("sql"), resources.path("report_templates"), resources.PACKAGE]
-    _tell(frame, loaded, *listener.getsockname()[:2])
+    _tell(frame, loaded, host, listener.getsockname()[1])
     listening.serve_reloading(listener, [*folders, *([loaded.file.parent] if loaded.file else [])])
