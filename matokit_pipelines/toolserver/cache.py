@@ -78,7 +78,8 @@ class ReportCache(Generic[T]):
         entry = self._entries.get(key)
         if entry is not None:
             now = self._clock.now()
-            if now < entry.expires_at and entry.generation == generation:
+            # one that ends later than any made now was made before the clock was put back
+            if now < entry.expires_at <= now + self._ttl and entry.generation == generation:
                 counts.hits += 1
                 self._entries.move_to_end(key)
                 self._tell("hit", feature, key, entry.expires_at, entry.expires_at - now)

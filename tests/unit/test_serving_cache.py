@@ -44,6 +44,14 @@ def test_a_kept_answer_is_found_until_its_time_is_over() -> None:
     }
 
 
+def test_an_answer_of_the_future_is_none_once_the_clock_was_put_back() -> None:
+    clock = FixedClock(NOW + timedelta(hours=1))
+    kept = ReportCache[str](clock, seconds=60, entries=10)
+    made(kept, "k", "answer")
+    clock.advance(timedelta(hours=-1))
+    assert kept.lookup("events", "k", 1) is None
+
+
 def test_a_new_generation_of_the_tables_ends_an_answer_at_once() -> None:
     kept, _, _ = cache()
     made(kept, "k", "old", generation=1)

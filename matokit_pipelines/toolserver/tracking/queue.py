@@ -207,7 +207,7 @@ class TrackingQueue:
         """Seconds until it is worth looking again: 0 when something is due now."""
         now = self._clock.now()
         with self._news:
-            is_time = now - self._tidied >= TIDY_EVERY
+            is_time = abs(now - self._tidied) >= TIDY_EVERY  # the clock may have been put back
             self._tidied = now if is_time else self._tidied
         if is_time:
             keeping.tidy(connection, now)

@@ -2,8 +2,9 @@
 
 Of each lane one row at most has a `due_at` (the table sees to that); the next gets one in the transaction that ends
 the first, so nothing overtakes. A sender holds a row for a while (a lease). Where a lease ran out, the hit may have
-been counted: it is sent again, unless it came with an idempotency key. Not here: sending (queue.py), tidying and what
-the command line does (keeping.py).
+been counted: it is sent again, unless it came with an idempotency key. A clock that is put back holds nothing up for
+longer than the longest wait; one that jumps ahead ends leases. Not here: sending (queue.py), tidying and what the
+command line does (keeping.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ STATES: tuple[RowState, ...] = ("pending", "sending", "done", "dead")
 OLDEST = timedelta(hours=24)  # an older one Matomo takes only from a token that may write
 MOST_ATTEMPTS = 150
 FIRST_WAIT, LONGEST_WAIT = 0.15, 900.0
+# Further ahead nothing is ever due, leased or held: what is was written before the clock was put back.
+AHEAD = timedelta(seconds=LONGEST_WAIT + 120.0)
 DOWN = 5.0  # seconds that a tracker is left alone after it could not be reached
 UNKNOWN, GIVEN_UP = "outcome unknown", "given up"
 _COLUMNS = (
@@ -31,8 +34,10 @@ _COLUMNS = (
     "lease_owner, finished_at, status, is_unknown, error"
 )
 _OURS = "id = :id and lease_owner = :owner and state = 'sending'"
-_IS_HELD = "exists (select 1 from tracking_holds as h where h.tracker = q.tracker and h.until > :now)"
-CLAIMABLE = f"q.due_at <= :now and not {_IS_HELD}"
+_IS_HELD = (
+    "exists (select 1 from tracking_holds as h where h.tracker = q.tracker and h.until > :now and h.until <= :far)"
+)
+CLAIMABLE = f"(q.due_at <= :now or q.due_at > :far) and not {_IS_HELD}"
 
 
 @dataclass(frozen=True)
@@ -129,11 +134,14 @@ def claim(connection: sqlite3.Connection, *, owner: str, now: datetime, lease: t
         found = connection.execute(
             f"select {_COLUMNS}, payload from tracking_queue as q where {CLAIMABLE} "  # noqa: S608
             "order by q.due_at, q.id limit 1",
-            {"now": moment(now)},
+            _times(now),
         ).fetchone()
         if found is None:
             return None
         row = row_of(found)
+        if row.state == "sending" and row.due_at is not None and row.due_at > now:  # the clock was put back
+            connection.execute("update tracking_queue set due_at = ? where id = ?", (moment(now + lease), row.id))
+            return None
         if row.state == "sending" and row.is_once:
             _end(connection, row, "dead", now, error=f"{UNKNOWN}: its sender ended in the middle of it", unknown=True)
             return _by_id(connection, row.id)
@@ -181,7 +189,7 @@ def _settle(connection: sqlite3.Connection, row: Row, ended: Ended, now: datetim
                 (moment(now + wait), status, int(is_unknown), why, row.id),
             )
     if isinstance(ended, Later) and (ended.wait is not None or ended.is_down):
-        hold(connection, row.tracker, now + timedelta(seconds=DOWN if ended.wait is None else ended.wait))
+        hold(connection, row.tracker, now, timedelta(seconds=DOWN if ended.wait is None else ended.wait))
 
 
 def _end(
@@ -212,13 +220,18 @@ def make_next_due(connection: sqlite3.Connection, lane: str, now: datetime) -> N
     )
 
 
-def hold(connection: sqlite3.Connection, tracker: str, until: datetime) -> None:
+def hold(connection: sqlite3.Connection, tracker: str, now: datetime, span: timedelta) -> None:
     """Leave a tracker alone for a while."""
     connection.execute(
-        "insert into tracking_holds (tracker, until) values (?, ?) "
-        "on conflict (tracker) do update set until = max(until, excluded.until)",
-        (tracker, moment(until)),
+        "insert into tracking_holds (tracker, until) values (:tracker, :until) on conflict (tracker) "
+        "do update set until = case when until > :far then excluded.until else max(until, excluded.until) end",
+        {"tracker": tracker, "until": moment(now + span), "far": moment(now + AHEAD)},
     )
+
+
+def _times(now: datetime) -> dict[str, str | None]:
+    """What CLAIMABLE needs."""
+    return {"now": moment(now), "far": moment(now + AHEAD)}
 
 
 def back_off(attempts: int, dice: random.Random) -> timedelta:
@@ -247,7 +260,7 @@ def is_due(connection: sqlite3.Connection, now: datetime) -> bool:
     """Whether something may be sent now."""
     found = connection.execute(
         f"select 1 from tracking_queue as q where {CLAIMABLE} limit 1",  # noqa: S608
-        {"now": moment(now)},
+        _times(now),
     )
     return found.fetchone() is not None
 
