@@ -166,7 +166,7 @@ def _tool(seen: Mapping[str, Any]) -> list[str]:
         "| `warehouse` | seconds that the events are old | events are older than `alerts.rules.data_stale.after_hours` "
         "(6 h), web reports older than twice `web_reports.every_minutes` and "
         f"{_words(freshness.SLACK)}; a pass failed; a window of the last {freshness.GAPS_OF.days} days does not add "
-        "up; a newer snapshot cannot be opened | no snapshot is in service |",
+        "up; what was published last cannot be put in service | no snapshot is in service |",
         "",
         "A second Matomo or Piwik PRO has checks of its own, its name in brackets behind them. However often",
         f"monitors ask, a vendor is asked again after {asking.KEPT_SECONDS:.0f} s only, and waited for"

@@ -146,7 +146,7 @@ class _Watched(Collector):
         )
         yield GaugeMetricFamily(
             "matokit_snapshot_trouble",
-            "1 when a newer snapshot is there that cannot be opened.",
+            "1 when what was published last cannot be put in service.",
             value=int(self._kit.snapshots.trouble is not None),
         )
         if manifest.watermark is not None:

@@ -7,6 +7,7 @@ Not here: what is asked (toolserver/, reports/).
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from matokit_pipelines.clock import Clock
 from matokit_pipelines.errors import MatokitError, NothingPublished, SnapshotDamaged
 from matokit_pipelines.warehouse.snapshots import Manifest, Opened, current_file, open_cursors
 
+_LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 # a block whose checksum is wrong raises the bare one
 _DAMAGE = {
@@ -63,7 +65,8 @@ class _Held:
 class SnapshotStore:
     """The newest snapshot of a home, for any number of threads.
 
-    `trouble`: why the newest file could not be opened, in a sentence; None when all is well.
+    `trouble`: why what was published last is not in service, in a sentence; None when all is well. Each change of it
+    is in the log.
     """
 
     def __init__(self, home: Path, clock: Clock, *, readers: int = 4, look_seconds: float = LOOK_SECONDS) -> None:
@@ -162,16 +165,25 @@ class SnapshotStore:
         held = self._held
         try:
             if held is not None and held.path == current_file(self._home):
-                self.trouble = None
+                self._tell(None)
                 return
             fresh = self._opened()
         except MatokitError as error:
-            self.trouble = str(error)
+            self._tell(str(error))
             return
         with self._lock:
-            self._held, self.trouble = fresh, None
+            self._held = fresh
+        self._tell(None)
         if held:
             self._retire(held)
+
+    def _tell(self, trouble: str | None) -> None:
+        if trouble != self.trouble:
+            if trouble:
+                _LOG.warning("What was published last is not in service: %s", trouble)
+            else:
+                _LOG.info("What was published last is in service again")
+        self.trouble = trouble
 
     def _opened(self) -> _Held:
         with ExitStack() as stack:

@@ -303,7 +303,33 @@ def test_a_damaged_newer_snapshot_degrades_and_the_old_one_stays(tmp_path: Path,
         status, checks = health(kit)
         assert is_ready(kit)
     assert (status, checks["warehouse"]["status"]) == ("degraded", "warn")
-    assert "cannot be opened" in checks["warehouse"]["output"]
+    assert "cannot be put in service" in checks["warehouse"]["output"]
+
+
+@pytest.mark.parametrize("pointer", ["no snapshot at all", "../elsewhere/marts-7.duckdb", "", None])
+def test_why_the_newest_is_not_in_service_is_in_the_log_once(
+    tmp_path: Path, server: Upstream, caplog: pytest.LogCaptureFixture, pointer: str | None
+) -> None:
+    loaded = settings_of(tmp_path, server.url)
+    publish(loaded)
+    clock = FixedClock(NOW)
+    with kit_of(loaded, clock) as kit:
+        current = loaded.home / "serving" / "CURRENT"
+        was = current.read_text(encoding="utf-8")
+        if pointer is None:
+            current.unlink()
+        else:
+            current.write_text(pointer, encoding="utf-8")
+        for _ in range(5):
+            clock.advance(timedelta(seconds=1))
+            checks = health(kit)[1]
+        current.write_text(was, encoding="utf-8")
+        clock.advance(timedelta(seconds=1))
+        assert health(kit)[1]["warehouse"]["status"] == "pass"
+    assert "what was published last cannot be put in service" in checks["warehouse"]["output"]
+    assert str(tmp_path) not in checks["warehouse"]["output"]
+    [said] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert str(loaded.home) in said.getMessage()
 
 
 # -- the queue --------------------------------------------------------------------------------------------------------

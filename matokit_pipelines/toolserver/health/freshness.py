@@ -45,7 +45,7 @@ def warehouse(kit: Kit, now: datetime, *, with_tables: bool) -> HealthCheck:
         return _check(now, "fail", problem.message)
     faults = list(found.faults)
     if kit.snapshots.trouble:
-        faults.insert(0, "a newer snapshot is there that cannot be opened (see the server's log)")
+        faults.insert(0, "what was published last cannot be put in service (the server's log says why)")
     age = None if found.events_to is None else max(0.0, (now - found.events_to).total_seconds())
     told = f"Snapshot {generation} in service"
     if found.events_to is not None:
