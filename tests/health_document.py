@@ -158,8 +158,9 @@ def _tool(seen: Mapping[str, Any]) -> list[str]:
         "| `matomo-api` | ms | – | Matomo does not answer, or refuses the token |",
         f"| `reports-cache` | % of lookups that found an answer | under {checks.LOW_HITS:.0f} % after more than "
         f"{checks.LOW_AFTER} lookups | under {checks.NO_HITS:.0f} % after more than {checks.NO_AFTER} |",
-        f"| `tracking-queue` | hits that wait | the oldest waits {_words(checks.OLD_HIT)}, or hits were given up | "
-        f"the oldest waits {_words(checks.TOO_OLD_HIT)} |",
+        f"| `tracking-queue` | hits that wait | the oldest waits {_words(checks.OLD_HIT)}, hits were given up, "
+        f"or the last hit could not be kept | the oldest waits {_words(checks.TOO_OLD_HIT)}, or a hit of the last "
+        f"{_words(checks.UNKEPT_FAILS)} could not be kept and none since (disk full) |",
         f"| `rate-limit` | requests left | {checks.LOW_LIMIT:.0%} of the limit or less are left | none is left |",
         "| `site-access`, with `includeDetails` | – | – | the token may not view the site |",
         "| `piwik-pro-api` | ms | – | Piwik PRO does not answer, refuses the credentials, or does not show the site |",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from matokit_pipelines import state
 from matokit_pipelines.clock import FixedClock, SystemClock
+from matokit_pipelines.errors import StateError
 from matokit_pipelines.simulator import Assumptions, PiwikProSimulator, generate
 from matokit_pipelines.toolserver.health.probes import is_ready
 from matokit_pipelines.toolserver.kit import Kit
@@ -359,6 +363,50 @@ def test_the_queue_as_it_is(tmp_path: Path) -> None:
             clock.advance(timedelta(hours=1))
             status, checks = health(kit)
             assert (status, checks["tracking-queue"]["status"]) == ("unhealthy", "fail")
+
+
+def test_hits_that_cannot_be_kept(tmp_path: Path, server: Upstream) -> None:
+    """On a full disk the store can be read, and the queue looks empty."""
+    loaded = settings_of(tmp_path, server.url)
+    publish(loaded)
+    clock = FixedClock(NOW)
+    with kit_of(loaded, clock) as kit:
+        queue = TrackingQueue(loaded.home, kit.sites, clock, answer_within=0.0)
+        kit = replace(kit, tracking=queue)
+        site = kit.sites.find(1)
+        hit = Hit("pageview", site.id, site.name, site.tracking_url, {"url": "u" * 60_000}, None, None, None, {})
+        with state.opened(loaded.home) as connection:
+            [pages] = connection.execute("pragma page_count").fetchone()
+        with full_at(pages + 2):
+            for _ in range(5):
+                with pytest.raises(StateError, match="full"):
+                    queue.accept(hit)
+            clock.advance(timedelta(minutes=5))
+            check = health(kit)[1]["tracking-queue"]
+            assert check["status"] == "fail"
+            assert check["output"].startswith("Hits cannot be kept since 2026-11-22T12:00Z (the disk may be full)")
+            assert str(tmp_path) not in check["output"]
+        clock.advance(timedelta(minutes=6))
+        check = health(kit)[1]["tracking-queue"]
+        assert check["status"] == "warn"
+        assert "the last hit could not be kept, 11 min ago" in check["output"]
+        queue.accept(hit)
+        assert health(kit)[1]["tracking-queue"]["status"] == "pass"
+
+
+@contextmanager
+def full_at(pages: int) -> Iterator[None]:
+    """SQLite files may not grow beyond so many pages, which it tells as a full disk."""
+    connect = sqlite3.connect
+
+    def limited(*args: Any, **more: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **more)
+        connection.execute(f"pragma max_page_count = {pages}")
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", limited)
+        yield
 
 
 # -- Piwik PRO --------------------------------------------------------------------------------------------------------

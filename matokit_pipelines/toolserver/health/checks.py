@@ -26,6 +26,7 @@ LOW_HITS, LOW_AFTER = 20.0, 10  # per cent, lookups
 NO_HITS, NO_AFTER = 5.0, 20
 LOW_LIMIT = 0.1
 OLD_HIT, TOO_OLD_HIT = timedelta(minutes=5), timedelta(hours=1)
+UNKEPT_FAILS = timedelta(minutes=10)
 AT_ONCE = 6
 MOST_CONNECTIONS = 10
 
@@ -148,14 +149,20 @@ def tracking_queue(kit: Kit) -> HealthCheck:
         depth, oldest, dead = kit.tracking.depth, kit.tracking.oldest_age, kit.tracking.dead
     except MatokitError as error:
         return _check(kit, "tracking-queue", "fail", problem_of(error).message, component="queue")
+    unkept = kit.tracking.unkept
+    if unkept and kit.clock.now() - unkept[1] <= UNKEPT_FAILS:
+        said = f"Hits cannot be kept since {stamp(unkept[0])[:16]}Z (the disk may be full); the server's log says why."
+        return _check(kit, "tracking-queue", "fail", said, depth, "pending", "queue")
     age = timedelta(seconds=oldest or 0.0)
-    verdict: Verdict = "fail" if age > TOO_OLD_HIT else "warn" if age > OLD_HIT or dead else "pass"
+    verdict: Verdict = "fail" if age > TOO_OLD_HIT else "warn" if age > OLD_HIT or dead or unkept else "pass"
     waiting = "Queue processing normally"
     if depth:
         hits = "1 hit waits" if depth == 1 else f"{depth} hits wait"
         waiting = f"{hits}, the oldest for {f'{age.seconds} s' if age < timedelta(minutes=2) else lasting(age)}"
     if dead:
         waiting += f"; {dead} given up, see `matokit tracking list`"
+    if unkept:
+        waiting += f"; the last hit could not be kept, {lasting(kit.clock.now() - unkept[1])} ago"
     return _check(kit, "tracking-queue", verdict, waiting, depth, "pending", "queue")
 
 

@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from matokit_pipelines import state
@@ -50,7 +50,10 @@ class Outcome:
 
 
 class TrackingQueue:
-    """The queue of one home. `start` it, `accept` hits from any number of threads, `stop` it."""
+    """The queue of one home. `start` it, `accept` hits from any number of threads, `stop` it.
+
+    `unkept`: since when, and when last, this process could not keep a hit; None once one was kept again.
+    """
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class TrackingQueue:
         self._stopping = False
         self._callers: defaultdict[int, list[threading.Event]] = defaultdict(list)
         self._tidied = clock.now()
+        self.unkept: tuple[datetime, datetime] | None = None
 
     # -- for callers ----------------------------------------------------------------------------------------------
 
@@ -114,10 +118,17 @@ class TrackingQueue:
         try:
             with state.opened(self._home) as connection:
                 row, is_new = self._keep(connection, hit, seen)
+                self.unkept = None
                 self._tell_workers()
                 if not row.is_over and self._may_go_soon(connection, row):
                     seen.wait(self._answer_within)
                 return Outcome(rows.found_row(connection, row.id) or row, is_new)
+        except StateError as error:
+            now, before = self._clock.now(), self.unkept
+            if before is None:
+                _LOG.warning("Hits cannot be kept: %s", error)
+            self.unkept = (before[0] if before else now, now)
+            raise
         finally:
             self._forget(seen)
 
