@@ -31,6 +31,7 @@ from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.toolserver.routes import REFUSALS, routes
 from matokit_pipelines.toolserver.tools import Tool
 from matokit_pipelines.toolserver.wire import (
+    CLOSE,
     JSON,
     ClientGone,
     Header,
@@ -130,7 +131,7 @@ class ToolServer:
             verdict = self._gate.admit(scope)
             if elsewhere := self._cross_origin.origin(scope):
                 send = shared(elsewhere, send)
-                if is_preflight(scope) and not (isinstance(verdict, Turned) and verdict.status == 421):
+                if is_preflight(scope) and not (isinstance(verdict, Turned) and verdict.status in (400, 421, 501)):
                     tool = None  # it is no call
                     status = await answer_preflight(send, request)
                     return
@@ -183,7 +184,7 @@ class ToolServer:
         if problem.retry_after is not None:
             headers = (*headers, (b"retry-after", str(max(1, round(problem.retry_after))).encode()))
         if status == 408:
-            headers = (*headers, (b"connection", b"close"))
+            headers = (*headers, CLOSE)
         elif self._errors_are_ok and status != 413:
             status = 200
         await answer(send, status, opal.problem_bytes(problem), headers)
@@ -201,12 +202,15 @@ class ToolServer:
         elif verdict.status == 429:
             problem = Problem("rate-limit", verdict.message + ".", status=429, retry_after=verdict.retry_after)
             headers.append((b"retry-after", str(max(1, round(verdict.retry_after or 1))).encode()))
+        elif verdict.status in (400, 501):
+            problem = Problem("client", verdict.message, "Send HTTP/1.1 as its RFC says.", status=verdict.status)
+            headers.append(CLOSE)
         else:
             which = "toolserver.allowed_hosts" if verdict.status == 421 else "toolserver.allowed_origins"
             told = f"The operator lists the names under which this server is asked in {which}."
             problem = Problem("client", verdict.message, told, status=verdict.status)
-        if header(scope, b"content-length") not in (None, b"0"):
-            headers.append((b"connection", b"close"))  # what a stranger still wants to send is not read
+        if header(scope, b"content-length") not in (None, b"0") and CLOSE not in headers:
+            headers.append(CLOSE)  # what a stranger still wants to send is not read
         await answer(send, verdict.status, opal.problem_bytes(problem), headers)
         return verdict.status
 

@@ -54,11 +54,17 @@ class Gate:
         host = authorization = origin = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
+                if authorization:
+                    return Turned(400, "Two Authorization headers")
                 authorization = value
             elif name == b"host":
+                if host:
+                    return Turned(400, "Two Host headers")
                 host = value
             elif name == b"origin":
                 origin = value
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
+                return Turned(501, "Transfer-Encoding other than chunked")
         if path not in PROBES and host not in self._good_hosts and not self._is_our_host(host):
             return Turned(421, "Invalid Host header")
         if origin and not self._is_good_origin(origin, host):

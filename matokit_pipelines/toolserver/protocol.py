@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from matokit_pipelines.toolserver.gate import PROBES
 from matokit_pipelines.toolserver.opal import problem_bytes
 from matokit_pipelines.toolserver.problems import Problem
-from matokit_pipelines.toolserver.wire import BODY_SECONDS, JSON, SECURITY, Header, Receive, Scope, Send, answer
+from matokit_pipelines.toolserver.wire import BODY_SECONDS, CLOSE, JSON, SECURITY, Receive, Scope, Send, answer
 
 HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15
@@ -34,7 +34,9 @@ SPARE = 100  # connections beyond that are answered "busy"; further ones are cut
 _BUSY = Problem("rate-limit", "This server holds as many connections as it may.", status=503, retry_after=1.0)
 _TOO_LONG = Problem("client", f"The request's head is longer than {HEAD_BYTES:,} bytes.", "Send fewer headers.")
 _NOT_HTTP = Problem("client", "This is not a valid HTTP request.", "Send HTTP/1.1, each header on a line of its own.")
-_CLOSE: Header = (b"connection", b"close")
+_AHEAD = Problem(
+    "client", "Too many requests were sent ahead on this connection.", f"Send {SENT_AHEAD} ahead of answers at most."
+)
 _swept: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -53,7 +55,10 @@ class PatientProtocol(HttpToolsProtocol):
     places = PLACES
     _due = math.inf
     _head: int | None = None
+    _piece = 0
     _body = 0
+    _why = (b"400 Bad Request", _NOT_HTTP)
+    _refusal: bytes | None = None  # to be sent behind the answers under way
     _reads = ""  # "head", "body", "nothing more"; empty: it is our turn, or there is no request
     _waiting = 0
     _stuck = math.inf
@@ -71,6 +76,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._reads != "nothing more":
+            self._piece = len(data)
             super().data_received(data)
         if not self._reads or self.transport.is_closing():
             return
@@ -79,7 +85,7 @@ class PatientProtocol(HttpToolsProtocol):
             if self._body > BODY_BYTES:
                 self.transport.abort()
             return
-        # the first piece may hold other requests too; how long a piece is the system bounds
+        # the first piece may hold other requests too: it counts once the head is whole
         self._head = 0 if self._head is None else self._head + len(data)
         if self._head > HEAD_BYTES:
             self._refuse(b"431 Request Header Fields Too Large", _TOO_LONG)
@@ -91,7 +97,11 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= SENT_AHEAD:
+            self._why = (b"400 Bad Request", _AHEAD)
             raise ValueError("too many requests were sent ahead")  # the parser stops, and the connection ends
+        if (self._head is not None or self._piece > HEAD_BYTES) and self._head_bytes() > HEAD_BYTES:
+            self._why = (b"431 Request Header Fields Too Large", _TOO_LONG)
+            raise ValueError("the head is too long")
         self._reads = "body"
         self._due = _moment.now + BODY_SECONDS + GRACE_SECONDS
         super().on_headers_complete()
@@ -103,19 +113,37 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(b"400 Bad Request", _NOT_HTTP)
+        self._refuse(*self._why)
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _refuse(self, status: bytes, problem: Problem) -> None:
-        """Answer what is no request to the application, unless an answer is under way: that would be cut by it."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()
-            return
+        """Answer what is no request to the application, behind the answers to what was asked before it."""
         body = problem_bytes(problem)
         length = (b"content-length", str(len(body)).encode())
-        lines = [name + b": " + value for name, value in (JSON, length, _CLOSE, *SECURITY)]
-        self.transport.write(b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", body]))
+        lines = [name + b": " + value for name, value in (JSON, length, CLOSE, *SECURITY)]
+        self._refusal = b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"", body])
+        is_body = self._reads == "body"  # then its head is with the application already
         # what still comes is taken and dropped: closing upon it would reset the connection before the answer is read
         self._reads = "nothing more"
+        self._due = math.inf
+        if is_body and self.pipeline:
+            self.pipeline.popleft()  # the newest: it waits for its turn, and has none any more
+        elif is_body:
+            if self.cycle.response_started:
+                self._refusal = b""  # one request has one answer
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._end()
+        elif self.cycle is None or self.cycle.response_complete:
+            self._end()
+
+    def _end(self) -> None:
+        if self._refusal is None or self.transport.is_closing():
+            return
+        if self._refusal:
+            self.transport.write(self._refusal)
         self._due = _moment.now + REFUSED_SECONDS
         self.transport.write_eof()
 
@@ -124,7 +152,10 @@ class PatientProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if not self._reads:
             self._due = math.inf if self.pipeline else self._idle()
+        is_last = not self.pipeline
         super().on_response_complete()
+        if is_last:
+            self._end()
 
     def _idle(self) -> float:
         return _moment.now + KEEP_ALIVE_SECONDS + GRACE_SECONDS
@@ -167,7 +198,7 @@ def _busy(app: Any) -> Any:
         if scope["path"] in PROBES:
             await app(scope, receive, send)
             return
-        headers = (JSON, (b"retry-after", b"1"), _CLOSE)
+        headers = (JSON, (b"retry-after", b"1"), CLOSE)
         await answer(send, _BUSY.status, problem_bytes(_BUSY), headers)
 
     return answered

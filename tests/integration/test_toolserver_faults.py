@@ -392,6 +392,12 @@ ODD: dict[str, tuple[bytes, int]] = {
         head("POST", VISITS, BEARER, "transfer-encoding: chunked") + b"20000\r\n" + b" " * 131_072 + b"\r\n0\r\n\r\n",
         413,
     ),
+    "two hosts": (head("POST", VISITS, BEARER, "host: localhost", "content-length: 0"), 400),
+    "two tokens": (head("POST", VISITS, "authorization: Bearer nonsense", BEARER, "content-length: 0"), 400),
+    "another transfer coding": (head("POST", VISITS, BEARER, "transfer-encoding: xchunked") + b"2\r\n{}\r\n", 400),
+    "packed": (head("POST", VISITS, BEARER, "transfer-encoding: gzip, chunked") + b"2\r\n{}\r\n0\r\n\r\n", 501),
+    "chunks without CR": (head("POST", VISITS, BEARER, "transfer-encoding: chunked") + b"2\n{}\n0\n\n", 400),
+    "a long head in one piece": (head("GET", "/healthz", "x: " + "a" * 70_000), 431),
     "no HTTP": (b"\x16\x03\x01 hello\r\n\r\n", 400),
     "no number for a length": (head("POST", VISITS, BEARER, "content-length: abc"), 400),
     "a head without end": (head("GET", "/healthz")[:-2] + b"x: " + b"a" * 700_000, 431),
@@ -451,6 +457,35 @@ def test_requests_sent_ahead_are_answered_in_order(server: Served) -> None:
 def test_too_many_requests_sent_ahead_end_the_connection(server: Served) -> None:
     assert raw(server.port, head("GET", "/healthz") * 5_000, seconds=3.0).count(b"HTTP/1.1 200") <= 100
     assert server.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("fault", ["too many", "no HTTP", "a broken body", "a broken head"])
+def test_what_was_asked_before_a_fault_is_answered_before_it_is_told(server: Served, fault: str) -> None:
+    good = head("POST", VISITS, BEARER, "content-length: 2") + b"{}"
+    broken = {
+        "too many": good * 36,
+        "no HTTP": b"nonsense\r\n\r\n",
+        "a broken body": head("POST", VISITS, BEARER, "transfer-encoding: chunked") + b"z\r\n",
+        "a broken head": head("GET", "/healthz", "a b c"),
+    }[fault]
+    answer = raw(server.port, good * 4 + broken + good, seconds=4.0)
+    found = [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", answer)]
+    assert found[:4] == [200] * 4
+    assert found[-1] == 400
+    assert len(found) == 5 if fault != "too many" else set(found[:-1]) == {200}
+    assert json.loads(answer.rpartition(b"\r\n\r\n")[2]).keys() >= ERROR_KEYS
+    assert b"connection: close" in answer.rpartition(b"HTTP/1.1 400")[2]
+
+
+def test_an_answer_is_not_followed_by_another_for_the_same_request(server: Served) -> None:
+    """It is refused by its head; what then comes in place of its body is nobody's request."""
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=5)) as talk:
+        talk.sendall(head("POST", VISITS, "transfer-encoding: chunked"))
+        found = talk.recv(65_536)
+        talk.sendall(b"zz\r\n")
+        while piece := talk.recv(65_536):
+            found += piece
+    assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"401"]
 
 
 def test_a_trailer_is_no_header(server: Served) -> None:

@@ -19,9 +19,10 @@ from matokit_pipelines.toolserver.pages.answers import HEADERS, file, page
 from matokit_pipelines.toolserver.pages.door import Door, local, token_in
 from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.toolserver.tools import Tool
-from matokit_pipelines.toolserver.wire import ClientGone, body_of
+from matokit_pipelines.toolserver.wire import body_of
 
 _LOG_IN_BYTES = 4_096
+_UNKNOWN = "This token is not known here. Ask the operator for the one of the pages."
 
 
 def page_routes(kit: Kit, door: Door, tools: Sequence[Tool[Any]]) -> list[Route]:
@@ -52,14 +53,18 @@ def page_routes(kit: Kit, door: Door, tools: Sequence[Tool[Any]]) -> list[Route]
     async def log_in(request: Request) -> Response:
         if request.method != "POST":
             wanted = local(request.query_params.get("next", "/"))
-            return page(request, "login.html", has_form=True, wanted=wanted, wrong=False)
+            return page(request, "login.html", has_form=True, wanted=wanted, wrong="")
         try:
             token, wanted = token_in(await body_of(request.scope, request.receive, _LOG_IN_BYTES))
-        except (Problem, ValueError, ClientGone):
+        except Problem as problem:
+            slow = page(request, "login.html", problem.status, has_form=True, wanted="/", wrong=problem.message)
+            slow.headers["connection"] = "close"  # what still comes is not read
+            return slow
+        except ValueError:
             token, wanted = "", "/"
         cookie = door.cookie_for(token)
         if cookie is None:
-            again = page(request, "login.html", 401, has_form=True, wanted=wanted, wrong=True)
+            again = page(request, "login.html", 401, has_form=True, wanted=wanted, wrong=_UNKNOWN)
             again.headers["www-authenticate"] = f'Bearer realm="{REALM}"'
             return again
         return _elsewhere(f".{wanted}", cookie)
