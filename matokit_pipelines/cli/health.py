@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TOKENS = ("MATOKIT_TOOLSERVER_TOKEN", "OPAL_BEARER_TOKEN")
 HEALTH = "tools/get-health-status"
+NO_FAULT = "reports-cache"  # says that nobody asks twice, which is no reason to take a server out of service
+OF_TOKEN = "token"
 LOOK_AGAIN_SECONDS = 1.0
 
 
@@ -32,14 +34,15 @@ def health(
     wait: float = typer.Option(0.0, min=0, max=3_600, help="Seconds to wait until it is ready, after a deployment."),
     as_json: bool = AsJson,
 ) -> None:
-    """Ask a tool server how it is. Leaves with 0 healthy, 4 degraded (old data, say), 3 unhealthy or not reached."""
+    """Ask a tool server how it is. Leaves with 0 healthy, 4 degraded (old data, say), 3 unhealthy or not reached, 2 when
+    it refuses the token."""
     from matokit_pipelines.clock import SystemClock
-    from matokit_pipelines.errors import DataIncomplete, SourceUnavailable
+    from matokit_pipelines.errors import DataIncomplete, SettingsError, SourceUnavailable
     from matokit_pipelines.sources.http import HttpLimits, HttpSession
 
     frame = frame_of(context)
     base = url.rstrip("/")
-    token = _token(frame, token_variable)
+    variable, token = _token(frame, token_variable)
     clock = SystemClock()
     limits = HttpLimits(connect_timeout=5, read_timeout=30, attempts=1, budget=3_700)
     session = HttpSession("tool server", base, clock, limits, transient=frozenset())
@@ -52,8 +55,10 @@ def health(
     else:
         for check in checks:
             frame.say(f"{check['status']:<6}{check['name']:<18} {check['output']}")
-    bad = [check["name"] for check in checks if check["status"] == "fail"]
-    doubtful = [check["name"] for check in checks if check["status"] == "warn"]
+    bad = [check["name"] for check in checks if check["status"] == "fail" and check["name"] != NO_FAULT]
+    doubtful = [check["name"] for check in checks if check["status"] != "pass" and check["name"] not in bad]
+    if bad == [OF_TOKEN]:
+        raise SettingsError(f"{base} does not take the token in {variable}; put one there that it takes.")
     if bad:
         raise SourceUnavailable(f"{base} is unhealthy ({', '.join(bad)}); its answer above says why.")
     if doubtful:
@@ -62,17 +67,17 @@ def health(
         frame.say(f"{base} is {'healthy' if token else 'up and ready; with a token more can be told'}.")
 
 
-def _token(frame: Frame, variable: str | None) -> str | None:
-    """The token to ask with; None without one, when no variable was named."""
+def _token(frame: Frame, variable: str | None) -> tuple[str, str | None]:
+    """The token to ask with, behind the variable that holds it; None without one, when no variable was named."""
     from matokit_pipelines.errors import SettingsError
 
     loaded = frame.loaded()
     for name in (variable,) if variable else TOKENS:
         if found := (loaded.secret(name) or "").strip():
-            return found
+            return name, found
     if variable:
         raise SettingsError(f"{variable} holds no token; put one that the server takes there, or leave it out.")
-    return None
+    return "", None
 
 
 def _checks(session: HttpSession, clock: Clock, token: str | None, wait: float) -> Iterator[dict[str, Any]]:
@@ -121,7 +126,7 @@ def _told(session: HttpSession, token: str) -> Iterator[dict[str, Any]]:
     if answer.status != 200 or not isinstance(found.get("checks"), list):
         said = found.get("error")
         why = f": {said}" if isinstance(said, str) else "."
-        yield _check("health", f"/{HEALTH} answered {answer.status}{why}", "")
+        yield _check(OF_TOKEN if answer.status == 401 else "health", f"/{HEALTH} answered {answer.status}{why}", "")
         return
     for check in found["checks"]:
         yield {key: check[key] for key in ("name", "status", "output", "observedValue", "observedUnit") if key in check}

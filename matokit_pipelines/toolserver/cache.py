@@ -33,13 +33,15 @@ class CacheEvent:
 
 @dataclass
 class Counts:
-    """Of one feature, or of all. `shared`: lookups that waited for an answer somebody else was making."""
+    """Of one feature, or of all. `shared`: lookups that waited for an answer somebody else was making. `failed`: that
+    found nothing, and no answer came about either."""
 
     hits: int = 0
     misses: int = 0
     sets: int = 0
     stale_evictions: int = 0
     shared: int = 0
+    failed: int = 0
     entries: int = 0
 
     def as_json(self) -> dict[str, int]:
@@ -104,7 +106,11 @@ class ReportCache(Generic[T]):
             self._making[flight] = making
         else:
             self._counts_of(feature).shared += 1
-        return await asyncio.shield(making)
+        try:
+            return await asyncio.shield(making)
+        except Exception:
+            self._counts_of(feature).failed += 1
+            raise
 
     async def _made(self, feature: str, key: Hashable, generation: int, make: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -57,6 +57,23 @@ def test_healthy(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
             assert found["matomo-api"]["observedUnit"] == "ms"
 
 
+def test_a_new_server_that_was_asked_much_is_not_rolled_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its cache has helped with nothing yet."""
+    with Upstream(matomo()).serving() as upstream:
+        loaded = settings_of(tmp_path, upstream.url)
+        publish(loaded)
+        with served(loaded, FixedClock(NOW)) as server:
+            for day in range(22):
+                server.call(
+                    "/tools/get-installer-success-rate", {"fromDate": f"2026-10-{31 - day}", "toDate": "2026-11-20"}
+                )
+            code, out, err = asked(capfd, server.url)
+            assert server.get("/tools/get-health-status").json()["status"] == "unhealthy"
+    assert code == INCOMPLETE
+    assert "fail  reports-cache      Hit rate: 0.0% (0/22 requests)" in out
+    assert "is degraded (reports-cache)" in err
+
+
 def test_degraded_by_old_data(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with Upstream(matomo()).serving() as upstream:
         loaded = settings_of(tmp_path, upstream.url)
@@ -97,10 +114,11 @@ def test_a_token_that_the_server_does_not_take(
     loaded = settings_of(tmp_path, "http://127.0.0.1:9")
     publish(loaded)
     with served(loaded, FixedClock(NOW)) as server:
-        code, out, _ = asked(capfd, server.url, "--token-variable", "MATOKIT_TOOLSERVER_TOKEN_CI")
-    assert code == REFUSED
+        code, out, err = asked(capfd, server.url, "--token-variable", "MATOKIT_TOOLSERVER_TOKEN_CI")
+    assert code == USAGE
     assert "answered 401: Unauthorized" in out
-    assert "another-token" not in out
+    assert "MATOKIT_TOOLSERVER_TOKEN_CI" in err
+    assert "another-token" not in out + err
     code, _, err = asked(capfd, server.url, "--token-variable", "NOWHERE")
     assert (code, "NOWHERE holds no token" in err) == (USAGE, True)
 

@@ -209,6 +209,32 @@ def test_hit_rate_of_the_cache(kit: Kit, hits: int, misses: int, status: str, va
     assert cache["output"] == f"Hit rate: {share:.1f}% ({hits}/{hits + misses} requests)"
 
 
+def test_calls_that_fail_are_no_lookups(kit: Kit) -> None:
+    async def failing() -> Any:
+        raise Problem("network", "Matomo is away.")
+
+    async def some(number: int) -> None:
+        assert kit.cache.lookup("popularUrls", number, 1) is None
+        calls = [kit.cache.made_once("popularUrls", number, 1, failing) for _ in range(2)]
+        assert {type(one) for one in await asyncio.gather(*calls, return_exceptions=True)} == {Problem}
+        assert kit.cache.lookup("popularUrls", number, 1) is None
+
+    for number in range(30):
+        asyncio.run(some(number))
+    assert kit.cache.counts["popularUrls"].failed == 60
+    looked_up(kit, 1, 3)
+    check = health(kit)[1]["reports-cache"]
+    assert (check["status"], check["output"]) == ("pass", "Hit rate: 25.0% (1/4 requests)")
+
+
+def test_a_cache_that_is_off_passes(tmp_path: Path, server: Upstream) -> None:
+    loaded = settings_of(tmp_path, server.url, "[toolserver]\ncache_seconds = 0\n")
+    with kit_of(loaded) as kit:
+        looked_up(kit, 0, 44)
+        check = health(kit)[1]["reports-cache"]
+    assert (check["status"], check["output"]) == ("pass", "The cache is off (toolserver.cache_seconds).")
+
+
 @pytest.mark.parametrize(
     ("headers", "status", "value"),
     [({}, "pass", None), ({"Limit": "100", "Remaining": "50", "Reset": "60"}, "pass", 50),
