@@ -141,8 +141,8 @@ def _command(seen: Mapping[str, Any]) -> list[str]:
         "| 2 | the command was misused, the named token variable is empty, or the server does not take the token | be "
         "corrected |",
         "",
-        "A new server that is asked many different questions finds none of them in its cache, so `reports-cache` fails and",
-        "the tool says `unhealthy`, as the thresholds below have it. That is no reason to take a server out of service.",
+        "A new server that is asked many different questions finds none of them in its cache, so `reports-cache`",
+        "fails and the tool says `unhealthy`, as the thresholds below have it. That is no reason to roll back.",
         "",
         "`--wait 120` asks the probes every second until the server is ready, at most so long: put it behind the start",
         "of a new version. `--token-variable NAME` reads the token from another variable (or its `_FILE` form);",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOKENS = ("MATOKIT_TOOLSERVER_TOKEN", "OPAL_BEARER_TOKEN")
 HEALTH = "tools/get-health-status"
 NO_FAULT = "reports-cache"  # says that nobody asks twice, which is no reason to take a server out of service
-OF_TOKEN = "token"
+LOG_IN = "token"
 LOOK_AGAIN_SECONDS = 1.0
 
 
@@ -34,8 +34,8 @@ def health(
     wait: float = typer.Option(0.0, min=0, max=3_600, help="Seconds to wait until it is ready, after a deployment."),
     as_json: bool = AsJson,
 ) -> None:
-    """Ask a tool server how it is. Leaves with 0 healthy, 4 degraded (old data, say), 3 unhealthy or not reached, 2 when
-    it refuses the token."""
+    """Ask a tool server how it is. Leaves with 0 healthy, 4 degraded (old data, say), 3 unhealthy or not reached, 2 for a
+    token that it does not take."""
     from matokit_pipelines.clock import SystemClock
     from matokit_pipelines.errors import DataIncomplete, SettingsError, SourceUnavailable
     from matokit_pipelines.sources.http import HttpLimits, HttpSession
@@ -57,7 +57,7 @@ def health(
             frame.say(f"{check['status']:<6}{check['name']:<18} {check['output']}")
     bad = [check["name"] for check in checks if check["status"] == "fail" and check["name"] != NO_FAULT]
     doubtful = [check["name"] for check in checks if check["status"] != "pass" and check["name"] not in bad]
-    if bad == [OF_TOKEN]:
+    if bad == [LOG_IN]:
         raise SettingsError(f"{base} does not take the token in {variable}; put one there that it takes.")
     if bad:
         raise SourceUnavailable(f"{base} is unhealthy ({', '.join(bad)}); its answer above says why.")
@@ -126,7 +126,7 @@ def _told(session: HttpSession, token: str) -> Iterator[dict[str, Any]]:
     if answer.status != 200 or not isinstance(found.get("checks"), list):
         said = found.get("error")
         why = f": {said}" if isinstance(said, str) else "."
-        yield _check(OF_TOKEN if answer.status == 401 else "health", f"/{HEALTH} answered {answer.status}{why}", "")
+        yield _check(LOG_IN if answer.status == 401 else "health", f"/{HEALTH} answered {answer.status}{why}", "")
         return
     for check in found["checks"]:
         yield {key: check[key] for key in ("name", "status", "output", "observedValue", "observedUnit") if key in check}
