@@ -34,8 +34,10 @@ def health(
     wait: float = typer.Option(0.0, min=0, max=3_600, help="Seconds to wait until it is ready, after a deployment."),
     as_json: bool = AsJson,
 ) -> None:
-    """Ask a tool server how it is. Leaves with 0 healthy, 4 degraded (old data, say), 3 unhealthy or not reached, 2 for a
-    token that it does not take."""
+    """Ask a tool server how it is. Leaves with 0 healthy, 4 degraded (old data, say), 3 unhealthy or not reached.
+
+    With 2 when it does not take the token.
+    """
     from matokit_pipelines.clock import SystemClock
     from matokit_pipelines.errors import DataIncomplete, SettingsError, SourceUnavailable
     from matokit_pipelines.sources.http import HttpLimits, HttpSession
