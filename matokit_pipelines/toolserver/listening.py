@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 
 from matokit_pipelines.clock import SystemClock
-from matokit_pipelines.errors import SettingsError
+from matokit_pipelines.errors import MatokitError, SettingsError
 from matokit_pipelines.settings import load
 from matokit_pipelines.toolserver import access_log
 from matokit_pipelines.toolserver.app import ToolServer
@@ -106,9 +106,16 @@ def serve(server: ToolServer, listener: socket.socket, started: Callable[[], Non
 
 
 def application() -> ToolServer:
-    """The application by the settings that the environment names: for `serve --reload`, which starts it anew."""
+    """The application by the settings that the environment names: for `serve --reload`, which starts it anew.
+
+    What a person wrote wrong ends this process with one sentence; the one that watches the files starts the next.
+    """
     access_log.to_stderr()
-    return build_server(load(), SystemClock())
+    try:
+        return build_server(load(), SystemClock())
+    except MatokitError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(error.exit_code) from None
 
 
 def serve_reloading(listener: socket.socket, folders: list[Path]) -> None:

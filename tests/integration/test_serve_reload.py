@@ -47,6 +47,11 @@ def test_it_starts_anew_when_the_settings_change(tmp_path: Path) -> None:
                 return 0
 
         eventually(lambda: tools() == 27)
+        settings.write_text("[toolserver]\nport = 'none'\n")
+        eventually(lambda: "matokit.toml: toolserver.port" in said.read_text())
+        time.sleep(1)  # what else it would say comes at once
+        assert "Traceback" not in said.read_text()
+        assert said.read_text().count("toolserver.port") == 1
         settings.write_text("[toolserver]\ntracking = true\n")
         eventually(lambda: tools() == 30)
         assert TOKEN not in said.read_text()
