@@ -220,6 +220,11 @@ def _together(numbered: list[Listed], others: tuple[Listed, ...]) -> Iterator[Li
             by_id[entry.id] = entry
     names: dict[str, Listed] = {}
     for entry in by_id.values():
+        if entry.name.isascii() and entry.name.isdigit() and entry.name.lstrip("0") != entry.id:
+            raise SettingsError(
+                f'{entry.where} gives site {entry.id} the name "{entry.name[:20]}", which is the number of another '
+                "site; choose a name that is none."
+            )
         if (other := names.setdefault(entry.name.casefold(), entry)) is not entry:
             raise SettingsError(
                 f'{entry.where} gives site {entry.id} the name "{entry.name}", which site {other.id} has; '

@@ -214,6 +214,9 @@ def test_nothing_configured(tmp_path: Path) -> None:
             {"MATOKIT_SITE_INDEX_JSON": '{"sites": {"1": {"name": "A"}}, "defaultSiteId": 2}'},
             "defaultSiteId in MATOKIT_SITE_INDEX_JSON is",
         ),
+        ({"MATOKIT_SITE_INDEX_JSON": '{"sites": {"14": {"name": "7"}}}'}, 'gives site 14 the name "7"'),
+        (NUMBERED | {"MATOKIT_SITE_1_NAME": " 005 "}, 'MATOKIT_SITE_1_ID gives site 7 the name "005"'),
+        ({"MATOMO_SITE_MAP": "5:6"}, 'MATOMO_SITE_MAP gives site 5 the name "6"'),
         ({"MATOKIT_SITE_INDEX_PATH": "/does/not/exist"}, "MATOKIT_SITE_INDEX_PATH names /does/not/exist"),
     ],
 )
