@@ -46,7 +46,7 @@ def serve(
 
 
 def _tell(frame: Frame, loaded: Loaded, host: str, port: int) -> None:
-    from matokit_pipelines.toolserver.building import in_address, reached
+    from matokit_pipelines.toolserver.addresses import in_address, reached
 
     address = loaded.settings.links.public_url or f"http://{in_address(reached(host))}:{port}"
     frame.say(f"Tools       {address}/discovery (Opal), {address}/mcp (MCP clients)")

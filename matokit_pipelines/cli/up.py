@@ -289,19 +289,19 @@ def children(home: Path, workspace: Path, code_port: int, host: str, port: int) 
 def tool_server(address: tuple[str, int] | None) -> list[Child]:
     """The tool server at an address; nothing without one."""
     from matokit_pipelines.cli.supervising import Child
+    from matokit_pipelines.toolserver.addresses import in_address, reached
 
     if address is None:
         return []
     host, port = address
-    shown = f"[{host}]" if ":" in host else host
-    reached = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - what a person gave, not what we bind
+    to_reach = reached(host)
     command = (sys.executable, "-m", "matokit_pipelines.cli.main", "serve", "--host", host, "--port", str(port))
     return [
         Child(
             name="tool-server",
             title="The tool server",
             command=command,
-            ready=f"The tool server is at http://{shown}:{port}",
-            port=(reached, port),
+            ready=f"The tool server is at http://{in_address(to_reach)}:{port}",
+            port=(to_reach, port),
         )
     ]

@@ -5,12 +5,12 @@ Not here: listening (listening.py), what the parts do.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from matokit_pipelines.clock import Clock
 from matokit_pipelines.settings import Loaded
+from matokit_pipelines.toolserver.addresses import in_address, reached
 from matokit_pipelines.toolserver.app import ToolServer
 from matokit_pipelines.toolserver.cache import ReportCache
 from matokit_pipelines.toolserver.calling import Made
@@ -52,22 +52,6 @@ def build_server(loaded: Loaded, clock: Clock, host: str | None = None) -> ToolS
     )
     door = Door(tokens, clock, is_secure=public.scheme == "https")
     return ToolServer(kit, cache, gate, door, metrics, all_tools(tracking=settings.tracking))
-
-
-def reached(host: str) -> str:
-    """The name under which programs of this machine reach what listens on `host`."""
-    try:
-        address = ip_address(host or "0.0.0.0")  # noqa: S104 - what a person gave, not what we bind
-    except ValueError:
-        return host
-    if address.is_unspecified:
-        return "127.0.0.1" if address.version == 4 else "::1"
-    return address.compressed
-
-
-def in_address(host: str) -> str:
-    """A host as it stands in a web address: `[::1]`."""
-    return f"[{host}]" if ":" in host else host
 
 
 def build_kit(loaded: Loaded, clock: Clock, cache: ReportCache[Any], metrics: Metrics) -> Kit:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from matokit_pipelines.cli.up import tool_server
 from matokit_pipelines.settings import load
 from tests.serving import ENVIRON
 
@@ -40,6 +41,12 @@ def test_the_printed_address_answers(host: str, tmp_path: Path) -> None:
     finally:
         said.send_signal(signal.SIGTERM)
         said.wait(20)
+
+
+@pytest.mark.parametrize(("host", "told"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")])
+def test_up_names_an_address_that_answers(host: str, told: str) -> None:
+    [child] = tool_server((host, 4000))
+    assert child.ready == f"The tool server is at http://{told}:4000"
 
 
 @pytest.mark.parametrize("host", ["[::1]", "[::1]:4000", "[2001:db8::7]:*"])
