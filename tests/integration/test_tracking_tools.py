@@ -319,3 +319,10 @@ def test_numbers_come_back_from_their_text(value: float) -> None:
 def test_times_come_back_from_their_text(value: datetime) -> None:
     back = datetime.fromisoformat(matomo_time(value))
     assert timedelta() <= value - back < timedelta(milliseconds=1)
+
+
+def test_no_delivery_is_promised_to_who_gives_a_key() -> None:
+    for tool in TRACKING_TOOLS:
+        assert "With idempotencyKey it is not sent a second time" in tool.description
+        assert "delivered" not in tool.description
+    assert "lost" not in str(Tracked.model_json_schema())

@@ -29,9 +29,12 @@ class Tracked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ok: bool = Field(description="True: the hit is accepted, and not lost from now on.")
+    ok: bool = Field(
+        description="True: the hit is accepted and kept. One with idempotencyKey is not sent again once Matomo may have "
+        "counted it."
+    )
     status: int = Field(description="HTTP status of Matomo's answer (204), or 202 while it is queued.")
-    queued: bool | None = Field(None, description="True when Matomo has not got it yet; it is sent again by itself.")
+    queued: bool | None = Field(None, description="True when Matomo has not taken it yet; it is sent by itself later.")
     pvId: str | None = Field(None, description="Id of the page view, of page views only.")
 
 
@@ -150,7 +153,8 @@ def _dead(row: Row) -> Problem:
 
 _AFTERWARDS = (
     " Answers status 204 when Matomo took it, or 202 with queued true while Matomo cannot be reached: it is then kept "
-    "and delivered later with its time, so do not send it again."
+    "and sent later with its time, so do not send it again. With idempotencyKey it is not sent a second time where "
+    "Matomo may have counted it already."
 )
 
 TRACKING_TOOLS = (
