@@ -30,8 +30,8 @@ class Tracked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ok: bool = Field(
-        description="True: the hit is accepted and kept. One with idempotencyKey is not sent again once Matomo may have "
-        "counted it."
+        description="True: the hit is accepted and kept. One with idempotencyKey is not sent again once Matomo may "
+        "have counted it."
     )
     status: int = Field(description="HTTP status of Matomo's answer (204), or 202 while it is queued.")
     queued: bool | None = Field(None, description="True when Matomo has not taken it yet; it is sent by itself later.")
