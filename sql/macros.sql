@@ -51,13 +51,16 @@ create or replace macro web_number(sent) as
         and isfinite(try_cast(trim(sent) as double)) then try_cast(trim(sent) as double)
     end;
 
+-- A number as text, two decimals at most: 45, 45.7, 45.68.
+create or replace macro web_two_decimals(number) as regexp_replace(format('{:.2f}', number), '\.?0+$', '');
+
 -- A share as Matomo writes it, "37%". A bare number is a share up to 1 and per cent above, as shaping.rate has it; null
 -- when it is neither.
 create or replace macro web_percent(sent) as
     case
         when trim(sent) like '%\%' escape '\' then trim(sent)
-        when abs(web_number(sent)) <= 1 then format('{:g}%', round(web_number(sent) * 100, 2))
-        when web_number(sent) is not null then format('{:g}%', round(web_number(sent), 2))
+        when abs(web_number(sent)) <= 1 then web_two_decimals(web_number(sent) * 100) || '%'
+        when web_number(sent) is not null then web_two_decimals(web_number(sent)) || '%'
     end;
 
 -- The keys of a JSON object that `known` does not name (an object with null for each that it does), in the order sent.
