@@ -59,7 +59,7 @@ def test_the_lines_work_as_printed_and_answer_the_five_questions(demo: tuple[sub
     healthy, broke, pages, paged, complete = answers
     assert healthy["summary"].startswith("The installer is ")
     assert re.search(r"\b[0-9a-f]{7}\b", broke["summary"]), broke["summary"]
-    assert pages[0]["nb_hits"] >= pages[1]["nb_hits"] > 0
+    assert pages[0]["nb_visits"] >= pages[1]["nb_visits"] > 0
     assert pages[0]["previous"]["nb_hits"] > 0
     assert "because of this" in paged["summary"]
     assert complete["summary"].startswith("Yes: the data are complete")
