@@ -37,10 +37,6 @@ class Calendar:
         """The Monday of a week's key."""
         return self.weeks.time_window_for_partition_key(key).start.date()
 
-    def month_of(self, key: str) -> date:
-        """The first day of a month's key."""
-        return self.months.time_window_for_partition_key(key).start.date()
-
     def keys_between(self, first: date, last: date) -> list[str]:
         """The keys of the days `first` to `last`, both included, as far as there are such partitions."""
         return [key for key in self.days.get_partition_keys() if first <= self.day_of(key) <= last]

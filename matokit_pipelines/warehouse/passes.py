@@ -64,6 +64,17 @@ def without_access(credentials: str) -> str:
     return f"access:{credentials}"
 
 
+def hold_back(source: SourceSettings, refused_at: datetime | None, now: datetime) -> None:
+    """CredentialsRefused while credentials that were refused at `refused_at` are not to be tried again."""
+    if refused_at is None or now >= (again := refused_at + WAIT_AFTER_REFUSAL):
+        return
+    raise CredentialsRefused(
+        f"The {source.secret_name} of source {source.name} was refused at {refused_at:%H:%M} UTC and is not tried "
+        f"again before {again:%H:%M} UTC, so that the server does not lock this address out; put a valid one into "
+        f"{' and '.join(source.secret_variables)}, which is tried at once."
+    )
+
+
 class SourcePass(ABC):
     """One pass over one source, inside an open warehouse. `secret`: what is refused when the source refuses us."""
 
@@ -129,16 +140,8 @@ class SourcePass(ABC):
         known = ledger.state(self._connection, self._source.name)
         if known and known.refused_credentials == without_access(self._credentials):
             self._check_access()  # asking for the site itself may count as one more failed log-in each pass
-        if not known or not known.refused_at or known.refused_credentials != self._credentials:
-            return
-        again = known.refused_at + WAIT_AFTER_REFUSAL
-        if self._clock.now() < again:
-            raise CredentialsRefused(
-                f"The {self._source.secret_name} of source {self._source.name} was refused at "
-                f"{known.refused_at:%H:%M} UTC and is not tried again before {again:%H:%M} UTC, so that the server "
-                f"does not lock this address out; put a valid one into {' and '.join(self._source.secret_variables)}, "
-                "which is tried at once."
-            )
+        if known and known.refused_credentials == self._credentials:
+            hold_back(self._source, known.refused_at, self._clock.now())
 
     def _note_refused(self, error: CredentialsRefused | AccessRefused) -> None:
         kept = self._credentials if isinstance(error, CredentialsRefused) else without_access(self._credentials)

@@ -30,10 +30,10 @@ from matokit_pipelines.toolserver_settings import WebReportSettings
 from matokit_pipelines.warehouse import ledger, web_landing, web_ledger, web_planning
 from matokit_pipelines.warehouse.landing import SourceKey, transaction
 from matokit_pipelines.warehouse.passes import (
-    WAIT_AFTER_REFUSAL,
     PassResult,
     Progress,
     fingerprint,
+    hold_back,
     without_access,
 )
 from matokit_pipelines.warehouse.web_answers import goal_of, raise_if_passing, visits_of
@@ -285,18 +285,9 @@ class WebReportsPass:
         other = ledger.state(self._connection, self._source.name)
         if met and met.refused_credentials == without_access(self._credentials):
             self._client.check_access()  # asking for the site itself may count as one more failed log-in each pass
-        for refused, at in (
-            (met.refused_credentials, met.refused_at) if met else (None, None),
-            (other.refused_credentials, other.refused_at) if other else (None, None),
-        ):
-            if refused != self._credentials or at is None or self._clock.now() >= at + WAIT_AFTER_REFUSAL:
-                continue
-            raise CredentialsRefused(
-                f"The {self._source.secret_name} of source {self._source.name} was refused at {at:%H:%M} UTC and is "
-                f"not tried again before {at + WAIT_AFTER_REFUSAL:%H:%M} UTC, so that the server does not lock this "
-                f"address out; put a valid one into {' and '.join(self._source.secret_variables)}, which is tried at "
-                "once."
-            )
+        for known in (met, other):
+            if known and known.refused_credentials == self._credentials:
+                hold_back(self._source, known.refused_at, self._clock.now())
 
     def _note_refused(self, error: CredentialsRefused | AccessRefused) -> None:
         kept = self._credentials if isinstance(error, CredentialsRefused) else without_access(self._credentials)

@@ -36,7 +36,7 @@ def dashboards(home: Path) -> tuple[Dashboard, ...]:
     for name in dict.fromkeys(widget.dashboard for widget in widgets):
         page = home / "dashboards" / f"{name}.html"
         of = [widget for widget in widgets if widget.dashboard == name]
-        made_at = _instant(_document(page.with_suffix(".json")).get("now")) if page.is_file() else None
+        made_at = instant_in(_document(page.with_suffix(".json")).get("now")) if page.is_file() else None
         found.append(Dashboard(name, of[0].dashboard_title, page.is_file(), made_at, tuple(_widgets(of))))
     return tuple(found)
 
@@ -61,7 +61,7 @@ def _entry(file: Path, period: str) -> ReportEntry:
     return ReportEntry(
         period,
         _cut(headline) if isinstance(headline, str) and headline.strip() else None,
-        _instant(document.get("now")),
+        instant_in(document.get("now")),
         bool(incomplete) if isinstance(incomplete, list) else None,
     )
 
@@ -75,7 +75,7 @@ def _document(file: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _instant(value: object) -> datetime | None:
+def instant_in(value: object) -> datetime | None:
     """An instant as the documents write it; None for anything else."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.content.wording import lasting
 from matokit_pipelines.delivery.escaping import cut, one_line
-from matokit_pipelines.reports.index.listing import KINDS
+from matokit_pipelines.reports.index.listing import KINDS, instant_in
 from matokit_pipelines.reports.rendering import ReportFiles
 from matokit_pipelines.toolserver.installer.asking import Compare, lower
 from matokit_pipelines.toolserver.installer.shapes import UTC as UTC_TEXT
@@ -85,8 +85,8 @@ def latest_report(kit: Kit, asked: ReportParameters) -> Answer:
             status=503,
         )
     head = _head(document)
-    made = _instant(document.get("now"))
-    mark = _instant(document.get("watermark"))
+    made = instant_in(document.get("now"))
+    mark = instant_in(document.get("watermark"))
     now = kit.clock.now()
     value: dict[str, Any] = {
         "summary": _sentence(asked.report, period, head, made, now), "as_of": _stamp(mark), "report": asked.report,
@@ -192,14 +192,6 @@ def _sentence(report: str, period: str, head: Mapping[str, Any], made: datetime 
     ago = f", made {lasting(now - made)} ago," if made and made <= now else ""
     doubts = f" Made from incomplete data: {' '.join(head['incomplete'][:2])}" if head["incomplete"] else ""
     return f"The {report} report {period}{ago} says: {head['headline']}{doubts}"
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return found.astimezone(UTC) if found and found.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _stamp(at: datetime | None) -> str | None:
