@@ -75,6 +75,7 @@ def refresh(home: Home, *, with_reports: bool = True) -> Outcome:
         storage_in_words(home.loaded.home),
         instance_of(home.loaded.home) as instance,
         living(instance) as life,
+        dg.partition_loading_context(home.clock.now()),  # else there is no partition after the machine's own today
     ):
         end_dead_runs(instance)
         shown = range_tags(calendar, local_date(home.clock.now(), zone))

@@ -21,6 +21,7 @@ from matokit_pipelines.orchestration.assets.extract import MATOMO_EVENTS, PIWIK_
 from matokit_pipelines.orchestration.assets.models import MODELS, asset_key
 from matokit_pipelines.orchestration.assets.reports import KINDS
 from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
+from matokit_pipelines.orchestration.days import RANGE_END
 from matokit_pipelines.orchestration.definitions import build_definitions, defs
 from matokit_pipelines.orchestration.editions import newest, page_of
 from matokit_pipelines.orchestration.pool import WAREHOUSE
@@ -159,6 +160,23 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     again = in_process.refresh(home)
     assert again.lines[0].startswith("installers: 0 new events")
     assert not any(" page " in line for line in again.lines)
+
+
+def test_a_run_in_process_goes_by_the_clock_of_its_home_and_not_by_the_machines(quiet: None, tmp_path: Path) -> None:
+    """As on the demo's clock, which leaps past midnight: its days and reports are partitions, its days are shown."""
+    ahead = (datetime.now(UTC) + timedelta(days=40)).replace(hour=23, minute=30)
+    truth = generate(days=3, events_per_day=20, seed=3, end=ahead)
+    with MatomoSimulator(truth, now=lambda: ahead) as server:
+        environ = {"MATOKIT_INSTALLERS_TOKEN": server.token}
+        home = home_at(tmp_path, server.url, now=ahead, start=truth.start.date(), environ=environ)
+        outcome = in_process.refresh(home)
+    assert outcome.trouble is None
+    assert len([line for line in outcome.lines if " page " in line]) == 3
+    with in_process.instance_of(home.loaded.home) as instance:
+        [run] = instance.get_runs(dg.RunsFilter(job_name="refresh"))
+        [daily] = instance.get_runs(dg.RunsFilter(job_name="daily_report"))
+    assert run.tags[RANGE_END] >= f"{ahead:%Y-%m-%d}"
+    assert daily.tags["dagster/partition"] == newest("daily", home.loaded.settings, ahead).key
 
 
 def weekly_page(home: Home) -> Path:
