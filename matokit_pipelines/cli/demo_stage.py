@@ -165,8 +165,8 @@ class Services:
         everything: pl.Series = theirs.events["event_ts"].is_not_null()
         must, may = (self.installers.in_sight(at) for at in (began, ended))
         return [
-            Sent("installers", "piwik_pro", ours.events, must, may),
-            Sent("lab", "matomo", theirs.events, everything, everything),
+            Sent("installers", "piwik_pro", ZONE, ours.events, must, may),
+            Sent("lab", "matomo", ZONE, theirs.events, everything, everything),
         ]
 
 

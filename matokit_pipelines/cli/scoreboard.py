@@ -13,7 +13,6 @@ from typing import Literal
 import duckdb
 import polars as pl
 
-from matokit_pipelines.cli.demo_stage import ZONE
 from matokit_pipelines.cli.sightings import Sighting, look_for
 from matokit_pipelines.simulator.incidents import Incident
 from matokit_pipelines.warehouse.snapshots import select
@@ -42,11 +41,12 @@ GREATEST_VALUE = 1e11  # what Piwik PRO keeps of a value
 
 @dataclass(frozen=True)
 class Sent:
-    """What was sent to one source that counts. `must`: by row of `events`, whether its service showed it when the
-    reading began; `may`: whether it shows it by now."""
+    """What was sent to one source that counts. `zone`: its site's; `must`: by row of `events`, whether its service
+    showed it when the reading began; `may`: whether it shows it by now."""
 
     source: str
     kind: Literal["piwik_pro", "matomo"]
+    zone: str
     events: pl.DataFrame
     must: pl.Series
     may: pl.Series
@@ -113,11 +113,11 @@ def compare(parts: Sequence[Sent], incidents: Sequence[Incident], connection: du
 
 def _score(part: Sent, unseen: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> SourceScore:
     is_event = part.events["category"].is_not_null()
-    sent = _as_kept(part.events.filter(part.must & is_event), part.kind)
-    since = _as_kept(part.events.filter(part.may & ~part.must & is_event), part.kind)
-    landed = _as_kept(select(connection, _LANDED, {"source": part.source}), part.kind)
+    sent = _as_kept(part.events.filter(part.must & is_event), part)
+    since = _as_kept(part.events.filter(part.may & ~part.must & is_event), part)
+    landed = _as_kept(select(connection, _LANDED, {"source": part.source}), part)
     meant = _unmistakable(sent, unseen).filter(pl.col("in_scope"))
-    read = _as_kept(select(connection, _READ, {"source": part.source}), part.kind)
+    read = _as_kept(select(connection, _READ, {"source": part.source}), part)
     return SourceScore(
         source=part.source,
         kind=part.kind,
@@ -146,17 +146,17 @@ def _in_both(left: pl.DataFrame, right: pl.DataFrame, columns: list[str]) -> int
     return int(both.select(pl.min_horizontal("a", "b").sum()).item() or 0)
 
 
-def _as_kept(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
+def _as_kept(frame: pl.DataFrame, by: Sent) -> pl.DataFrame:
     """What a service keeps of what was sent; the rest is not ours to get back.
 
     Matomo trims texts and keeps three decimals of a value; Piwik PRO keeps values from 0 to 1e11, cannot tell an
     empty text from none, and gives times as wall clocks of the site, on which autumn's repeated hour stands twice.
     """
     texts = [name for name in _SENT if frame.schema[name] == pl.String]
-    if kind == "matomo":
+    if by.kind == "matomo":
         return frame.with_columns(pl.col(texts).str.strip_chars(), pl.col("value").round(3))
     value = pl.when(pl.col("value").is_between(0, GREATEST_VALUE)).then("value")
-    clock = pl.col("event_ts").dt.convert_time_zone(ZONE).dt.replace_time_zone(None)
+    clock = pl.col("event_ts").dt.convert_time_zone(by.zone).dt.replace_time_zone(None)
     return frame.with_columns(
         pl.when(pl.col(texts) != "").then(pl.col(texts)).name.keep(), value=value, event_ts=clock
     )  # fmt: skip
