@@ -25,6 +25,12 @@ from matokit_pipelines.warehouse.connection import Warehouse, translated
 
 KEPT = 3
 _NAME = re.compile(r"^marts-(\d+)\.duckdb$")
+# Of a short question to small tables the planning is most of the cost. These steps of it pay off over large tables only;
+# none of them changes which rows come back.
+_FOR_LARGE_TABLES = (
+    "statistics_propagation,compressed_materialization,join_order,common_subplan,join_elimination,"
+    "projection_placement,duplicate_groups,reorder_filter"
+)
 
 
 @dataclass(frozen=True)
@@ -149,13 +155,19 @@ class Opened:
 
 @contextmanager
 def open_cursors(home: Path, number: int) -> Iterator[Opened]:
-    """As `open_current`, with `number` connections more. All are made at once: after that the settings are locked."""
+    """As `open_current`, with `number` connections more. All are made at once: after that the settings are locked.
+
+    With more connections it is for many short questions at once: each is planned plainly and worked out by one thread.
+    """
     path = current_file(home)
     with _readable(path):
         connection = duckdb.connect()
         try:
             file = str(path).replace("'", "''")  # ATTACH takes no parameters; the path is ours
             connection.execute("set timezone = 'UTC'")
+            if number:
+                connection.execute("set threads = 1")
+                connection.execute(f"set disabled_optimizers = '{_FOR_LARGE_TABLES}'")
             connection.execute(f"attach '{file}' as snapshot (read_only)")
             cursors = tuple(connection.cursor() for _ in range(number))
             for one in (connection, *cursors):  # a setting is one connection's
