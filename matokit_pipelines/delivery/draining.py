@@ -204,6 +204,7 @@ class _Lane:
             is_plain=row.is_plain,
             created_at=row.created_at,
             since=row.started_at or row.created_at,
+            is_put_back=row.is_put_back,
             ref=row.provider_ref,
             root=Earlier(root.message_key, root.provider_ref) if root else None,
             last=Earlier(last.message_key, last.provider_ref) if last else None,
@@ -249,11 +250,11 @@ class _Lane:
                     return True
             case Later():
                 if ended.method is not None and not isinstance(way, Later):
-                    outbox.hold(connection, way.service, ended.method, now + timedelta(seconds=ended.wait))
+                    outbox.hold(connection, way.service, ended.method, now + timedelta(seconds=ended.wait), now)
                 self._put_off(connection, claimed, ended, now)
             case Refused(why, True, ref) if not row.is_plain and _has_more_than_text(claimed):
                 outbox.mark_waiting(
-                    connection, claimed, next_at=now, why=why, certain=True, answered=True, provider_ref=ref,
+                    connection, claimed, now=now, next_at=now, why=why, certain=True, answered=True, provider_ref=ref,
                     is_plain=True,
                 )  # fmt: skip
                 self._work.count("put_off", self._destination)
@@ -273,8 +274,8 @@ class _Lane:
             self._give_up(connection, row, ended.why, now)
             return
         outbox.mark_waiting(
-            connection, claimed, next_at=now + wait, why=ended.why, certain=ended.certain, answered=ended.answered,
-            provider_ref=ended.ref, is_counted=ended.method is None,
+            connection, claimed, now=now, next_at=now + wait, why=ended.why, certain=ended.certain,
+            answered=ended.answered, provider_ref=ended.ref, is_counted=ended.method is None,
         )  # fmt: skip
         self._work.count("put_off", self._destination, f"{row.subject[:80]!r} waits: {ended.why}")
 

@@ -1,7 +1,8 @@
 """The outbox: rows of messages in the store, from `pending` over `sending` to `sent` or `dead`. One row a destination.
 
 Whoever decides that something is told puts rows in within its own transaction; senders claim them for a while (a
-lease), so that a sender that dies holds up nothing for long. Not here: sending (draining.py), what is told (alerts/).
+lease), so that a sender that dies holds up nothing for long. Not here: sending (draining.py), what is told (alerts/),
+clocks that are put back (put_back.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from matokit_pipelines.delivery.messages import Message
+from matokit_pipelines.delivery.put_back import put_right
 from matokit_pipelines.state import instant, moment, transaction
 
 RowState = Literal["pending", "sending", "sent", "dead"]
@@ -43,7 +45,7 @@ _OURS = "id = ? and lease_owner = ? and state = 'sending'"
 _LET_GO = "lease_until = null, lease_owner = null"
 _COLUMNS = (
     "id, message_key, conversation, destination, severity, state, attempts, answered, is_plain, created_at, "
-    "revived_at, next_at, lease_until, lease_owner, started_at, sent_at, provider_ref, error, "
+    "revived_at, next_at, lease_until, lease_owner, started_at, is_put_back, sent_at, provider_ref, error, "
     "json_extract(payload, '$.subject') as subject"
 )
 
@@ -53,8 +55,9 @@ class Row:
     """One row; times in UTC.
 
     attempts: calls that came to no good end; answered: those of them that the service answered. is_plain: its content
-    was refused, so the plain text alone is sent. started_at: when the first call began whose outcome is not known.
-    provider_ref: what the service calls it. error: why it waits or is dead, or what went wrong beside its delivery.
+    was refused, so the plain text alone is sent. started_at: when the first call began whose outcome is not known;
+    is_put_back: that was by another clock than this one. provider_ref: what the service calls it. error: why it waits
+    or is dead, or what went wrong beside its delivery.
     """
 
     id: int
@@ -73,6 +76,7 @@ class Row:
     lease_until: datetime | None = None
     lease_owner: str | None = None
     started_at: datetime | None = None
+    is_put_back: bool = False
     sent_at: datetime | None = None
     provider_ref: str | None = None
     error: str | None = None
@@ -105,10 +109,10 @@ def enqueue(
 ) -> bool:
     """Put a message in, inside the caller's transaction; False when its key is there already, whatever its state."""
     payload = message.to_json().encode("utf-8", "replace").decode()  # half a surrogate pair is no text
-    values = (message_key, conversation, destination, severity, payload, moment(now), moment(due))
+    values = (message_key, conversation, destination, severity, payload, moment(now), moment(due), moment(now))
     done = connection.execute(
-        "insert into outbox (message_key, conversation, destination, severity, payload, state, created_at, next_at) "
-        "values (?, ?, ?, ?, ?, 'pending', ?, ?) on conflict (message_key) do nothing",
+        "insert into outbox (message_key, conversation, destination, severity, payload, state, created_at, next_at, "
+        "waits_from) values (?, ?, ?, ?, ?, 'pending', ?, ?, ?) on conflict (message_key) do nothing",
         values,
     )
     return done.rowcount == 1
@@ -128,6 +132,7 @@ def claim(
     `only`: message keys; no other row is taken.
     """
     with transaction(connection):
+        put_right(connection, now)
         found = connection.execute(
             f"select {_COLUMNS}, payload from outbox as o "  # noqa: S608
             f"where o.destination = :destination and {_WANTED} and {_CLAIMABLE} order by o.id limit 1",
@@ -137,9 +142,9 @@ def claim(
             return None
         is_unknown = found["started_at"] is not None
         connection.execute(
-            "update outbox set state = 'sending', lease_until = ?, lease_owner = ?, "
+            "update outbox set state = 'sending', lease_until = ?, lease_owner = ?, waits_from = ?, "
             "started_at = coalesce(started_at, ?) where id = ?",
-            (moment(now + lease), owner, moment(now), found["id"]),
+            (moment(now + lease), owner, moment(now), moment(now), found["id"]),
         )
         taken = connection.execute(f"select {_COLUMNS} from outbox where id = ?", (found["id"],)).fetchone()  # noqa: S608
     return Claimed(_row(taken), Message.from_json(found["payload"]), is_unknown)
@@ -148,8 +153,8 @@ def claim(
 def renew(connection: sqlite3.Connection, row: Row, now: datetime, lease: timedelta) -> bool:
     """Hold a claimed row for longer; False when another sender took it over, who then answers for it."""
     done = connection.execute(
-        f"update outbox set lease_until = ? where {_OURS}",  # noqa: S608
-        (moment(now + lease), row.id, row.lease_owner),
+        f"update outbox set lease_until = ?, waits_from = ? where {_OURS}",  # noqa: S608
+        (moment(now + lease), moment(now), row.id, row.lease_owner),
     )
     return done.rowcount == 1
 
@@ -169,6 +174,7 @@ def mark_waiting(
     connection: sqlite3.Connection,
     claimed: Claimed,
     *,
+    now: datetime,
     next_at: datetime,
     why: str,
     certain: bool,
@@ -181,13 +187,14 @@ def mark_waiting(
 
     `answered`: it uses up one of its tries; `is_counted`: it makes the next wait longer.
     """
-    row = claimed.row
+    row, delivered_nothing = claimed.row, int(certain and not claimed.is_unknown)
     done = connection.execute(
-        "update outbox set state = 'pending', next_at = ?, error = ?, attempts = attempts + ?, "  # noqa: S608
-        f"answered = answered + ?, started_at = case when ? then null else started_at end, "
-        f"provider_ref = coalesce(?, provider_ref), is_plain = max(is_plain, ?), {_LET_GO} where {_OURS}",
+        "update outbox set state = 'pending', next_at = ?, waits_from = ?, error = ?, attempts = attempts + ?, "  # noqa: S608
+        "answered = answered + ?, started_at = case when ? then null else started_at end, "
+        "is_put_back = case when ? then 0 else is_put_back end, provider_ref = coalesce(?, provider_ref), "
+        f"is_plain = max(is_plain, ?), {_LET_GO} where {_OURS}",
         (
-            moment(next_at), why, int(is_counted), int(answered), int(certain and not claimed.is_unknown),
+            moment(next_at), moment(now), why, int(is_counted), int(answered), delivered_nothing, delivered_nothing,
             provider_ref, int(is_plain), row.id, row.lease_owner,
         ),
     )  # fmt: skip
@@ -215,7 +222,11 @@ def back_off(attempts: int, dice: random.Random) -> timedelta:
 
 
 def due_destinations(connection: sqlite3.Connection, now: datetime, only: Collection[str] | None = None) -> list[str]:
-    """Destinations with a row that may be sent now (of the message keys `only`), the one that waits longest first."""
+    """Destinations with a row that may be sent now (of the message keys `only`), the one that waits longest first.
+
+    Where the clock was put back, waits are first brought to `now`.
+    """
+    put_right(connection, now)
     found = connection.execute(
         f"select o.destination, min(o.id) as first from outbox as o where {_WANTED} and {_CLAIMABLE} "  # noqa: S608
         "group by o.destination order by first",
@@ -274,7 +285,7 @@ def retry(connection: sqlite3.Connection, now: datetime, message_key: str | None
     Gives how many. Who of a mail's recipients got it is not forgotten, nor that a call may have delivered it.
     """
     done = connection.execute(
-        "update outbox set state = 'pending', next_at = ?1, attempts = 0, answered = 0, is_plain = 0, "
+        "update outbox set state = 'pending', next_at = ?1, waits_from = ?1, attempts = 0, answered = 0, is_plain = 0, "
         "revived_at = case state when 'dead' then ?1 else revived_at end "
         "where state = 'dead' and ?2 is null or message_key = ?2 and state in ('dead', 'pending')",
         (moment(now), message_key),
@@ -293,12 +304,12 @@ def tidy(connection: sqlite3.Connection, before: datetime) -> int:
     return done.rowcount
 
 
-def hold(connection: sqlite3.Connection, service: str, method: str, until: datetime) -> None:
+def hold(connection: sqlite3.Connection, service: str, method: str, until: datetime, now: datetime) -> None:
     """A service (`slack`, `webhook:chat`) asked not to be called for a while; `send` is the method that sends."""
     connection.execute(
-        "insert into holds (service, method, until) values (?, ?, ?) "
-        "on conflict (service, method) do update set until = max(until, excluded.until)",
-        (service, method, moment(until)),
+        "insert into holds (service, method, until, since) values (?, ?, ?, ?) "
+        "on conflict (service, method) do update set until = max(until, excluded.until), since = excluded.since",
+        (service, method, moment(until), moment(now)),
     )
 
 
@@ -327,4 +338,4 @@ def _row(found: sqlite3.Row) -> Row:
     values = {name: found[name] for name in found.keys()}  # noqa: SIM118
     for name in ("created_at", "revived_at", "next_at", "lease_until", "started_at", "sent_at"):
         values[name] = instant(values[name])
-    return Row(**(values | {"is_plain": bool(values["is_plain"])}))
+    return Row(**(values | {name: bool(values[name]) for name in ("is_plain", "is_put_back")}))

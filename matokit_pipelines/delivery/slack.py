@@ -22,6 +22,7 @@ from matokit_pipelines.delivery.transport import SEND, Delivered, Later, Lost, O
 
 # Slack's clock need not agree with ours
 CLOCKS_APART = timedelta(minutes=10)
+PUT_BACK = timedelta(hours=25)  # how far a clock that was put back may have been ahead
 MOST_PAGES, A_PAGE = 20, 200
 _CHANNEL_ID = re.compile(r"^[CGD][A-Z0-9]{7,}$")
 # the message that is answered is gone, or no longer takes answers
@@ -79,7 +80,8 @@ class SlackBot:
         self, method: Callable[..., Any], place: dict[str, Any], parcel: Parcel
     ) -> Iterator[dict[str, Any] | None]:
         """Messages page by page; None when the row went to another sender meanwhile."""
-        oldest = f"{(parcel.since - CLOCKS_APART).timestamp():.6f}"
+        begin = parcel.since - CLOCKS_APART - (PUT_BACK if parcel.is_put_back else timedelta(0))
+        oldest = f"{begin.timestamp():.6f}"
         cursor: str | None = None
         for _ in range(MOST_PAGES):
             if not parcel.still_ours():

@@ -25,8 +25,9 @@ class Earlier:
 @dataclass(frozen=True)
 class Parcel:
     """One message on its way. `root`: the first of its conversation that was delivered; `last`: the last one to the
-    same destination; `ref`: what is known of earlier tries; `since`: when the first of them began. `still_ours` holds
-    it for longer and says whether it still is this sender's; asked before each call that takes time."""
+    same destination; `ref`: what is known of earlier tries; `since`: when the first of them began, `is_put_back`: or up
+    to a day before, as the clock was put back since. `still_ours` holds it for longer and says whether it still is this
+    sender's; asked before each call that takes time."""
 
     message_key: str
     conversation: str
@@ -39,6 +40,7 @@ class Parcel:
     root: Earlier | None
     last: Earlier | None
     still_ours: Callable[[], bool] = field(repr=False)
+    is_put_back: bool = False
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def test_send_test_says_why_though_alerts_wait_for_the_same_destination(
 
     now = datetime.now(UTC)
     with state.opened(folder / ".matokit") as connection, state.transaction(connection):
-        outbox.hold(connection, "slack", "send", now + timedelta(minutes=5))
+        outbox.hold(connection, "slack", "send", now + timedelta(minutes=5), now)
     code, out, _ = matokit(capfd, "send-test", "--to", SLACK)
     assert code == 3
     assert f"{SLACK}: not sent: the service asked not to be called before " in out

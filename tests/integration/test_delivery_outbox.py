@@ -92,7 +92,7 @@ class Senders(RuleBasedStateMachine):
             done = outbox.mark_dead(self.connection, row, "why")
         else:
             done = outbox.mark_waiting(
-                self.connection, claimed, next_at=self.now + timedelta(seconds=90), why="why",
+                self.connection, claimed, now=self.now, next_at=self.now + timedelta(seconds=90), why="why",
                 certain=how == "later", answered=True, is_plain=how == "plain",
             )  # fmt: skip
         assert done == mine, "a sender that lost a row still wrote to it, or could not write to its own"
@@ -106,6 +106,13 @@ class Senders(RuleBasedStateMachine):
     @rule(seconds=st.integers(1, 200))
     def wait(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
+
+    @rule(minutes=st.sampled_from((5, 120, 1_440)))
+    def put_back(self, minutes: int) -> None:
+        """The clock, once somebody looks: who sends has a lease left at most."""
+        self.now -= timedelta(minutes=minutes)
+        outbox.due_destinations(self.connection, self.now)
+        self.held = {name: (held, min(until, self.now + LEASE)) for name, (held, until) in self.held.items()}
 
     @invariant()
     def all_is_there_and_ended_in_order(self) -> None:

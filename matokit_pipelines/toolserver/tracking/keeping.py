@@ -10,7 +10,16 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from matokit_pipelines.state import instant, moment, transaction
-from matokit_pipelines.toolserver.tracking.rows import AHEAD, STATES, Row, columns, found_row, make_next_due, row_of
+from matokit_pipelines.toolserver.tracking.rows import (
+    A_MOMENT,
+    AHEAD,
+    STATES,
+    Row,
+    columns,
+    found_row,
+    make_next_due,
+    row_of,
+)
 
 DONE_STAYS = timedelta(hours=1)
 DEAD_STAYS = timedelta(days=90)
@@ -80,6 +89,7 @@ def tidy(connection: sqlite3.Connection, now: datetime) -> int:
         {"now": moment(now), "done": moment(now - DONE_STAYS), "dead": moment(now - DEAD_STAYS)},
     )
     connection.execute(
-        "delete from tracking_holds where until < ? or until > ?", (moment(now - DONE_STAYS), moment(now + AHEAD))
+        "delete from tracking_holds where until < ? or until > ? or since > ?",
+        (moment(now - DONE_STAYS), moment(now + AHEAD), moment(now + A_MOMENT)),
     )
     return done.rowcount

@@ -2,8 +2,8 @@
 
 Of each lane one row at most has a `due_at` (the table sees to that); the next gets one in the transaction that ends
 the first, so nothing overtakes. A sender holds a row for a while (a lease). Where a lease ran out, the hit may have
-been counted: it is sent again, unless it came with an idempotency key. A clock that is put back holds nothing up for
-longer than the longest wait; one that jumps ahead ends leases. Not here: sending (queue.py), tidying and what the
+been counted: it is sent again, unless it came with an idempotency key. A clock that is put back holds nothing up, as a
+row knows by which time it waits; one that jumps ahead ends leases. Not here: sending (queue.py), tidying and what the
 command line does (keeping.py).
 """
 
@@ -25,8 +25,9 @@ STATES: tuple[RowState, ...] = ("pending", "sending", "done", "dead")
 OLDEST = timedelta(hours=24)  # an older one Matomo takes only from a token that may write
 MOST_ATTEMPTS = 150
 FIRST_WAIT, LONGEST_WAIT = 0.15, 900.0
-# Further ahead nothing is ever due, leased or held: what is was written before the clock was put back.
-AHEAD = timedelta(seconds=LONGEST_WAIT + 120.0)
+# Further ahead nothing is due, leased or held: what is was written before the clock was put back, as was what waits
+# since a time to come. A moment is allowed for: who had to wait for the right to write comes with an old time.
+AHEAD, A_MOMENT = timedelta(seconds=LONGEST_WAIT + 120.0), timedelta(seconds=5)
 DOWN = 5.0  # seconds that a tracker is left alone after it could not be reached
 UNKNOWN, GIVEN_UP = "outcome unknown", "given up"
 _COLUMNS = (
@@ -35,9 +36,10 @@ _COLUMNS = (
 )
 _OURS = "id = :id and lease_owner = :owner and state = 'sending'"
 _IS_HELD = (
-    "exists (select 1 from tracking_holds as h where h.tracker = q.tracker and h.until > :now and h.until <= :far)"
+    "exists (select 1 from tracking_holds as h where h.tracker = q.tracker and h.until > :now and h.until <= :far "
+    "and coalesce(h.since, '') <= :soon)"
 )
-CLAIMABLE = f"(q.due_at <= :now or q.due_at > :far) and not {_IS_HELD}"
+CLAIMABLE = f"(q.due_at <= :now or q.due_at > :far or q.due_at is not null and q.waits_from > :soon) and not {_IS_HELD}"
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,12 @@ def accept(connection: sqlite3.Connection, hit: Hit, now: datetime) -> tuple[Row
     ).fetchone()
     done = connection.execute(
         "insert into tracking_queue (site, site_name, tracker, lane, kind, payload, page_view, idempotency_key, "
-        "key_until, digest, is_once, accepted_at, due_at, state) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+        "key_until, digest, is_once, accepted_at, due_at, waits_from, state) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
         (
             hit.site, hit.site_name, hit.tracker, lane, hit.kind, hit.payload, hit.page_view, hit.key,
             moment(now + hit.key_lasts) if hit.key is not None else None, hit.digest, int(hit.key is not None),
-            moment(now), moment(now) if first is None else None,
+            moment(now), moment(now) if first is None else None, moment(now),
         ),
     )  # fmt: skip
     return _by_id(connection, int(done.lastrowid or 0)), True
@@ -140,15 +142,18 @@ def claim(connection: sqlite3.Connection, *, owner: str, now: datetime, lease: t
             return None
         row = row_of(found)
         if row.state == "sending" and row.due_at is not None and row.due_at > now:  # the clock was put back
-            connection.execute("update tracking_queue set due_at = ? where id = ?", (moment(now + lease), row.id))
+            connection.execute(
+                "update tracking_queue set due_at = ?, waits_from = ? where id = ?",
+                (moment(now + lease), moment(now), row.id),
+            )
             return None
         if row.state == "sending" and row.is_once:
             _end(connection, row, "dead", now, error=f"{UNKNOWN}: its sender ended in the middle of it", unknown=True)
             return _by_id(connection, row.id)
         connection.execute(
-            "update tracking_queue set state = 'sending', due_at = ?, lease_owner = ?, attempts = attempts + ?, "
-            "is_unknown = max(is_unknown, ?) where id = ?",
-            (moment(now + lease), owner, int(row.state == "sending"), int(row.state == "sending"), row.id),
+            "update tracking_queue set state = 'sending', due_at = ?, waits_from = ?, lease_owner = ?, "
+            "attempts = attempts + ?, is_unknown = max(is_unknown, ?) where id = ?",
+            (moment(now + lease), moment(now), owner, int(row.state == "sending"), int(row.state == "sending"), row.id),
         )
         return Claimed(_by_id(connection, row.id), found["payload"])
 
@@ -184,9 +189,9 @@ def _settle(connection: sqlite3.Connection, row: Row, ended: Ended, now: datetim
         case Later(why, is_unknown, status):
             wait = max(back_off(row.attempts + 1, dice), timedelta(seconds=ended.wait or 0.0))
             connection.execute(
-                "update tracking_queue set state = 'pending', due_at = ?, lease_owner = null, attempts = attempts + 1, "
-                "status = ?, is_unknown = max(is_unknown, ?), error = ? where id = ?",
-                (moment(now + wait), status, int(is_unknown), why, row.id),
+                "update tracking_queue set state = 'pending', due_at = ?, waits_from = ?, lease_owner = null, "
+                "attempts = attempts + 1, status = ?, is_unknown = max(is_unknown, ?), error = ? where id = ?",
+                (moment(now + wait), moment(now), status, int(is_unknown), why, row.id),
             )
     if isinstance(ended, Later) and (ended.wait is not None or ended.is_down):
         hold(connection, row.tracker, now, timedelta(seconds=DOWN if ended.wait is None else ended.wait))
@@ -213,9 +218,9 @@ def _end(
 def make_next_due(connection: sqlite3.Connection, lane: str, now: datetime) -> None:
     """Let the first that waits in a lane go, when none of it may go yet."""
     connection.execute(
-        "update tracking_queue set due_at = :now where id = (select min(id) from tracking_queue where lane = :lane "
-        "and state in ('pending', 'sending')) and not exists (select 1 from tracking_queue where lane = :lane "
-        "and due_at is not null)",
+        "update tracking_queue set due_at = :now, waits_from = :now "
+        "where id = (select min(id) from tracking_queue where lane = :lane and state in ('pending', 'sending')) "
+        "and not exists (select 1 from tracking_queue where lane = :lane and due_at is not null)",
         {"now": moment(now), "lane": lane},
     )
 
@@ -223,15 +228,16 @@ def make_next_due(connection: sqlite3.Connection, lane: str, now: datetime) -> N
 def hold(connection: sqlite3.Connection, tracker: str, now: datetime, span: timedelta) -> None:
     """Leave a tracker alone for a while."""
     connection.execute(
-        "insert into tracking_holds (tracker, until) values (:tracker, :until) on conflict (tracker) "
-        "do update set until = case when until > :far then excluded.until else max(until, excluded.until) end",
-        {"tracker": tracker, "until": moment(now + span), "far": moment(now + AHEAD)},
+        "insert into tracking_holds (tracker, until, since) values (:tracker, :until, :now) on conflict (tracker) "
+        "do update set since = :now, until = case when until > :far or since > :soon then excluded.until "
+        "else max(until, excluded.until) end",
+        {"tracker": tracker, "until": moment(now + span), **_times(now)},
     )
 
 
 def _times(now: datetime) -> dict[str, str | None]:
     """What CLAIMABLE needs."""
-    return {"now": moment(now), "far": moment(now + AHEAD)}
+    return {"now": moment(now), "soon": moment(now + A_MOMENT), "far": moment(now + AHEAD)}
 
 
 def back_off(attempts: int, dice: random.Random) -> timedelta:

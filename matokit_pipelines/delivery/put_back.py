@@ -1,0 +1,83 @@
+"""What a clock that was put back leaves in the outbox: waits, leases and holds of a time that is still to come.
+
+Each row knows by which time its wait was written. Where that lies ahead, the wait begins anew: nothing waits longer
+than its own rule says, and whoever is sending keeps its row. Not here: the way of a row (outbox.py).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+from typing import Any
+
+from matokit_pipelines.state import instant, moment, transaction
+
+A_DAY = timedelta(days=1)
+A_MOMENT = timedelta(seconds=5)  # who waited for the right to write comes with a time that is a little old
+_WAITING = "state in ('pending', 'sending') and coalesce(waits_from, created_at) > :soon"
+
+
+def put_right(connection: sqlite3.Connection, now: datetime) -> None:
+    """Bring what was written by a later time to `now`. Does nothing, and locks nothing, where there is none."""
+    found = connection.execute(
+        f"select exists (select 1 from outbox where {_WAITING}) or exists (select 1 from holds where since > :soon) "  # noqa: S608
+        "as is_ahead",
+        _times(now),
+    ).fetchone()
+    if not found["is_ahead"]:
+        return
+    if connection.in_transaction:
+        _put_right(connection, now)
+        return
+    with transaction(connection):
+        _put_right(connection, now)
+
+
+def _put_right(connection: sqlite3.Connection, now: datetime) -> None:
+    rows = connection.execute(
+        "select id, error, attempts, answered, next_at, lease_until, started_at, "  # noqa: S608
+        f"coalesce(waits_from, created_at) as waits_from from outbox where {_WAITING}",
+        _times(now),
+    ).fetchall()
+    connection.executemany(
+        "update outbox set next_at = :next_at, lease_until = :lease_until, started_at = :started_at, "
+        "is_put_back = max(is_put_back, :is_unknown), waits_from = :now, "
+        "revived_at = case when coalesce(revived_at, created_at) > :now then :now else revived_at end where id = :id",
+        [_row(found, now) for found in rows],
+    )
+    holds = connection.execute("select service, method, since, until from holds where since > :soon", _times(now))
+    connection.executemany(
+        "update holds set since = ?, until = ? where service = ? and method = ?",
+        [(moment(now), _sooner(one["until"], one["since"], now), one["service"], one["method"]) for one in holds],
+    )
+
+
+def _times(now: datetime) -> dict[str, str | None]:
+    return {"soon": moment(now + A_MOMENT)}
+
+
+def _row(found: sqlite3.Row, now: datetime) -> dict[str, Any]:
+    is_planned = found["next_at"] > found["waits_from"] and not (
+        found["error"] or found["attempts"] or found["answered"]
+    )  # never tried, and put off all the same
+    next_at = _in_a_day(found["next_at"], now) if is_planned else _sooner(found["next_at"], found["waits_from"], now)
+    started = instant(found["started_at"])
+    return {
+        "id": found["id"], "now": moment(now), "next_at": next_at,
+        "lease_until": _sooner(found["lease_until"], found["waits_from"], now),
+        "started_at": moment(min(started, now)) if started else None, "is_unknown": int(started is not None),
+    }  # fmt: skip
+
+
+def _sooner(at: str | None, since: str, now: datetime) -> str | None:
+    """As long after `now` as `at` is after `since`."""
+    until, begin = instant(at), instant(since)
+    return moment(now + max(until - begin, timedelta(0))) if until and begin else None
+
+
+def _in_a_day(at: str, now: datetime) -> str | None:
+    """What was put off until a time of the day, the end of the quiet hours: the next such time."""
+    due = instant(at)
+    while due is not None and due - now > A_DAY:
+        due -= A_DAY
+    return moment(due)
