@@ -50,7 +50,7 @@ NO_PLACE_SECONDS = 1.0
 class _Line:
     """What is known of one server: the connections to it, its limit, which tokens it took and which it refused.
 
-    Tokens are kept as fingerprints; `refused` holds until when, under "" what is so whatever the token. `proving` is
+    Tokens are kept as fingerprints; `refused` holds since and until when, under "" what is so whatever the token. `proving` is
     held by the first call under a token, `checking` by the one call that finds out whether a token is refused or lacks
     a right: however many callers there are, few log-ins fail.
     """
@@ -58,7 +58,7 @@ class _Line:
     session: HttpSession
     rate: RateMemory
     proven: set[str] = field(default_factory=set, repr=False)
-    refused: dict[str, tuple[MatokitError, datetime]] = field(default_factory=dict, repr=False)
+    refused: dict[str, tuple[MatokitError, datetime, datetime]] = field(default_factory=dict, repr=False)
     proving: threading.Lock = field(default_factory=threading.Lock)
     checking: threading.Lock = field(default_factory=threading.Lock)
 
@@ -257,16 +257,21 @@ class LiveConnections:
 
     def _refuse_again(self, line: _Line, mark: str) -> None:
         """Raise what the server said lately: of this token, or of our address whatever the token."""
-        now = self._clock.now()
         with self._lock:
-            line.refused = {one: told for one, told in line.refused.items() if now < told[1]}
+            now = self._clock.now()
+            for one, (error, since, until) in list(line.refused.items()):
+                if now < since:  # the clock was put back: it counts anew
+                    line.refused[one] = error, now, now + (until - since)
+                elif until <= now:
+                    del line.refused[one]
             known = line.refused.get("") or line.refused.get(mark)
         if known:
             raise type(known[0])(str(known[0]))
 
     def _remember(self, line: _Line, mark: str, error: MatokitError, seconds: float) -> None:
         with self._lock:
-            line.refused[mark] = error, self._clock.now() + timedelta(seconds=seconds)
+            now = self._clock.now()
+            line.refused[mark] = error, now, now + timedelta(seconds=seconds)
             line.proven.discard(mark)
 
     def _note(self, method: str, outcome: str, seconds: float) -> None:

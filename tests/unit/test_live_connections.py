@@ -139,6 +139,20 @@ def test_a_refused_token_is_not_sent_again_until_it_changes_or_time_passes(tmp_p
     assert asking.visits() == {"nb_visits": 7}
 
 
+@pytest.mark.parametrize("back", [timedelta(minutes=5), timedelta(hours=2), timedelta(days=1)], ids=str)
+def test_a_clock_that_is_put_back_refuses_for_no_longer(tmp_path: Path, server: Upstream, back: timedelta) -> None:
+    asking = Asking(tmp_path, server.url, token="wrong" * 6)
+    asking.refused()
+    asking.clock.advance(-back)
+    for _ in range(2):
+        asking.refused()
+        assert len(server.asked) == 2
+        asking.clock.advance(timedelta(seconds=REFUSED_SECONDS / 2))
+    asking.clock.advance(timedelta(seconds=1))
+    asking.refused()
+    assert len(server.asked) == 4
+
+
 def at_once(asking: Asking, callers: int) -> list[str]:
     """Outcomes of calls that begin together."""
     start = threading.Barrier(callers)
