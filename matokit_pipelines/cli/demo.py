@@ -46,7 +46,7 @@ def demo(
     context: typer.Context,
     home: Path = typer.Option(Path(".matokit-demo"), help="Folder for everything the demo makes; yours is untouched."),
     days: int = typer.Option(60, min=3, help="Days of history, ending now."),
-    events_per_day: float = typer.Option(400, min=1, help="Events a day, about."),
+    events_per_day: float = typer.Option(600, min=1, help="Events a day, about."),
     seed: int = typer.Option(7, help="Same seed, same machines."),
     broken: str | None = typer.Option(None, "--break", metavar="COMPONENT", help="Break it, and see its alert arrive."),
     serve: bool = typer.Option(False, "--serve", help="Go on with the tool server, until Ctrl-C."),

@@ -38,7 +38,7 @@ def test_the_demo_finds_everything_and_can_be_asked_afterwards(
     days, compared = re.findall(r"same events as lab on (\d+) of (\d+) days compared", out)[0]
     assert days == compared
     assert int(days) >= 39
-    assert "8 of 8 planted incidents" in out
+    what_was_planted_is_found(out)
     alerts_are_told_in_time(out)
     pages_are_made_and_sent(tmp_path / ".matokit-demo", out)
     assert main.run(["--config", ".matokit-demo/matokit.toml", "status"]) == 0
@@ -49,10 +49,20 @@ def test_the_demo_finds_everything_and_can_be_asked_afterwards(
     assert "could be chance" in capfd.readouterr().out  # a change in a few events is not claimed as found
 
 
+def what_was_planted_is_found(out: str) -> None:
+    """Which machines fail differs by the hour, since the history ends now: in about one hour of fifty an incident
+    strikes too few to be more than chance, and then the demo says so."""
+    [found] = re.findall(r"(\d) of 8 planted incidents", out)
+    looked_for = out.partition("planted incidents")[2].partition("\nWeb ")[0].splitlines()
+    unseen = [line for line in looked_for if re.match(r" +– ", line)]
+    assert int(found) + len(unseen) == 8, out
+    assert len(unseen) <= 1, out
+
+
 def alerts_are_told_in_time(out: str) -> None:
     """Planted incidents have their alert and are told as over; of those that break nothing one may meet a false alarm,
-    as come about every other week. The history ends at the real now, so that which machines fail differs by the hour:
-    one of the five may strike too few to be more than chance, and is then not told."""
+    as come about every other week. Which machines fail differs by the hour: one of the five may strike too few to be
+    more than chance, and is then not told."""
     untold = []
     begin = next(number for number, line in enumerate(out.splitlines()) if line.startswith("Alerts "))
     head, _, *lines = out.splitlines()[begin:]
