@@ -50,9 +50,9 @@ NO_PLACE_SECONDS = 1.0
 class _Line:
     """What is known of one server: the connections to it, its limit, which tokens it took and which it refused.
 
-    Tokens are kept as fingerprints; `refused` holds since and until when, under "" what is so whatever the token. `proving` is
-    held by the first call under a token, `checking` by the one call that finds out whether a token is refused or lacks
-    a right: however many callers there are, few log-ins fail.
+    Tokens are kept as fingerprints; `refused` holds since when and until when, under "" what is so whatever the token.
+    `proving` is held by the first call under a token, `checking` by the one call that finds out whether a token is
+    refused or lacks a right: however many callers there are, few log-ins fail.
     """
 
     session: HttpSession

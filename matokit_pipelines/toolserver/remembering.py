@@ -22,7 +22,7 @@ class Remembered:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._found: dict[Hashable, tuple[datetime, Any]] = {}
+        self._found: dict[Hashable, tuple[datetime, datetime, Any]] = {}
         self._finding: dict[Hashable, threading.Lock] = {}
 
     def found(self, key: Hashable, find: Callable[[], T], seconds: Callable[[T], float]) -> T:
@@ -31,13 +31,14 @@ class Remembered:
             finding = self._finding.setdefault(key, threading.Lock())
         with finding:
             known = self._found.get(key)
-            if known and self._clock.now() < known[0]:
-                value: T = known[1]
+            if known and known[0] <= self._clock.now() < known[1]:  # not of a time to come: the clock was put back
+                value: T = known[2]
                 return value
             value = find()
             with self._lock:
                 self._found.pop(key, None)
-                self._found[key] = (self._clock.now() + timedelta(seconds=seconds(value)), value)
+                now = self._clock.now()
+                self._found[key] = (now, now + timedelta(seconds=seconds(value)), value)
                 while len(self._found) > MOST:
                     oldest = next(iter(self._found))
                     self._found.pop(oldest)
