@@ -25,6 +25,9 @@ class LinkSettings(Section):
     """Where people find more."""
 
     public_url: str = Field("", description="Web address under which the pages of this home are reached, for links.")
+    toolserver: bool = Field(
+        True, description="The tool server answers there, which has a page for each alert; off: a plain web server."
+    )
     runbook_url: str = Field("", description="Web address of the runbook; default: the delivered docs/runbook.md.")
 
     @field_validator("public_url", "runbook_url")

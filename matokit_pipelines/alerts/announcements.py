@@ -5,6 +5,7 @@ Plain data between the life cycle, which decides that something is told, and the
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -12,6 +13,7 @@ from typing import Literal
 from matokit_pipelines.alerts.verdicts import Verdict
 
 EndReason = Literal["recovered", "no_longer_measurable", "not_confirmed"]
+ID_LETTERS = 10
 Kind = Literal["firing", "joined", "reminder", "confirmed", "resolved", "past", "digest"]
 
 
@@ -45,6 +47,12 @@ class Episode:
     @property
     def fingerprint(self) -> str:
         return f"{self.rule}|{self.subject}|{self.environment}"
+
+    @property
+    def id(self) -> str:
+        """Ten letters that name it for people: on its page and in answers of tools."""
+        name = f"{self.fingerprint}|{self.number}"
+        return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:ID_LETTERS]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from matokit_pipelines.alerts.content.links import WIDGETS, Links
 from matokit_pipelines.reports.dashboards.widgets import load_widgets
 from matokit_pipelines.settings import load
+from tests.alert_scenes import episode
 
 
 def links(folder: Path, public_url: str = "https://matokit.example.org/pages/") -> Links:
@@ -35,6 +36,15 @@ def test_filters_are_written_so_that_a_browser_reads_them_back(tmp_path: Path) -
     address = links(tmp_path).widget("system_compatibility", "os_versions", os="macOS 14.2 & <more>", days=90)
     assert address.endswith("system_compatibility.html?os=macOS%2014.2%20%26%20%3Cmore%3E&days=90#os_versions")
     assert links(tmp_path, "").widget("system_compatibility", "os_versions") == ""
+
+
+def test_an_alert_has_a_page_where_the_tool_server_answers(tmp_path: Path) -> None:
+    one = episode("new_failure_pattern")
+    assert links(tmp_path).alert(one) == f"https://matokit.example.org/pages/alerts/{one.id}"
+    assert links(tmp_path).alerts_list() == "https://matokit.example.org/pages/alerts/"
+    plain = {"MATOKIT_LINKS_PUBLIC_URL": "https://www.example.org", "MATOKIT_LINKS_TOOLSERVER": "false"}
+    nowhere = (links(tmp_path, ""), Links.of(load(environ=plain, cwd=tmp_path)))
+    assert {(found.alert(one), found.alerts_list()) for found in nowhere} == {("", "")}
 
 
 def test_a_report_has_an_address_where_there_is_one(tmp_path: Path) -> None:

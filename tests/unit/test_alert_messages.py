@@ -561,3 +561,19 @@ def test_pictures_stand_in_the_mail_with_words_and_have_text() -> None:
 def test_an_announcement_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="one episode"):
         compose(Announcement("firing", (), NOW, COMPLETE), NOTHING, links())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_message_has_one_link_to_the_page_of_its_alert_or_to_all(name: str) -> None:
+    message, episodes = told(name), NIGHT[name].episodes
+    pages = "https://matokit.example.org/alerts/"
+    wanted = pages + (episodes[0].id if len(episodes) == 1 else "")
+    for text in (message.text, message.html or "", str(message.blocks)):
+        assert re.findall(rf"{pages}[0-9a-f]*", text) == [wanted]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_without_a_tool_server_no_message_links_to_alert_pages(name: str) -> None:
+    for elsewhere in (links(public_url=""), links(is_toolserver=False)):
+        message = compose(NIGHT[name], evidence_of_night()[name], elsewhere)
+        assert "/alerts/" not in f"{message.text}{message.html}{message.blocks}"

@@ -11,7 +11,7 @@ from matokit_pipelines.alerts.announcements import Announcement, Episode
 from matokit_pipelines.alerts.content import surroundings, wording
 from matokit_pipelines.alerts.content.endings import reason_of, still_fails
 from matokit_pipelines.alerts.content.evidence import Evidence, Facts
-from matokit_pipelines.alerts.content.framing import gaps
+from matokit_pipelines.alerts.content.framing import gaps, page_of
 from matokit_pipelines.alerts.content.headlines import headline, with_usual_of
 from matokit_pipelines.alerts.content.links import Links, is_web
 from matokit_pipelines.alerts.content.scopes import scope_key
@@ -34,13 +34,14 @@ def digest(announcement: Announcement, evidence: Evidence, links: Links) -> Stor
     sentence = _sentence(announcement, links)
     health = announcement.digest == "health"
     page = links.dashboard("component_failure_rate" if health else announcement.episodes[0].rule)
+    leads = (*page_of(announcement, links), *((To("Dashboard", page, True),) if page else ()))
     return Story(
         kind="digest", rule="digest", tone="warning" if _open(announcement) else "over",
         over=f"{'Component health' if health else 'Warnings'} · {wording.day(announcement.at, links.zone)}",
         subject=f"Component health: {sentence}" if health else _capital(sentence), headline=sentence,
         notices=tuple(gaps(announcement, evidence, links)), parts=parts,
         more=f"and {wording.count(left)} more" if left else "",
-        links=(To("Dashboard", page, True),) if page else (), footer=(_footer(announcement, links),),
+        links=leads, footer=(_footer(announcement, links),),
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def gaps(announcement: Announcement, evidence: Evidence, links: Links) -> list[s
 
 def addresses(announcement: Announcement, evidence: Evidence, links: Links) -> tuple[To, ...]:
     rule = announcement.episodes[0].rule
-    found = [To("Runbook", links.runbook(rule), is_web(links.runbook(rule)))]
+    found = [*page_of(announcement, links), To("Runbook", links.runbook(rule), is_web(links.runbook(rule)))]
     if page := links.dashboard(rule):
         found.append(To("Dashboard", page, True))
     facts = evidence.facts.get(scope_key(announcement, announcement.episodes[0]))
@@ -63,6 +63,14 @@ def addresses(announcement: Announcement, evidence: Evidence, links: Links) -> t
         if url := links.compare(commit.previous, commit.sha):
             found.append(To(f"Changes in {commit.sha}", url, True))
     return tuple(found)
+
+
+def page_of(announcement: Announcement, links: Links) -> tuple[To, ...]:
+    """Where the tool server tells of the alert; of several, of all."""
+    if len(announcement.episodes) > 1:
+        return (To("All alerts", links.alerts_list(), True),) if links.alerts_list() else ()
+    page = links.alert(announcement.episodes[0])
+    return (To("This alert", page, True),) if page else ()
 
 
 def footer(announcement: Announcement, links: Links) -> tuple[str, ...]:

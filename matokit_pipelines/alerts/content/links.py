@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alert_settings import AlertSettings
+from matokit_pipelines.alerts.announcements import Episode
 from matokit_pipelines.settings import Loaded
 
 RUNBOOK = "docs/runbook.md"  # where the delivered runbook lies
@@ -35,11 +36,13 @@ ALERT_DAYS = 7  # of the period chosen on the dashboard that an alert leads to
 
 @dataclass(frozen=True)
 class Links:
-    """Addresses without a trailing slash, "" where none is configured; `pages`: dashboards that have been made."""
+    """Addresses without a trailing slash, "" where none is configured. is_toolserver: the tool server answers at
+    `public_url`; pages: dashboards that have been made."""
 
     zone: ZoneInfo
     alerts: AlertSettings
     public_url: str = ""
+    is_toolserver: bool = True
     runbook_url: str = ""
     repository_url: str = ""
     pages: frozenset[str] = frozenset()
@@ -52,6 +55,7 @@ class Links:
             zone=settings.project.zone,
             alerts=settings.alerts,
             public_url=settings.links.public_url,
+            is_toolserver=settings.links.toolserver,
             runbook_url=settings.links.runbook_url,
             repository_url=settings.project.repository_url.rstrip("/"),
             pages=_made(loaded.home),
@@ -68,6 +72,14 @@ class Links:
         if not self.public_url or page not in self.pages:
             return self.public_url
         return self.widget(page, widget, environment="production", days=ALERT_DAYS)
+
+    def alert(self, episode: Episode) -> str:
+        """The page of an alert; "" where no tool server is known to answer."""
+        return f"{self.public_url}/alerts/{episode.id}" if self.public_url and self.is_toolserver else ""
+
+    def alerts_list(self) -> str:
+        """The page of all alerts; "" where no tool server is known to answer."""
+        return f"{self.public_url}/alerts/" if self.public_url and self.is_toolserver else ""
 
     def report(self, report: str, period: str) -> str:
         """The page of a report (`weekly`, `2026-W46`); "" without an address."""

@@ -5,7 +5,6 @@ Not here: what alerts are (alerts/), the answers (alerts.py, explaining.py).
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,6 @@ from matokit_pipelines.toolserver.installer.doubts import is_stale
 from matokit_pipelines.toolserver.installer.words import instant
 from matokit_pipelines.toolserver.kit import Kit
 
-LETTERS = 10
 ORDER = ("critical", "warning", "daily")
 TELLS_WHY = "commit_regression"  # where several alerts are open it names what the others follow from
 
@@ -60,8 +58,7 @@ def known(kit: Kit, *, since: datetime | None = None) -> Iterator[Known]:
 
 def id_of(episode: Episode) -> str:
     """Ten letters that name one firing period."""
-    name = f"{episode.fingerprint}|{episode.number}"
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:LETTERS]
+    return episode.id
 
 
 def is_silenced(matter: Matter, found: Known, now: datetime) -> bool:
@@ -93,7 +90,7 @@ def row_of(matter: Matter, found: Known, kit: Kit, links: Links, now: datetime) 
     episode = matter.episode
     silenced = is_silenced(matter, found, now)
     return {
-        "id": id_of(episode), "state": "past" if episode.ended_at else "open", "rule": episode.rule,
+        "id": episode.id, "state": "past" if episode.ended_at else "open", "rule": episode.rule,
         "subject": subject_of(episode), "environment": episode.environment, "severity": episode.severity,
         "since": stamp(episode.started_at), "ended_at": stamp(episode.ended_at),
         "sentence": sentence_of(matter, kit, links, now, silenced=silenced),

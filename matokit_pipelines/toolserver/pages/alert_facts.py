@@ -20,7 +20,7 @@ from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.store import Evaluation
 from matokit_pipelines.alerts.verdicts import ALL, Input, Verdict
 from matokit_pipelines.reports.formats import instant, instant_of_year, plain
-from matokit_pipelines.toolserver.installer.alert_reading import Known, id_of, is_silenced
+from matokit_pipelines.toolserver.installer.alert_reading import Known, is_silenced
 
 Inputs = Mapping[str, Input]
 SHOWN_RUNS = 12  # of the evaluations around an alert, the newest
@@ -80,7 +80,7 @@ def entry_of(matter: Matter, found: Known, links: Links, now: datetime) -> Entry
     is_everything = episode.subject == ALL
     told = matter.telling.told_at
     return Entry(
-        id=id_of(episode),
+        id=episode.id,
         state="past" if episode.ended_at else "open",
         subject="all components" if is_everything else wording.name(episode.subject),
         rule=wording.RULE_NAMES.get(episode.rule, episode.rule),

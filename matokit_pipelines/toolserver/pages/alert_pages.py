@@ -18,7 +18,7 @@ from matokit_pipelines.alerts.content.links import ALERT_DAYS, WIDGETS, Links, i
 from matokit_pipelines.errors import MatokitError
 from matokit_pipelines.reports.formats import instant, instant_of_year
 from matokit_pipelines.reports.rendering import ReportFiles
-from matokit_pipelines.toolserver.installer.alert_reading import Known, back, id_of, known, watching
+from matokit_pipelines.toolserver.installer.alert_reading import Known, back, known, watching
 from matokit_pipelines.toolserver.installer.explaining import KEPT_DAYS, ExplainParameters, explain_alert
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.pages import alert_facts
@@ -55,7 +55,7 @@ def explained(request: Request, kit: Kit, wanted: str) -> Response:
     now, links = kit.clock.now(), Links.of(kit.loaded)
     try:
         with known(kit, since=back(now, KEPT_DAYS)) as found:
-            by_id = {id_of(matter.episode): matter for matter in found.matters}
+            by_id = {matter.episode.id: matter for matter in found.matters}
             matter = by_id.get(wanted) if _ID.fullmatch(wanted) else None
             if matter is None:
                 return missing(request, "missing_alert.html")
