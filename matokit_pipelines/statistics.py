@@ -6,7 +6,7 @@ alerts. No statistics package is needed: everything is sums of `lgamma`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log, log1p, sqrt
 
@@ -66,20 +66,22 @@ def _tail(f: int, n: int, a: float, b: float) -> float:
         return exp(_log_choose(n, k) + _log_beta(k + a, n - k + b) - whole)
 
     if f * (a + b) > n * a:  # beyond the mean: masses fall from here on
-        return min(1.0, _sum(mass(f), (_ratio(k, n, a, b) for k in range(f, n))))
-    below = _sum(mass(f - 1), (1 / _ratio(k, n, a, b) for k in range(f - 2, -1, -1)))
+        return min(1.0, _sum(mass(f), range(f, n), n, a, b))
+    below = _sum(mass(f - 1), range(f - 2, -1, -1), n, a, b)
     return max(0.0, 1.0 - below)
 
 
-def _ratio(k: int, n: int, a: float, b: float) -> float:
-    """P(F = k + 1) / P(F = k)."""
-    return (n - k) * (k + a) / ((k + 1) * (n - k - 1 + b))
+def _sum(first: float, places: range, n: int, a: float, b: float) -> float:
+    """`first` and the masses that follow it, up or down from there; ends when nothing more could be seen of them.
 
-
-def _sum(first: float, ratios: Iterable[float]) -> float:
-    """`first` and what follows it, each a ratio of the one before; ends when nothing more could be seen of it."""
+    Each is made of the one before: `ratio` is P(F = k + 1) / P(F = k), or the inverse on the way down.
+    """
     total = mass = first
-    for ratio in ratios:
+    is_up = places.step > 0
+    for k in places:
+        ratio = (n - k) * (k + a) / ((k + 1) * (n - k - 1 + b))
+        if not is_up:
+            ratio = 1 / ratio
         mass *= ratio
         total += mass
         if ratio < 1 and mass < total * NEGLIGIBLE * (1 - ratio):
