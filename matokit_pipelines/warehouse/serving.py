@@ -28,6 +28,7 @@ LOOK_SECONDS = 0.25
 _DAMAGE = {
     duckdb.Error, duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException
 }  # fmt: skip
+_INSTANT = duckdb.sqltypes.TIMESTAMP_TZ
 MOST_PARSED = 500
 
 
@@ -232,13 +233,18 @@ class Reader:
                 f"Snapshot {self.manifest.generation} cannot be read ({type(error).__name__}); run `matokit build`, "
                 "which publishes a new one."
             ) from error
-        names = [column[0] for column in asked.description or []]
-        return [dict(zip(names, map(_in_utc, row), strict=True)) for row in rows]
+        columns = asked.description or []
+        names = [column[0] for column in columns]
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        for name in [column[0] for column in columns if column[1] == _INSTANT]:
+            for one in found:
+                one[name] = _in_utc(one[name])
+        return found
 
     def has(self, table: str) -> bool:
         """Whether the snapshot holds that mart."""
         return table in self.manifest.rows
 
 
-def _in_utc(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+def _in_utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
