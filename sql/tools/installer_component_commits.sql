@@ -14,7 +14,6 @@ select
     expected_share,
     chance_worse,
     verdict,
-    case when verdict = 'worse' then [component] end as affected_components,
     deployed_at >= $start as is_now
 from commit_regression_components
 where component = $component

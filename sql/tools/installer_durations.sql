@@ -1,5 +1,7 @@
--- grain: component, window_days; how long successes took over the windows that end at the last complete day
+-- grain: architecture, component, window_days; how long successes took over the windows that end at the last complete
+-- day, of one environment
 select
+    architecture,
     component,
     window_days,
     events,
@@ -12,8 +14,7 @@ select
     last_date
 from duration_window
 where environment = $environment
-    and architecture = $architecture
-    and ($component is null or component = $component)
 order by
+    architecture,
     component,
     window_days

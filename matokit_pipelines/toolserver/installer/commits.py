@@ -17,6 +17,7 @@ from matokit_pipelines.alerts.content.wording import chance
 from matokit_pipelines.toolserver.installer.answering import Call, call, stamp
 from matokit_pipelines.toolserver.installer.asking import LIMIT, Compare, Day, Environment, SpanParameters
 from matokit_pipelines.toolserver.installer.counting import fitted, rounded
+from matokit_pipelines.toolserver.installer.kept import made_worse
 from matokit_pipelines.toolserver.installer.names import component_of, unknown
 from matokit_pipelines.toolserver.installer.queries import query
 from matokit_pipelines.toolserver.installer.shapes import OfSpan, Result, Word
@@ -96,9 +97,7 @@ def commit_regressions(kit: Kit, asked: CommitParameters) -> Answer:
         )
     with call(kit, asked) as it:
         component = component_of(asked.component, it.ground)
-        found: Sequence[Row] = it.reader.rows(
-            query("component_commits" if component else "commits"), _asked(it, asked, component)
-        )
+        found = _found(it, asked, component)
         if asked.commit is not None:
             found = _only(it, asked.commit, found)
         now = [row for row in found if row["is_now"] or asked.commit]
@@ -119,6 +118,16 @@ def commit_regressions(kit: Kit, asked: CommitParameters) -> Answer:
             **counted,
             rows=listed,
         )
+
+
+def _found(it: Call, asked: CommitParameters, component: str | None) -> Sequence[Row]:
+    """The commits that are asked for, each with the components that it made worse; the newest first."""
+    found = it.reader.rows(query("component_commits" if component else "commits"), _asked(it, asked, component))
+    worse = made_worse(it.kit.snapshots, it.reader)
+    for row in found:
+        of_one = [component] if row["verdict"] == "worse" else []
+        row["affected_components"] = of_one if component else worse.get(row["commit_sha"], [])
+    return found
 
 
 def _asked(it: Call, asked: CommitParameters, component: str | None) -> dict[str, Any]:
@@ -161,8 +170,7 @@ def _worse(rows: Sequence[Row]) -> int:
 
 
 def _row(row: Row, component: str | None, links: Links) -> dict[str, Any]:
-    made_worse = row["affected_components"] or []
-    rare = row["chance_worse"]
+    made, rare = row["affected_components"][:5], row["chance_worse"]
     return {
         "commit": row["commit_sha"], "component": shown(component) if component else None,
         "first_seen": stamp(row["deployed_at"]), "verdict": row["verdict"], "is_final": row["is_final"],
@@ -170,7 +178,7 @@ def _row(row: Row, component: str | None, links: Links) -> dict[str, Any]:
         "expected_share": rounded(row["expected_share"]), "first_tries": row["units"],
         "first_tries_failed": row["unit_failures"], "baseline_first_tries": row["baseline_units"],
         "machines_failing": row["machines_failing"], "chance_worse": None if rare is None else float(f"{rare:.2g}"),
-        "predecessor": row["predecessor_sha"], "components_made_worse": [shown(name) for name in made_worse[:5]],
+        "predecessor": row["predecessor_sha"], "components_made_worse": [shown(name) for name in made],
         "link": links.compare(row["predecessor_sha"], row["commit_sha"]),
     }  # fmt: skip
 
@@ -199,15 +207,13 @@ def _sentence(
             f"No commit first seen {it.span.words} made production worse{about} by more than chance "
             f"({count(_judged(now))} of {many(len(now), 'commit')} had enough tries to judge)"
         )
-        single = [
-            f"{shown(name)} with {row['commit_sha']}" for row in now for name in (row["affected_components"] or [])[:2]
-        ]
+        single = [f"{shown(name)} with {row['commit_sha']}" for row in now for name in row["affected_components"][:2]]
         if single:
             said += f"; single components got worse: {joined(single)}"
         if _worse(now):
             said = _mended(now, component)
         return f"{said}.{against}"
-    named = [shown(name) for name in bad["affected_components"] or []]
+    named = [shown(name) for name in bad["affected_components"]]
     broken = f", above all {joined(named)}" if named and not component else ""
     others = _worse(now) - 1
     also = f" {many(others, 'other commit')} of these days did worse too." if others else ""

@@ -24,8 +24,8 @@ from matokit_pipelines.toolserver.installer.counting import (
     fitted,
     rounded,
 )
-from matokit_pipelines.toolserver.installer.durations import WINDOWS, seconds
-from matokit_pipelines.toolserver.installer.error_types import Failures, failures_by_kind
+from matokit_pipelines.toolserver.installer.durations import WINDOWS, rows_of, seconds
+from matokit_pipelines.toolserver.installer.error_types import Failures, failures_of_span
 from matokit_pipelines.toolserver.installer.names import component_of
 from matokit_pipelines.toolserver.installer.queries import query
 from matokit_pipelines.toolserver.installer.shapes import Compared, OfSpan, Result
@@ -112,7 +112,7 @@ def component_health(kit: Kit, asked: ComponentParameters) -> Answer:
     with call(kit, asked) as it:
         cut = Cut(asked.environment, component_of(asked.component, it.ground))
         found = counts(it.reader, it.ground, cut, "component", it.span)
-        now, _, _ = failures_by_kind(it, cut)
+        now = failures_of_span(it, cut)
         rows = component_rows(it, found, now, _durations(it, cut))
         listed, more = fitted(rows, asked.limit)
         if cut.component is None:
@@ -167,8 +167,7 @@ def _durations(it: Call, cut: Cut) -> dict[str, Mapping[str, Any]]:
     if it.span.last != it.ground.last_day or cut.environment == "all":
         return {}
     days = min(WINDOWS, key=lambda one: (abs(one - it.span.days), one))
-    params = {"environment": cut.environment, "component": cut.component, "architecture": "all"}
-    rows = it.reader.rows(query("durations"), params)
+    rows = rows_of(it, cut.environment, "all", cut.component)
     return {row["component"]: row for row in rows if row["window_days"] == days}
 
 

@@ -104,16 +104,26 @@ def whole(parts: Parts) -> Tally:
 
 
 def summed(tallies: Iterable[Tally]) -> Tally:
-    return sum(tallies, start=Tally())
+    """As adding them up one by one, without a tally for each step."""
+    events = failures = units = unit_failures = machines = 0
+    for one in tallies:
+        events += one.events
+        failures += one.failures
+        units += one.units
+        unit_failures += one.unit_failures
+        machines = max(machines, one.machines_failing)  # distinct machines do not add up
+    return Tally(events, failures, units, unit_failures, machines)
 
 
 def by_component(parts: Parts) -> dict[str, Tally]:
     """The components of all parts together."""
-    found: dict[str, Tally] = {}
+    if len(parts) == 1:
+        return dict(next(iter(parts.values())))
+    found: dict[str, list[Tally]] = defaultdict(list)
     for part in parts.values():
         for component, tally in part.items():
-            found[component] = found.get(component, Tally()) + tally
-    return found
+            found[component].append(tally)
+    return {component: summed(tallies) for component, tallies in found.items()}
 
 
 def figures(tally: Tally) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from matokit_pipelines.reports.comparison import SMALL_NUMBER
-from matokit_pipelines.toolserver.installer.answering import call
+from matokit_pipelines.toolserver.installer.answering import Call, call
 from matokit_pipelines.toolserver.installer.asking import ENVIRONMENT, LIMIT, Compare, Environment, SpanParameters
 from matokit_pipelines.toolserver.installer.counting import fitted
+from matokit_pipelines.toolserver.installer.kept import kept
 from matokit_pipelines.toolserver.installer.names import architecture_of, component_of
 from matokit_pipelines.toolserver.installer.queries import query
 from matokit_pipelines.toolserver.installer.shapes import OfSpan, Result
@@ -22,6 +23,7 @@ from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.parameters import Parameters, Whole
 from matokit_pipelines.toolserver.problems import refused
 from matokit_pipelines.toolserver.tools import Answer
+from matokit_pipelines.warehouse.serving import Reader
 
 WINDOWS = (1, 7, 30, 90)
 
@@ -81,8 +83,7 @@ def durations(kit: Kit, asked: DurationParameters) -> Answer:
         component = component_of(asked.component, it.ground)
         architecture = architecture_of(asked.architecture, it.ground) or "all"
         found: dict[int, dict[str, Mapping[str, Any]]] = {}
-        params = {"environment": asked.environment, "component": component, "architecture": architecture}
-        for row in it.reader.rows(query("durations"), params):
+        for row in rows_of(it, asked.environment, architecture, component):
             found.setdefault(row["window_days"], {})[row["component"]] = row
         other = _other(asked.days)
         rows = [
@@ -96,6 +97,22 @@ def durations(kit: Kit, asked: DurationParameters) -> Answer:
         compared = {"compared_days": other} if is_compared else {}
         summary = _sentence(head, rows, component, other if is_compared else None)
         return it.answer(summary, more, architecture=architecture, **compared, rows=listed)
+
+
+def rows_of(it: Call, environment: str, architecture: str, component: str | None) -> list[Mapping[str, Any]]:
+    """The rows of all windows, of one component or of each, by component and window."""
+    by_architecture = kept(
+        it.kit.snapshots, it.reader, ("durations", environment), lambda reader: _read(reader, environment)
+    )
+    rows = by_architecture.get(architecture, [])
+    return [row for row in rows if component in (None, row["component"])]
+
+
+def _read(reader: Reader, environment: str) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in reader.rows(query("durations"), {"environment": environment}):
+        found.setdefault(row["architecture"], []).append(row)
+    return found
 
 
 def _other(days: int) -> int:

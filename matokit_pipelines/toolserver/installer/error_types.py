@@ -105,6 +105,15 @@ def failures_by_kind(it: Call, cut: Cut) -> tuple[Failures, Failures, frozenset[
     return now, before, frozenset(harmless)
 
 
+def failures_of_span(it: Call, cut: Cut) -> Failures:
+    """Of the span alone."""
+    now: dict[str, dict[str, int]] = defaultdict(dict)
+    asked = {"environment": cut.environment, "component": cut.component}
+    for row in it.reader.rows(query("error_parts"), asked | {"first": it.span.first, "last": it.span.last}):
+        now[row["error_type"]][row["component"]] = row["failures"]
+    return now
+
+
 def _rows(
     it: Call, found: tuple[Failures, Failures], totals: tuple[Tally, Tally], harmless: frozenset[str]
 ) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from matokit_pipelines.errors import NothingPublished, WarehouseError
 from matokit_pipelines.toolserver.installer.alert_reading import Known, back, id_of, is_silenced, known, row_of
 from matokit_pipelines.toolserver.installer.alerts import RULE, AlertRow, check_rule
 from matokit_pipelines.toolserver.installer.answering import stamp
+from matokit_pipelines.toolserver.installer.kept import made_worse
 from matokit_pipelines.toolserver.installer.queries import query
 from matokit_pipelines.toolserver.installer.shapes import UTC, Answered, Result
 from matokit_pipelines.toolserver.installer.words import instant, joined, many, shown
@@ -176,16 +177,18 @@ def _commits(kit: Kit, episode: Episode, links: Links) -> list[dict[str, Any]]:
     began = min(episode.began_at or episode.started_at, episode.started_at)
     span = {"start": began - COMMITS_BACK, "end": episode.started_at}
     try:
-        rows = kit.snapshots.rows(query("commits_before"), span)
+        with kit.snapshots.reading() as reader:
+            rows = reader.rows(query("commits_before"), span)[:COMMITS]
+            worse = made_worse(kit.snapshots, reader)
     except (NothingPublished, WarehouseError):
         return []
     return [
         {
             "commit": row["commit_sha"], "first_seen": stamp(row["first_seen"]), "verdict": row["verdict"],
-            "components_made_worse": [shown(name) for name in (row["made_worse"] or [])[:COMPONENTS]],
+            "components_made_worse": [shown(name) for name in worse.get(row["commit_sha"], [])[:COMPONENTS]],
             "link": links.compare(row["predecessor_sha"], row["commit_sha"]),
         }
-        for row in rows[:COMMITS]
+        for row in rows
     ]  # fmt: skip
 
 

@@ -1,20 +1,18 @@
 """What every installer answer stands on: the days that may be spoken of, the sources, their losses, known names.
 
-Read once for each snapshot and kept while it is in service, so that a call asks only its own question. Not here: what
-is missing in words (doubts.py).
+Kept for each snapshot, so that a call asks only its own question. Not here: what is missing in words (doubts.py).
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.reports.comparison import keys_are_shared
+from matokit_pipelines.toolserver.installer.kept import kept
 from matokit_pipelines.toolserver.installer.queries import query
 from matokit_pipelines.warehouse.serving import Reader, SnapshotStore
 from matokit_pipelines.warehouse.snapshots import Manifest
@@ -87,20 +85,9 @@ class Ground:
         return since is not None and since <= day_window(first, self.zone).start
 
 
-_KEPT: WeakKeyDictionary[SnapshotStore, Ground] = WeakKeyDictionary()
-_READING = threading.Lock()
-
-
 def ground_of(store: SnapshotStore, reader: Reader) -> Ground:
-    """The ground of the snapshot that is being read; of threads that come at once one reads it, the others wait."""
-    kept = _KEPT.get(store)
-    if kept is not None and kept.manifest is reader.manifest:
-        return kept
-    with _READING:
-        kept = _KEPT.get(store)
-        if kept is None or kept.manifest is not reader.manifest:
-            kept = _KEPT[store] = _read(reader)
-        return kept
+    """The ground of the snapshot that is being read."""
+    return kept(store, reader, "ground", _read)
 
 
 def _read(reader: Reader) -> Ground:

@@ -1,0 +1,12 @@
+-- grain: component, error_type; failures of one span
+select
+    component,
+    error_type,
+    sum(failures) as failures
+from error_daily
+where event_date between $first and $last
+    and ($environment = 'all' or environment = $environment)
+    and ($component is null or component = $component)
+group by
+    component,
+    error_type
