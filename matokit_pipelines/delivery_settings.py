@@ -26,9 +26,9 @@ class LinkSettings(Section):
 
     public_url: str = Field("", description="Web address under which the pages of this home are reached, for links.")
     toolserver: bool = Field(
-        True, description="The tool server answers there, which has a page for each alert; off: a plain web server."
+        True, description="The tool server answers there: each alert has a page, and the runbook; off: only files."
     )
-    runbook_url: str = Field("", description="Web address of the runbook; default: the delivered docs/runbook.md.")
+    runbook_url: str = Field("", description="Web address of the runbook; default: the delivered one.")
 
     @field_validator("public_url", "runbook_url")
     @classmethod

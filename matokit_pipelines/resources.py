@@ -12,7 +12,8 @@ _DAGSTER_FILES = ("dagster.yaml", "workspace.yaml")
 
 
 def path(name: str) -> Path:
-    """The file or folder `name` ("sql", "report_templates", "dagster.yaml", "workspace.yaml").
+    """The file or folder `name` ("sql", "report_templates", "docs/runbook.md", "dagster.yaml",
+    "workspace.yaml").
 
     FileNotFoundError when the installation is broken.
     """

@@ -25,8 +25,9 @@ from tests.serving import ENVIRON, PAGES_TOKEN, Served, served
 pytestmark = pytest.mark.browser
 
 LONG = "Visual Studio Code installation with a very long readable name " * 3
+TO_A_RULE = "/runbook#slow_regression"
 FROM_A_MESSAGE = "/dashboards/component_analysis.html?environment=production&days=90#component_success"
-MADE_NOW = ("login", "logout", "docs", "alerts", "fired", "hostile", "missing", "no alert")
+MADE_NOW = ("login", "logout", "docs", "alerts", "fired", "hostile", "missing", "no alert", "runbook")
 
 Shown = Callable[..., tuple[Page, list[str]]]
 
@@ -54,7 +55,7 @@ def addresses(server: Served) -> dict[str, str]:
     return {
         "login": "/login?next=%2Fdocs", "logout": "/logout", "docs": "/docs", "alerts": "/alerts/",
         "fired": f"/alerts/{fired}", "hostile": f"/alerts/{odd}", "missing": "/reports/weekly/1999-W01.html",
-        "no alert": "/alerts/0000000000",
+        "no alert": "/alerts/0000000000", "runbook": "/runbook",
     }  # fmt: skip
 
 
@@ -124,6 +125,18 @@ def test_a_link_of_a_message_opened_on_a_phone_leads_to_its_place_after_the_log_
         " return at.top < innerHeight && at.bottom > 0; }"
     )
     assert page.evaluate("document.cookie") == ""
+
+
+def test_a_link_to_a_rule_of_the_runbook_leads_to_its_heading_after_the_log_in(
+    context: Callable[..., BrowserContext], server: Served
+) -> None:
+    page = context(360).new_page()
+    log_in(page, server, TO_A_RULE)
+    assert page.url == f"{server.url}{TO_A_RULE}"
+    page.wait_for_function(
+        "() => { const at = document.getElementById('slow_regression').getBoundingClientRect();"
+        " return at.top < innerHeight && at.bottom > 0; }"
+    )
 
 
 def test_log_out_is_one_link_away_and_ends_it(shown: Shown, server: Served) -> None:

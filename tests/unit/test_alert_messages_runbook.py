@@ -12,6 +12,7 @@ import typer.main
 from matokit_pipelines.alert_settings import AllRules
 from matokit_pipelines.alerts.content.links import RUNBOOK
 from matokit_pipelines.cli.main import app
+from matokit_pipelines.toolserver.pages.runbook import rendered
 from tests.alert_scenes import links
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,9 @@ def test_every_rule_has_its_heading_and_leads_there(rule: str) -> None:
     for part in ("**It means:**", "**First:**", "**Tune:**", "**When it is wrong:**"):
         assert part in text
     assert links().runbook(rule) == f"https://wiki.example.org/runbook#{rule}"
-    assert links(runbook_url="").runbook(rule) == f"docs/runbook.md#{rule}"
+    assert links(runbook_url="").runbook(rule) == f"https://matokit.example.org/runbook#{rule}"
+    for plain in (links(runbook_url="", public_url=""), links(runbook_url="", is_toolserver=False)):
+        assert plain.runbook(rule) == f"docs/runbook.md#{rule}"
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -45,6 +48,18 @@ def test_every_setting_named_for_a_rule_exists(rule: str) -> None:
         for step in key.split("."):
             assert hasattr(value, step), f"{rule} has no setting {key}"
             value = getattr(value, step)
+
+
+def test_the_page_of_it_has_every_heading_and_leads_nowhere_else() -> None:
+    page = rendered()
+    found = set(re.findall(r'<h[1-6] id="([^"]+)"', page))
+    assert set(RULES) <= found
+    assert len(found) == len(re.findall(r"^#+ ", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL), re.MULTILINE))
+    targets = re.findall(r'href="([^"]*)"', page)
+    assert targets
+    assert {target[1:] for target in targets if target.startswith("#")} <= found
+    assert all(target.startswith("#") for target in targets)
+    assert "alerts.md" in page  # named, and no link
 
 
 def test_headings_for_operators() -> None:

@@ -94,9 +94,11 @@ class Links:
         return f"{self.public_url}/dashboards/{page}.html{chosen}#{widget}"
 
     def runbook(self, rule: str) -> str:
-        """The rule's heading in the runbook: a web address, or the file that is delivered."""
+        """The rule's heading in the runbook: as set, else where the tool server shows what is delivered, else its
+        file."""
         own = getattr(getattr(self.alerts.rules, rule, None), "runbook_url", "")
-        return own or f"{self.runbook_url or RUNBOOK}#{rule}"
+        served = f"{self.public_url}/runbook" if self.public_url and self.is_toolserver else RUNBOOK
+        return own or f"{self.runbook_url or served}#{rule}"
 
     def compare(self, old: str | None, new: str) -> str:
         """Where the repository shows what came with a commit (GitHub, GitLab and Gitea share the form), or ""."""

@@ -74,14 +74,14 @@ def _values(kit: Kit, matter: Matter, found: Known, links: Links, now: datetime)
     looks = alert_facts.looks(episode)
     runbook = links.runbook(episode.rule)
     return {
-        "alert": alert_facts.entry_of(matter, found, links, now),
+        "alert": alert_facts.entry_of(matter, found, links, now), "rule": episode.rule,
         "headline": alert_facts.sentence(episode.first, episode, links, now),
         "newest": alert_facts.sentence(episode.last, episode, links, now, is_named=False) if len(looks) > 1 else "",
         "doubt": None if episode.ended_at else watching(found, kit, now),
         "columns": [(name, instant(verdict.at, links.zone)) for name, verdict in looks],
         "numbers": alert_facts.numbers(episode, links.zone),
         "runs": runs, "zone": links.zone.key,
-        "runbook": runbook, "runbook_is_web": is_web(runbook), "widget": _widget(episode, links),
+        "runbook": runbook if is_web(runbook) else "", "widget": _widget(episode, links),
         "reports": _reports(kit, episode, links), "when": _when(links),
     }  # fmt: skip
 

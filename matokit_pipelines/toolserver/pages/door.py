@@ -21,7 +21,7 @@ HOST_ONLY = "__Host-"  # before the name where https is sure: a browser takes it
 LASTS = timedelta(days=14)
 START = "/"
 LOG_IN = "/login"
-_PAGES = frozenset({START, "/index.html", "/index.json", "/docs", "/alerts"})
+_PAGES = frozenset({START, "/index.html", "/index.json", "/docs", "/alerts", "/runbook"})
 _FOLDERS = ("/reports/", "/dashboards/", "/alerts/")
 
 

@@ -1,4 +1,4 @@
-"""The routes of the pages: files that reports and dashboards wrote, alerts, the list of tools, log-in and log-out.
+"""The routes of the pages: files that reports and dashboards wrote, alerts, runbook, list of tools, log-in and log-out.
 
 Not here: who may see them (door.py decides before), how they leave (answers.py).
 """
@@ -17,6 +17,7 @@ from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.toolserver.pages import alert_pages
 from matokit_pipelines.toolserver.pages.answers import HEADERS, file, page
 from matokit_pipelines.toolserver.pages.door import Door, local, token_in
+from matokit_pipelines.toolserver.pages.runbook import runbook
 from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.toolserver.tools import Tool
 from matokit_pipelines.toolserver.wire import body_of
@@ -87,6 +88,7 @@ def page_routes(kit: Kit, door: Door, tools: Sequence[Tool[Any]]) -> list[Route]
         Route("/alerts/", alerts),
         Route("/alerts/{id}", alert),
         Route("/docs", described),
+        Route("/runbook", runbook),
         Route("/login", log_in, methods=["GET", "POST"]),
         Route("/logout", log_out, methods=["GET", "POST"]),
     ]
