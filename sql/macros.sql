@@ -63,5 +63,10 @@ create or replace macro web_percent(sent) as
         when web_number(sent) is not null then web_two_decimals(web_number(sent)) || '%'
     end;
 
--- The keys of a JSON object that `known` does not name (an object with null for each that it does), in the order sent.
-create or replace macro web_further(entry, known) as cast(json_merge_patch(entry, known) as varchar);
+-- A JSON object taken apart: `field` holds the named keys as text (null without one), `further` all others as a JSON
+-- object, in the order sent.
+create or replace macro web_keys(names) as '{"' || array_to_string(names, '": "varchar", "') || '": "varchar"}';
+create or replace macro web_taken(sent, names) as {
+    'field': json_transform(sent, web_keys(names)),
+    'further': cast(json_merge_patch(sent, to_json(json_transform('{}', web_keys(names)))) as varchar)
+};

@@ -1,43 +1,13 @@
 -- grain: source, site_id, period, period_start, position; one page of one period
-with placed as (
+with read as (
     select
-        report.source,
-        report.site_id,
-        report.period,
-        report.period_start,
-        report.fetched_at,
-        web_last_place(report.body) as last_place,
-        unnest(web_rows(report.body)) as place
-    from raw.web_reports as report
-    where report.report = 'page_urls'
-        and report.period_start between $first_day and $last_day
-        and exists (
-            select 1
-            from ledger.touched_web as touched
-            where touched.source = report.source
-                and touched.site_id = report.site_id
-                and touched.period = report.period
-                and touched.period_start = report.period_start
-        )
-),
-
-read as (
-    select
-        placed.source,
-        placed.site_id,
-        placed.period,
-        placed.period_start,
-        placed.fetched_at,
-        placed.place.position as position,
-        placed.place.entry as entry,
-        web_is_others(placed.place.entry, placed.place.position, placed.last_place) as is_others,
-        json_transform(
-            placed.place.entry,
-            '{"label": "varchar", "url": "varchar", "nb_hits": "varchar", "nb_visits": "varchar", '
-            || '"nb_uniq_visitors": "varchar", "sum_time_spent": "varchar", "bounce_count": "varchar", '
-            || '"segment": "varchar"}'
-        ) as field
-    from placed
+        *,
+        web_taken(entry, [
+            'label', 'url', 'nb_hits', 'nb_visits', 'nb_uniq_visitors', 'sum_time_spent', 'bounce_count'
+        ]) as sent
+    from staging.touched_web_rows
+    where report = 'page_urls'
+        and period_start between $first_day and $last_day
 )
 
 select
@@ -46,18 +16,14 @@ select
     period,
     period_start,
     position,
-    coalesce(field.label, '') as label,
-    field.url,
-    web_number(field.nb_hits) as nb_hits,
-    web_number(field.nb_visits) as nb_visits,
-    web_number(field.nb_uniq_visitors) as nb_uniq_visitors,
-    web_number(field.sum_time_spent) as sum_time_spent,
-    web_number(field.bounce_count) as bounce_count,
-    web_further(
-        entry,
-        '{"label": null, "url": null, "nb_hits": null, "nb_visits": null, "nb_uniq_visitors": null, '
-        || '"sum_time_spent": null, "bounce_count": null}'
-    ) as further,
+    coalesce(sent.field.label, '') as label,
+    sent.field.url,
+    web_number(sent.field.nb_hits) as nb_hits,
+    web_number(sent.field.nb_visits) as nb_visits,
+    web_number(sent.field.nb_uniq_visitors) as nb_uniq_visitors,
+    web_number(sent.field.sum_time_spent) as sum_time_spent,
+    web_number(sent.field.bounce_count) as bounce_count,
+    sent.further,
     is_others,
-    fetched_at as as_of
+    as_of
 from read

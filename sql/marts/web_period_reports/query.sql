@@ -1,20 +1,12 @@
 -- grain: source, site_id, period, period_start, report, subject; a report that was landed
 select
-    report.source,
-    report.site_id,
-    report.period,
-    report.period_start,
-    report.report,
-    report.subject,
-    report.rows,
-    report.fetched_at as as_of
-from raw.web_reports as report
-where report.period_start between $first_day and $last_day
-    and exists (
-        select 1
-        from ledger.touched_web as touched
-        where touched.source = report.source
-            and touched.site_id = report.site_id
-            and touched.period = report.period
-            and touched.period_start = report.period_start
-    )
+    source,
+    site_id,
+    period,
+    period_start,
+    report,
+    subject,
+    rows,
+    as_of
+from staging.touched_web_reports
+where period_start between $first_day and $last_day
