@@ -164,7 +164,8 @@ def _tool(seen: Mapping[str, Any]) -> list[str]:
         "",
         "| check | observed | warns | fails |",
         "|---|---|---|---|",
-        "| `matomo-api` | ms | – | Matomo does not answer, or refuses the token |",
+        "| `matomo-api` | ms | it answers, but left a question of a tool unanswered within the last minute | "
+        "Matomo does not answer, or refuses the token |",
         f"| `reports-cache` | % of lookups that found an answer | under {checks.LOW_HITS:.0f} % after more than "
         f"{checks.LOW_AFTER} lookups | under {checks.NO_HITS:.0f} % after more than {checks.NO_AFTER} |",
         f"| `tracking-queue` | hits that wait | the oldest waits {_words(checks.OLD_HIT)}, hits were given up, "

@@ -1,8 +1,8 @@
 """Asking Matomo while a caller waits: one line a server, bounded in time, tries and number.
 
 A limit that Matomo tells is kept, and a token that it refuses is not sent again for a while: some twenty failed log-ins
-an hour lock our address out. Not here: which questions there are (sources/matomo_reports.py), what to tell the caller
-of a failure (upstream.py).
+an hour lock our address out. Not here: which questions there are (sources/matomo_reports.py), a server that does not
+answer (outage.py), what to tell the caller of a failure (upstream.py).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from matokit_pipelines.errors import (
     LockedOut,
     MatokitError,
     ReportRefused,
-    SourceTimedOut,
-    SourceUnavailable,
 )
 from matokit_pipelines.settings import Loaded
 from matokit_pipelines.sources.http import HttpLimits, HttpSession
 from matokit_pipelines.sources.matomo import MatomoClient
 from matokit_pipelines.sources.matomo_reports import MatomoReports, Question
 from matokit_pipelines.sources.rate_memory import RateMemory, RateState
+from matokit_pipelines.toolserver.live_errors import hide, told
+from matokit_pipelines.toolserver.outage import LeftAlone, Outage
 from matokit_pipelines.toolserver.problems import Problem
 from matokit_pipelines.toolserver.remembering import Remembered
 from matokit_pipelines.toolserver.sites import Connection, Site
@@ -44,11 +44,12 @@ REFUSED_SECONDS = 1800.0  # two failed log-ins each time: four an hour
 LOCKED_SECONDS = 300.0
 PROOF_SECONDS = 2.0
 NO_PLACE_SECONDS = 1.0
+LIVE_SHARE = 0.9  # of the time of a call: the tables need some to answer where Matomo does not
 
 
 @dataclass
 class _Line:
-    """What is known of one server: the connections to it, its limit, which tokens it took and which it refused.
+    """What is known of one server: the connections to it, its limit, its silence, which tokens it took and refused.
 
     Tokens are kept as fingerprints; `refused` holds since when and until when, under "" what is so whatever the token.
     `proving` is held by the first call under a token, `checking` by the one call that finds out whether a token is
@@ -57,6 +58,7 @@ class _Line:
 
     session: HttpSession
     rate: RateMemory
+    outage: Outage
     proven: set[str] = field(default_factory=set, repr=False)
     refused: dict[str, tuple[MatokitError, datetime, datetime]] = field(default_factory=dict, repr=False)
     proving: threading.Lock = field(default_factory=threading.Lock)
@@ -79,7 +81,8 @@ class _Client(MatomoClient):
 class LiveConnections:
     """Live questions to any of the sites, from any number of threads.
 
-    `hook(method, outcome, seconds)` hears of every question; outcome is "ok" or the category of a Problem.
+    `hook(method, outcome, seconds)` hears of every question; outcome is "ok", "left-alone" where the server was not
+    asked because it did not answer lately, or the category of a Problem.
     `remembered` keeps what probes found, see health/.
     """
 
@@ -87,7 +90,7 @@ class LiveConnections:
         limits = loaded.settings.toolserver
         self._clock = clock
         self._hook = hook
-        self._seconds = limits.call_seconds
+        self._seconds = LIVE_SHARE * limits.call_seconds
         self._most = max(1, limits.calls_at_once // 2)  # the other half stays free for what the tables answer
         self._places = threading.BoundedSemaphore(self._most)
         self._lock = threading.Lock()
@@ -137,6 +140,10 @@ class LiveConnections:
         rate = self._line(connection).rate
         return rate.state, rate.paused_seconds
 
+    def left_alone(self, connection: Connection) -> float:
+        """For how many seconds tools do not ask that Matomo because it did not answer lately; 0: they ask."""
+        return self._line(connection).outage.seconds
+
     def close(self) -> None:
         """Give the connections back."""
         with self._lock:
@@ -150,28 +157,37 @@ class LiveConnections:
     @contextmanager
     def _asked(self, site: Site, method: str) -> Iterator[MatomoClient]:
         """A client for one question of a tool; errors come out as Problems."""
-        if not self._places.acquire(blocking=False):
-            self._note(method, "rate-limit", 0.0)
-            raise Problem(
-                "rate-limit",
-                f"{self._most} live questions are being asked already, as many as may be at once.",
-                retry_after=NO_PLACE_SECONDS,
-            )
         began = self._clock.now()
-        outcome = "ok"
+        outcome, outage = "ok", self._line(site.connection).outage
         try:
-            with self._client(site, self._seconds) as client:
+            with outage.asking(), self._placed(), self._client(site, self._seconds) as client:
                 yield client
+        except LeftAlone as alone:
+            outcome = "left-alone"
+            raise _later(problem_of(alone.error, site=site), outage) from alone
         except MatokitError as error:
-            problem = problem_of(error, site=site)
+            problem = _later(problem_of(error, site=site), outage)
             outcome = problem.category
             raise problem from error
         except Problem as problem:
             outcome = problem.category
             raise
         finally:
-            self._places.release()
             self._note(method, outcome, (self._clock.now() - began).total_seconds())
+
+    @contextmanager
+    def _placed(self) -> Iterator[None]:
+        """One of the places for live questions, or the Problem that all are taken."""
+        if not self._places.acquire(blocking=False):
+            raise Problem(
+                "rate-limit",
+                f"{self._most} live questions are being asked already, as many as may be at once.",
+                retry_after=NO_PLACE_SECONDS,
+            )
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _timed(self, site: Site, method: str, seconds: float, ask: Callable[[MatomoClient], T]) -> T:
         began = self._clock.now()
@@ -202,8 +218,8 @@ class LiveConnections:
                 yield _Client(session, site.id, token, lambda check: self._check_once(line, mark, check))
             except MatokitError as error:
                 self._learn(line, mark, error)
-                if (told := _told(error, session, token, seconds)) is not error or _hide(token, error):
-                    raise told from None  # what it comes from may hold the token
+                if (known := told(error, session, seconds)) is not error or hide(token, error):
+                    raise known from None  # what it comes from may hold the token
                 raise
 
     @contextmanager
@@ -252,7 +268,7 @@ class LiveConnections:
                 rate = RateMemory(connection.name, self._clock)
                 # 429 is for the memory to wait out; what is tried again here are servers that stumble
                 session = HttpSession(connection.name, connection.url, self._clock, heard=rate.hear)
-                line = self._lines[place] = _Line(session, rate)
+                line = self._lines[place] = _Line(session, rate, Outage(self._clock))
             return line
 
     def _refuse_again(self, line: _Line, mark: str) -> None:
@@ -279,22 +295,11 @@ class LiveConnections:
             self._hook(method, outcome, seconds)
 
 
-def _told(error: MatokitError, session: HttpSession, token: str, seconds: float) -> MatokitError:
-    """The error as it goes on: known as a time-out where the budget ended it."""
-    if type(error) is SourceUnavailable and session.is_out_of_time:
-        return SourceTimedOut(f"Matomo did not answer within {seconds:.0f} s; ask later.")
-    return error
-
-
-def _hide(token: str, error: MatokitError) -> bool:
-    """Cut the token out of what an error says; whether it was in there."""
-    said = getattr(error, "said", "")
-    if not token or token not in f"{error} {said}":
-        return False
-    error.args = tuple(one.replace(token, "…") if isinstance(one, str) else one for one in error.args)
-    if isinstance(error, ReportRefused):
-        error.said = said.replace(token, "…")
-    return True
+def _later(problem: Problem, outage: Outage) -> Problem:
+    """The problem with the seconds before which asking again is in vain, where it has none of its own."""
+    if problem.retry_after is None and (seconds := outage.seconds):
+        problem.retry_after = seconds
+    return problem
 
 
 def _fingerprint(token: str) -> str:

@@ -48,7 +48,7 @@ class Metrics:
         )
         self._upstream = Counter(
             "matokit_upstream_calls",
-            'Questions to Matomo; outcome is "ok" or why none was answered.',
+            'Questions to Matomo; outcome is "ok" or why none was answered ("left-alone": not asked).',
             ("method", "outcome"),
             registry=self._registry,
         )
@@ -110,7 +110,18 @@ class _Watched(Collector):
             "Answers kept in the cache.",
             value=self._kit.cache.statistics()["total"]["entries"],
         )
+        yield self._left_alone()
         yield from self._queue()
+
+    def _left_alone(self) -> Metric:
+        made = GaugeMetricFamily(
+            "matokit_upstream_left_alone_seconds",
+            "Seconds for which tools do not ask a Matomo because it did not answer lately; 0: they ask.",
+            labels=("connection",),
+        )
+        for connection in {site.connection.url.lower(): site.connection for site in self._kit.sites.all}.values():
+            made.add_metric((connection.name,), self._kit.live.left_alone(connection))
+        return made
 
     def _cache_events(self) -> Metric:
         made = CounterMetricFamily(
