@@ -6,12 +6,19 @@ Not here: what alerts are (test_alert_*.py), their sentences (the integration te
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from matokit_pipelines import state
+from matokit_pipelines.alerts import store
+from matokit_pipelines.alerts.announcements import Episode
+from matokit_pipelines.alerts.book import Book, Matter
+from matokit_pipelines.alerts.lifecycle import Telling
+from matokit_pipelines.alerts.verdicts import ALL, Verdict
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.toolserver.kit import Kit
 from matokit_pipelines.warehouse.refresh import Home
@@ -68,6 +75,63 @@ def test_an_alert_that_began_in_past_days_and_is_open_still_tells_of_them(tmp_pa
     assert (began["state"], clear["state"]) == ("failing", "incomplete")
     assert "3 alerts are open now: " in clear["summary"]
     assert "The alert rules were last evaluated for 2026-11-19 07:00 UTC" in clear["summary"]
+
+
+def ended(home: Home, *spans: tuple[str, str, str, datetime, datetime]) -> None:
+    """Put alerts into the store that are over: rule, subject, environment, when each began and ended."""
+    book = Book()
+    for number, (rule, subject, environment, began, until) in enumerate(spans, start=1):
+        verdict = Verdict(rule, subject, environment, began, "ok", True, True, {"n": 90, "failures": 38})
+        good = replace(verdict, at=until, raw=False, guarded=False, inputs={"n": 90, "failures": 1})
+        episode = Episode(rule, subject, environment, number, "critical", began, began, verdict, verdict, good,
+                          ended_at=until, end_reason="recovered")  # fmt: skip
+        book.keep(Matter(episode, Telling(told_at=began), is_done=True))
+    with state.opened(home.loaded.home) as connection, state.transaction(connection):
+        store.save(connection, book, store.Progress(evaluated_to=NOW - timedelta(minutes=10)), NOW)
+        first, last = state.moment(NOW - timedelta(days=30)), state.moment(NOW - timedelta(minutes=10))
+        connection.execute(
+            "insert into evaluations (rule, subject, environment, first_tick, last_tick, ticks, evaluated_at, state, "
+            "is_raw, is_guarded, is_provisional, rule_version, first_inputs, inputs) "
+            "values ('arch_gap', '*', 'production', ?, ?, 30, ?, 'ok', 0, 0, 0, '1', '{}', '{}')",
+            (first, last, last),
+        )
+
+
+def test_alerts_of_past_days_that_are_over_are_told(tmp_path: Path) -> None:
+    then = datetime(2026, 11, 12, 9, tzinfo=UTC)
+    home = page_homes.home_of(tmp_path, runs())
+    ended(
+        home,
+        ("new_failure_pattern", "python_install", "production", then, then + timedelta(hours=3)),
+        ("overall_success_rate", ALL, "production", then - timedelta(days=3), then - timedelta(days=1)),
+        ("overall_success_rate", ALL, "production", then + timedelta(days=4), then + timedelta(days=5)),
+        ("data_stale", ALL, "production", then, then + timedelta(hours=3)),
+    )
+    with kit_of(tmp_path) as kit:
+        both = ask(kit, "GetInstallerHealth", **PAST)
+        one = ask(kit, "GetInstallerHealth", fromDate="2026-11-12", toDate="2026-11-12")
+        none = ask(kit, "GetInstallerHealth", fromDate="2026-11-14", toDate="2026-11-15")
+        other = ask(kit, "GetInstallerHealth", environment="ci", **PAST)
+        now = ask(kit, "GetInstallerHealth")
+    assert (both["alerts"]["over"], both["state"], both["alerts"]["open"]) == (2, "degraded", 0)
+    assert "2 alerts fired in these days, both over: " in both["summary"]
+    assert "success below" in both["summary"] or "success rate" in both["summary"]
+    assert "python_install" in both["summary"]
+    assert "No alert is open now." in both["summary"]
+    assert (one["alerts"]["over"], one["state"]) == (1, "degraded")
+    assert "1 alert fired in these days and is over. " in one["summary"]
+    assert "38 of 90 events failed" in one["summary"]
+    assert (none["alerts"]["over"], none["state"]) == (0, "healthy")
+    assert "fired in these days" not in none["summary"]
+    assert other["alerts"]["over"] == 0
+    assert (now["alerts"]["over"], now["state"]) == (None, "healthy")
+    assert "fired in these days" not in now["summary"]
+
+
+def test_alerts_of_days_of_which_none_are_kept_are_not_known(watched: Kit) -> None:
+    long_ago = ask(watched, "GetInstallerHealth", **PAST)
+    assert long_ago["alerts"]["over"] is None
+    assert "Which alerts fired in these days is not known" in long_ago["summary"]
 
 
 @pytest.mark.parametrize(

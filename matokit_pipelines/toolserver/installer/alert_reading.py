@@ -56,11 +56,6 @@ def known(kit: Kit, *, since: datetime | None = None) -> Iterator[Known]:
         yield Known(tuple(found), evaluated, tuple(silences.every(connection, over_since=now)), connection)
 
 
-def id_of(episode: Episode) -> str:
-    """Ten letters that name one firing period."""
-    return episode.id
-
-
 def is_silenced(matter: Matter, found: Known, now: datetime) -> bool:
     """Whether a silence in force holds its messages back."""
     if matter.episode.ended_at is not None:

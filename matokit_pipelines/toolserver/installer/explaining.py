@@ -22,7 +22,7 @@ from matokit_pipelines.alerts.why import Kept
 from matokit_pipelines.alerts.why_words import outcome, parts
 from matokit_pipelines.delivery.escaping import cut, one_line
 from matokit_pipelines.errors import NothingPublished, WarehouseError
-from matokit_pipelines.toolserver.installer.alert_reading import Known, back, id_of, is_silenced, known, row_of
+from matokit_pipelines.toolserver.installer.alert_reading import Known, back, is_silenced, known, row_of
 from matokit_pipelines.toolserver.installer.alerts import RULE, AlertRow, check_rule
 from matokit_pipelines.toolserver.installer.answering import stamp
 from matokit_pipelines.toolserver.installer.kept import made_worse
@@ -85,6 +85,7 @@ class Explained(Answered):
     commits_before: list[NearCommit] = Field(description="First seen in the 48 hours before, the newest first.")
     what_to_do: str
     runbook: str = Field(description="The rule's heading in the runbook.")
+    page: str = Field(description='The page that tells a person the same; "" without links.public_url.')
 
 
 def explain_alert(kit: Kit, asked: ExplainParameters) -> Answer:
@@ -114,7 +115,7 @@ def explain_alert(kit: Kit, asked: ExplainParameters) -> Answer:
             "now": None if episode.ended_at else _sentence_of_last(episode, links, kit),
             "aftermath": [_short(line.strip()) for line in aftermath][:LISTED],
             "commits_before": commits, "what_to_do": _what_to_do(episode, commits, links),
-            "runbook": links.runbook(episode.rule),
+            "runbook": links.runbook(episode.rule), "page": links.alert(episode),
         }  # fmt: skip
         return Answer(value, found.evaluated_to)
 
@@ -124,9 +125,9 @@ def _chosen(asked: ExplainParameters, found: Known, now: datetime) -> Matter | N
     if asked.id is not None:
         wanted = asked.id.strip().lower()
         for matter in matters:
-            if id_of(matter.episode) == wanted:
+            if matter.episode.id == wanted:
                 return matter
-        listed = ", ".join(f"{id_of(one.episode)} ({one.episode.rule})" for one in matters[-LISTED:][::-1]) or "none"
+        listed = ", ".join(f"{one.episode.id} ({one.episode.rule})" for one in matters[-LISTED:][::-1]) or "none"
         raise refused(
             f'There is no alert "{shown(asked.id)}" of the last {KEPT_DAYS} days.',
             f"Take an id of GetAlerts, or none for the newest alert. The newest are {listed}.",
@@ -167,7 +168,7 @@ def _nothing(found: Known) -> Answer:
     value: dict[str, Any] = {
         "summary": f"No alert fired in the last {KEPT_DAYS} days{when}.", "as_of": stamp(found.evaluated_to),
         "alert": None, "why": None, "conditions": [], "numbers": {}, "now": None, "aftermath": [],
-        "commits_before": [], "what_to_do": "Nothing.", "runbook": "",
+        "commits_before": [], "what_to_do": "Nothing.", "runbook": "", "page": "",
     }  # fmt: skip
     return Answer(value, found.evaluated_to)
 

@@ -5,7 +5,7 @@ Not here: each of them in depth (rates.py, components.py, alerts.py, data_status
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -21,7 +21,10 @@ from matokit_pipelines.toolserver.installer.alert_reading import (
     gravest_first,
     is_silenced,
     known,
+    known_from,
     row_of,
+    sentence_of,
+    subject_of,
     watching,
 )
 from matokit_pipelines.toolserver.installer.alerts import AlertRow
@@ -59,6 +62,9 @@ class OpenAlerts(Result):
 
     open: int = Field(description="Open alerts of that environment, silenced ones not counted.")
     silenced: int = Field(description="Open alerts whose messages a silence holds back.")
+    over: int | None = Field(
+        description="Alerts that fired in these days and are over; null unless the days are past, or where not known."
+    )
     evaluated_to: str | None = Field(description=f"How far rules were evaluated, {UTC}; null: never.")
     rows: list[AlertRow] = Field(description="The gravest, at most three.")
 
@@ -75,9 +81,10 @@ class InstallerHealth(OfSpan):
     """Answer of GetInstallerHealth."""
 
     state: State = Field(
-        description="failing: a critical alert is open; degraded: another alert is open, success or a component got "
-        "worse by more than chance, or a component fails often; unknown: nothing to judge by; incomplete: nothing bad "
-        "is seen but data or alerts are incomplete; healthy. An alert that began after these days does not count."
+        description="failing: a critical alert is open; degraded: another alert is open, one of past days is over, "
+        "success or a component got worse by more than chance, or a component fails often; unknown: nothing to judge "
+        "by; incomplete: nothing bad is seen but data or alerts are incomplete; healthy. An alert that began after "
+        "these days does not count."
     )
     total: Compared = Field(description="All components together, against the span before.")
     worst_components: list[WorstRow] = Field(description="Components in trouble, at most three.")
@@ -94,16 +101,16 @@ def installer_health(kit: Kit, asked: HealthParameters) -> Answer:
         found = counts(it.reader, it.ground, Cut(asked.environment), "component", it.span)
         rows = component_rows(it, found)
         missing = doubts(it.ground, kit.loaded, kit.clock.now(), it.span)
-        open_alerts, graves, blind = _alerts(it)
+        open_alerts, graves, unsaid = _alerts(it)
         trouble = [row for row in rows if row["state"] in ("got worse", "fails often")]
         now, before = found.total
         word, chance = found.judged()
         mark = it.ground.watermark
         is_old = mark is None or is_stale(mark, kit.loaded, kit.clock.now())
-        state = _state(found, word, bool(trouble), graves, is_old=is_old, is_doubtful=bool(missing or blind))
+        state = _state(found, word, bool(trouble), graves, is_old=is_old, is_doubtful=bool(missing or unsaid.blind))
         links = Links.of(kit.loaded)
         return it.answer(
-            _sentence(it, state, found, word, trouble, open_alerts, blind),
+            _sentence(it, state, found, word, trouble, open_alerts, unsaid),
             0,
             state=state,
             total=figures(now) | compared(now, before, (word, chance)),
@@ -116,28 +123,78 @@ def installer_health(kit: Kit, asked: HealthParameters) -> Answer:
         )
 
 
-def _alerts(it: Call) -> tuple[dict[str, Any], list[str], str | None]:
-    """`(open alerts, severities of those of installers that nothing silences, why there may be more)`."""
+@dataclass(frozen=True)
+class _Beside:
+    """blind: why there may be more alerts; over: a sentence on those that fired in past days and are over."""
+
+    blind: str | None
+    over: str = ""
+
+
+def _alerts(it: Call) -> tuple[dict[str, Any], list[str], _Beside]:
+    """`(open alerts, severities of those of installers that nothing silences and "over" for each of past days that is
+    over, what is told beside them)`."""
     kit, environment = it.kit, it.environment
     now, links = kit.clock.now(), Links.of(kit.loaded)
     watched = kit.loaded.settings.alerts.environments
+    start = it.span.window(it.ground).start if _is_past(it) else None
     try:
-        with known(kit) as every:
-            found = replace(every, matters=tuple(matter for matter in every.matters if _is_of(matter, environment)))
+        with known(kit, since=start) as every:
+            mine = tuple(matter for matter in every.matters if _is_of(matter, environment))
+            found = replace(every, matters=tuple(matter for matter in mine if matter.episode.ended_at is None))
+            over = _over(replace(every, matters=mine), it, now)
             blind = watching(found, kit, now)
             if blind is None and environment not in ("all", *watched):
                 blind = f"Alert rules do not watch {environment}."
-            return _open(found, kit, links), _graves(found, it, now), blind
+            opened = _open(found, kit, links, None if over is None else len(over))
+            graves = _graves(found, it, now) + ["over"] * len(over or ())
+            return opened, graves, _Beside(blind, _over_words(over, it, links) if start else "")
     except StateError:
-        nothing: dict[str, Any] = {"open": 0, "silenced": 0, "evaluated_to": None, "rows": []}
-        return nothing, [], "Whether an alert is open cannot be read."
+        nothing: dict[str, Any] = {"open": 0, "silenced": 0, "over": None, "evaluated_to": None, "rows": []}
+        return nothing, [], _Beside("Whether an alert is open cannot be read.")
 
 
-def _open(found: Known, kit: Kit, links: Links) -> dict[str, Any]:
+def _over(found: Known, it: Call, now: datetime) -> list[Matter] | None:
+    """Alerts that fired in past days and are over, the gravest first; None where that is not asked or not known."""
+    if not _is_past(it):
+        return None
+    window = it.span.window(it.ground)
+    over = tuple(
+        matter
+        for matter in found.matters
+        if matter.episode.ended_at is not None
+        and matter.episode.started_at < window.end
+        and matter.episode.rule != FOR_OPERATORS
+    )
+    first = known_from(found, now)
+    return gravest_first(over, found, now) if over or (first is not None and first < window.end) else None
+
+
+def _over_words(over: list[Matter] | None, it: Call, links: Links) -> str:
+    if over is None:
+        return "Which alerts fired in these days is not known."
+    if not over:
+        return ""
+    if len(over) == 1:
+        told = sentence_of(over[0], it.kit, links, it.kit.clock.now(), silenced=False)
+        return f"1 alert fired in these days and is over. {told}"
+    both = "both" if len(over) == 2 else "all"
+    return f"{count(len(over))} alerts fired in these days, {both} over: {_named(over)}."
+
+
+def _named(matters: list[Matter]) -> str:
+    """The gravest by rule and subject."""
+    episodes = [matter.episode for matter in matters]
+    names = [f"{RULE_NAMES.get(one.rule, one.rule)} ({subject_of(one)})" for one in episodes[:SHOWN]]
+    return f"{', '.join(names)}{f' and {count(len(episodes) - SHOWN)} more' if len(episodes) > SHOWN else ''}"
+
+
+def _open(found: Known, kit: Kit, links: Links, over: int | None) -> dict[str, Any]:
     now = kit.clock.now()
     silent = sum(is_silenced(matter, found, now) for matter in found.matters)
     return {
-        "open": len(found.matters) - silent, "silenced": silent, "evaluated_to": stamp(found.evaluated_to),
+        "open": len(found.matters) - silent, "silenced": silent, "over": over,
+        "evaluated_to": stamp(found.evaluated_to),
         "rows": [row_of(one, found, kit, links, now) for one in gravest_first(found.matters, found, now)[:SHOWN]],
     }  # fmt: skip
 
@@ -192,7 +249,7 @@ def _sentence(
     word: Verdict,
     trouble: list[dict[str, Any]],
     alerts: dict[str, Any],
-    blind: str | None,
+    beside: _Beside,
 ) -> str:
     now, before = found.total
     where = "in all environments" if it.environment == "all" else f"in {it.environment}"
@@ -201,17 +258,19 @@ def _sentence(
     when = " now" if _is_past(it) else ""
     if alerts["open"]:
         parts.append(_open_words(alerts, when))
-    elif blind is None:
+    elif beside.blind is None:
         parts.append(f"No alert is open{when}.")
     if alerts["silenced"]:
         are = "is" if alerts["silenced"] == 1 else "are"
         parts.append(f"{many(alerts['silenced'], 'open alert')} {are} silenced.")
+    if beside.over:
+        parts.append(beside.over)
     if trouble:
         are = "is" if len(trouble) == 1 else "are"
         some = f"{count(len(trouble))} of {many(len(_names(found)), 'component')}"
         parts.append(f"{some} {are} in trouble: {joined(said(trouble))}.")
-    if blind:
-        parts.append(blind)
+    if beside.blind:
+        parts.append(beside.blind)
     return " ".join(parts)
 
 

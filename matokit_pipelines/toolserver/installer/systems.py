@@ -161,14 +161,17 @@ def _others(known: Mapping[str, Tally], own: Mapping[str, Tally], part: str) -> 
         return dict(known)
     found = {}
     for component, whole in known.items():
-        less = own.get(component, Tally())
-        found[component] = Tally(
-            whole.events - less.events,
-            whole.failures - less.failures,
-            whole.units - less.units,
-            whole.unit_failures - less.unit_failures,
-        )
-    return {component: tally for component, tally in found.items() if tally.events}
+        less = own.get(component)
+        if less is None:
+            found[component] = replace(whole, machines_failing=0)
+        elif whole.events > less.events:
+            found[component] = Tally(
+                whole.events - less.events,
+                whole.failures - less.failures,
+                whole.units - less.units,
+                whole.unit_failures - less.unit_failures,
+            )
+    return found
 
 
 def _beside(tally: Tally, others: Tally) -> dict[str, Any]:
