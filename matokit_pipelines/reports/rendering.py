@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,12 @@ def as_json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
+@cache  # reading the templates of a page takes a fifth of making it
 def templates() -> Environment:
-    """Templates of `report_templates/`; what a template names and the document lacks is an error, never a blank."""
+    """Templates of `report_templates/`; what a template names and the document lacks is an error, never a blank.
+
+    One for all, so nobody may change it; a template that changed on disk is read again.
+    """
     environment = Environment(
         loader=FileSystemLoader(resources.path("report_templates")),
         autoescape=select_autoescape(enabled_extensions=("html",), default=False),
@@ -71,6 +76,7 @@ def templates() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["plain"] = plain
+    environment.filters["zip_self"] = lambda values: [(one, one) for one in values]
     return environment
 
 

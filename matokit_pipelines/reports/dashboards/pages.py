@@ -111,9 +111,8 @@ def render_dashboard(document: dict[str, Any], links: Links) -> str:
     widgets = {name: one for name, one in load_widgets().items() if one.dashboard == document["dashboard"]}
     options = _options(document, widgets)
     commits = f"{links.repository_url}/commit/" if links.repository_url else ""
-    environment = templates()
-    environment.filters["zip_self"] = lambda values: [(one, one) for one in values]
-    return environment.get_template("dashboard.html").render(
+    template = templates().get_template("dashboard.html")
+    return template.render(
         d=document,
         show=marker.show,
         say=marker.say,
