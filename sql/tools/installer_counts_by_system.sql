@@ -1,4 +1,5 @@
 -- grain: part, component, is_now; counts of two spans that follow each other; units are first tries of a day
+-- sums of counts are cast since wider numbers cost more to read
 select
     case $by
         when 'architecture' then architecture
@@ -9,10 +10,10 @@ select
     end as part,
     component,
     event_date >= $first as is_now,
-    sum(events) as events,
-    sum(failures) as failures,
-    sum(units) as units,
-    sum(unit_failures) as unit_failures,
+    cast(sum(events) as bigint) as events,
+    cast(sum(failures) as bigint) as failures,
+    cast(sum(units) as bigint) as units,
+    cast(sum(unit_failures) as bigint) as unit_failures,
     max(machines_failing) as machines_failing
 from system_daily
 where event_date between $before_first and $last

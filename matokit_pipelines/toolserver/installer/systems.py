@@ -163,7 +163,7 @@ def _others(known: Mapping[str, Tally], own: Mapping[str, Tally], part: str) -> 
     for component, whole in known.items():
         less = own.get(component)
         if less is None:
-            found[component] = replace(whole, machines_failing=0)
+            found[component] = whole
         elif whole.events > less.events:
             found[component] = Tally(
                 whole.events - less.events,
