@@ -1,7 +1,8 @@
 """What an answer of the tool server costs, beside a bare FastAPI route that does nothing.
 
 Measured in turn, round by round: the bare route, an answer that lies ready in the cache, and the same by MCP; then
-answers made from the snapshot each time, and the same load with and without snapshots that change every second.
+answers of every tool made from the snapshot each time, and the same load with and without snapshots that change every
+second.
 `python benchmarks/toolserver.py [--short] [--json FILE]`. It ends with exit code 5 when an aim is missed.
 The pieces: toolserving/. Figures and what they mean: docs/performance.md.
 """
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.toolserving.asking import Lap, measure, median_ratio, memory_peak, request_bytes
 from benchmarks.toolserving.running import Running, bare_route, tool_server
+from matokit_pipelines.toolserver.registry import all_tools
 from tests.served_homes import Full, full_home, publish_copy
 from tests.serving import TOKEN
 
@@ -34,6 +36,8 @@ READERS = {
     "installer: GetComponentHealth": "/tools/get-component-health",
     "installer: GetCommitRegressions": "/tools/get-commit-regressions",
 }
+# every tool that answers from the snapshot with nothing but its usual arguments
+ALL_READERS = {f"{tool.group}: {tool.name}": tool.endpoint for tool in all_tools(tracking=False) if tool.uses_tables}
 MISSED = 5
 
 
@@ -98,25 +102,36 @@ def beside_the_bare_route(server: Running, rounds: int, seconds: float) -> list[
 
 
 def misses(full: Full, rounds: int, seconds: float) -> list[Row]:
-    """What an answer costs that is made from the snapshot each time, without a cache."""
+    """What an answer costs that is made from the snapshot each time, without a cache.
+
+    Every tool with one connection, as it is asked without arguments; those of READERS also with others, and with four.
+    """
     rows = []
     today = datetime.now(UTC).date()
     days = [(today - timedelta(days=1 + number)).isoformat() for number in range(8)]
     with tool_server(full.folder.parent, {**full.environ, "MATOKIT_TOOLSERVER_CACHE_SECONDS": "0"}) as server:
+        for name, path in ALL_READERS.items():
+            if name not in READERS:
+                rows.append(one_miss(server, name, [call(path)], 1, rounds, seconds))
         for name, path in READERS.items():
             for connections in (1, 4):
                 # other arguments on each connection: what is asked at once is otherwise made once
                 which = days if path.endswith("key-numbers") else [None] * 8
                 requests = [call(path, limit=10 + number, date=day) for number, day in enumerate(which)]
-                only_good(measure(server.pid, server.port, requests, connections=connections, seconds=0.3))
-                laps = [
-                    only_good(measure(server.pid, server.port, requests, connections=connections, seconds=seconds))
-                    for _ in range(rounds)
-                ]
-                cpu = statistics.median(lap.cpu_each for lap in laps) * 1000
-                rows.append(Row(f"miss, {name}, {connections} conn.", cpu, "ms of CPU", 3.0))
+                rows.append(one_miss(server, name, requests, connections, rounds, seconds))
         rows.append(Row("without a cache, most memory", memory_peak(server.pid), "MB"))
     return rows
+
+
+def one_miss(server: Running, name: str, requests: list[bytes], connections: int, rounds: int, seconds: float) -> Row:
+    """The median over some rounds."""
+    only_good(measure(server.pid, server.port, requests, connections=connections, seconds=0.3))
+    laps = [
+        only_good(measure(server.pid, server.port, requests, connections=connections, seconds=seconds))
+        for _ in range(rounds)
+    ]
+    cpu = statistics.median(lap.cpu_each for lap in laps) * 1000
+    return Row(f"miss, {name}, {connections} conn.", cpu, "ms of CPU", 3.0)
 
 
 def swaps(full: Full, server: Running, seconds: float) -> list[Row]:
