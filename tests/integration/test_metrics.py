@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from matokit_pipelines import __version__
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.toolserver.metrics import Metrics
+from matokit_pipelines.warehouse.refresh import Home, build_and_publish
 from tests.health_kits import NOW, kit_of, publish, settings_of
 from tests.serving import Served, served
 from tests.upstreams import Reply, Upstream, matomo
@@ -143,6 +144,34 @@ def test_the_rules_ask_for_what_is_told(told: set[str]) -> None:
     assert wanted <= told, wanted - told
     every = [rule for group in rules["groups"] for rule in group["rules"]]
     assert all(rule["alert"].startswith("Matokit") and rule["annotations"]["summary"].endswith(".") for rule in every)
+
+
+def test_each_rule_is_tried_both_ways() -> None:
+    """The file for `promtool test rules` has for every alert a moment at which it fires, and one when it does not."""
+    rules = yaml.safe_load((MONITORING / "prometheus-rules.yml").read_text(encoding="utf-8"))
+    trials = yaml.safe_load((MONITORING / "prometheus-rules-test.yml").read_text(encoding="utf-8"))
+    said = {rule["alert"]: rule["annotations"]["summary"] for group in rules["groups"] for rule in group["rules"]}
+    moments = [moment for trial in trials["tests"] for moment in trial["alert_rule_test"]]
+    assert {moment["alertname"] for moment in moments if not moment["exp_alerts"]} == set(said)
+    assert {moment["alertname"] for moment in moments if moment["exp_alerts"]} == set(said)
+    for moment in moments:
+        for alert in moment["exp_alerts"]:
+            text = said[moment["alertname"]]
+            for label, given in alert.get("exp_labels", {}).items():
+                text = text.replace(f"{{{{ $labels.{label} }}}}", given)
+            assert alert["exp_annotations"]["summary"] == text
+
+
+def test_a_source_never_read_is_told_though_a_snapshot_serves(tmp_path: Path) -> None:
+    """A wrong credential from the first day: an age is not told, so MatokitDataUnknown looks for what is missing."""
+    loaded = settings_of(tmp_path, "http://127.0.0.1:9")
+    build_and_publish(Home.of(loaded, FixedClock(NOW)))
+    with served(loaded, FixedClock(NOW)) as server:
+        found = scraped(server)
+    assert value(found, "matokit_ready") == 1
+    assert not any(name == "matokit_data_age_seconds" for name, _ in found)
+    rules = (MONITORING / "prometheus-rules.yml").read_text(encoding="utf-8")
+    assert "matokit_ready == 1 unless matokit_data_age_seconds" in rules
 
 
 def test_the_scrape_file_names_the_address_and_the_rules() -> None:
