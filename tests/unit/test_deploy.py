@@ -55,7 +55,7 @@ def test_each_service_is_closed_and_watched(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "port"), [("dagster", 3000), ("tools", 4000)])
 def test_each_service_says_itself_how_its_health_is_asked(name: str, port: int) -> None:
-    """An image in the OCI format loses its own HEALTHCHECK; podman-compose 1.0 quotes a test given as a list wrongly."""
+    """An image in the OCI format loses its own HEALTHCHECK; podman-compose 1.0 misquotes a test that is a list."""
     test = COMPOSE["services"][name]["healthcheck"]["test"]
     python, flag, code = shlex.split(test)
     assert (python, flag) == ("python", "-c")
