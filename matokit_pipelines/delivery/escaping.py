@@ -26,6 +26,8 @@ def plain(text: str) -> str:
 
     Every kind of line break becomes a newline, a tab a space.
     """
+    if text.isprintable():  # nothing of all this is in it, and most names are so
+        return text
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
     lines = lines.replace("\N{LINE SEPARATOR}", "\n").replace("\N{PARAGRAPH SEPARATOR}", "\n").replace("\x85", "\n")
     return "".join(letter if letter == "\n" or _shows(letter) else _REPLACED for letter in lines)
