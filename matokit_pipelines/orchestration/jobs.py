@@ -14,20 +14,20 @@ from matokit_pipelines.orchestration.assets.web_reports import WEB_REPORTS
 from matokit_pipelines.orchestration.housekeeping import housekeeping
 from matokit_pipelines.orchestration.resources import HomeFinder
 
-WEB_VISITS = "marts.web_visits"
+WEB_REPORTS_TOUCHED = "staging.touched_web_reports"
 _REPORTS = dg.AssetSelection.assets(*(key for kind in KINDS for key in (kind.page, kind.message)))
 _PAGES = dg.AssetSelection.assets(DASHBOARDS, INDEX)
 _INDEX = dg.AssetSelection.assets(INDEX)
 _ALERTS = dg.AssetSelection.assets(ALERTS)
-_DERIVED = dg.AssetSelection.assets(asset_key(EVENTS), asset_key(WEB_VISITS))
-_DERIVED_CHECKS = dg.AssetSelection.checks_for_assets(asset_key(EVENTS), asset_key(WEB_VISITS))
+_DERIVED = dg.AssetSelection.assets(asset_key(EVENTS), asset_key(WEB_REPORTS_TOUCHED))
+_DERIVED_CHECKS = dg.AssetSelection.checks_for_assets(asset_key(EVENTS), asset_key(WEB_REPORTS_TOUCHED))
 
 # dagster.yaml lets two such runs be at work at once, so that however many wait for the warehouse, what is to be told
 # does not wait behind them.
 WRITES = {"matokit/writes": "warehouse"}
 
-# Two tables stand for all that the build derives, one for each way in, so that it waits for both: to plan, evaluate and
-# store every table and check each time would cost more than the refresh itself. The nightly run does.
+# Two tables stand for all that the build derives, each reading one way in itself, so that it waits for both: to plan,
+# evaluate and store every table and check each time would cost more than the refresh itself. The nightly run does.
 REFRESH = dg.define_asset_job(
     days.REFRESH,
     selection=dg.AssetSelection.assets(MATOMO_EVENTS, PIWIK_PRO_EVENTS, WEB_REPORTS, SNAPSHOT)
