@@ -113,6 +113,7 @@ def publish_events(
             "insert into ledger.touched_commits"
             " select distinct commit_sha from staging.installer_events where commit_sha is not null"
         )
+        con.execute("begin transaction")
         days = {"first_day": date(2020, 1, 1), "last_day": date(2030, 1, 1)}
         for layer, tables in (("staging", STAGING), ("marts", MARTS)):
             if layer == "marts":
@@ -125,24 +126,26 @@ def publish_events(
                 con.execute(f"create table {layer}.{table} as {query}", days if "$first_day" in query else None)
                 if table in STEPS:
                     _through_step(con, layer, table)
-                _whole_numbers(con, layer, table)
+            _whole_numbers(con, layer, tables)
+        con.execute("commit")
     return publish(warehouse, code_version="0.1.0", rule_version="1", project_zone=str(ZONE))
 
 
 def _through_step(con: duckdb.DuckDBPyConnection, layer: str, table: str) -> None:
     """The rows of a model's query as its step leaves them."""
-    _whole_numbers(con, layer, table)
+    _whole_numbers(con, layer, [table])
     counts: pl.DataFrame = con.sql(f"from {layer}.{table}").pl()
     con.register("stepped", STEPS[table](counts).to_arrow())
     con.execute(f"create or replace table {layer}.{table} as from stepped")
     con.unregister("stepped")
 
 
-def _whole_numbers(con: duckdb.DuckDBPyConnection, layer: str, table: str) -> None:
+def _whole_numbers(con: duckdb.DuckDBPyConnection, layer: str, tables: Sequence[str]) -> None:
     """Sums as the models declare them: bigint, not the wider integer that DuckDB makes of a sum."""
-    for (column,) in con.execute(
-        "select column_name from duckdb_columns() where schema_name = ? and table_name = ? and data_type = 'HUGEINT'",
-        [layer, table],
+    for table, column in con.execute(
+        "select table_name, column_name from duckdb_columns() "
+        "where schema_name = ? and list_contains(?, table_name) and data_type = 'HUGEINT'",
+        [layer, list(tables)],
     ).fetchall():
         con.execute(f"alter table {layer}.{table} alter column {column} type bigint")
 

@@ -87,7 +87,7 @@ def refreshed(truth: Truth, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         patch.setenv("DAGSTER_HOME", "")
         patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
         home = home_for(server, truth, tmp_path_factory.mktemp("home"))
-        yield home, in_process.refresh(home)
+        yield home, in_process.refresh(home, with_reports=False)
 
 
 def test_a_run_in_process_evaluates_and_delivers_at_its_end(refreshed: tuple[Home, in_process.Outcome]) -> None:
@@ -123,7 +123,7 @@ def test_a_failing_evaluation_holds_up_nothing_and_is_told(
     monkeypatch.setattr(asset_module, "run_pass", fails)
     with MatomoSimulator(truth, now=lambda: NOW) as server:
         home = home_for(server, truth, tmp_path)
-        outcome = in_process.refresh(home)
+        outcome = in_process.refresh(home, with_reports=False)
     assert any(line.startswith("Published snapshot") for line in outcome.lines)
     assert isinstance(outcome.trouble, StateError)
     [notice] = open_notices(home.loaded.home)
@@ -238,7 +238,7 @@ def test_a_watermark_that_moved_without_a_refresh_becomes_an_evaluation(truth: T
     clock = FixedClock(NOW)
     with MatomoSimulator(truth, now=clock.now) as server, dg.DagsterInstance.local_temp() as instance:
         home = home_for(server, truth, tmp_path)
-        in_process.refresh(home)
+        in_process.refresh(home, with_reports=False)
         assert asked(home, instance) == ([], "No message is due. No evaluation is due.")
         clock.advance(timedelta(minutes=10))
         later = at(home, clock.now())

@@ -224,8 +224,8 @@ def test_a_page_made_before_its_week_was_complete_is_made_again(
 def test_a_source_that_refuses_fails_its_check_and_nothing_else(
     server: MatomoSimulator, truth: Truth, tmp_path: Path
 ) -> None:
-    in_process.refresh(home_for(server, truth, tmp_path))
-    outcome = in_process.refresh(home_for(server, truth, tmp_path, token="0" * 32))
+    in_process.refresh(home_for(server, truth, tmp_path), with_reports=False)
+    outcome = in_process.refresh(home_for(server, truth, tmp_path, token="0" * 32), with_reports=False)
     assert isinstance(outcome.trouble, SourceError)
     assert "MATOKIT_INSTALLERS_TOKEN" in str(outcome.trouble)
     assert any(line.startswith("Published snapshot") for line in outcome.lines)
@@ -234,7 +234,7 @@ def test_a_source_that_refuses_fails_its_check_and_nothing_else(
 def test_a_report_that_knows_more_is_named_and_the_rest_goes_on(truth: Truth, tmp_path: Path, quiet: None) -> None:
     lying = Faults(lies={NOW.date() - timedelta(days=2): 5})
     with MatomoSimulator(truth, now=lambda: NOW, faults=lying) as server:
-        outcome = in_process.refresh(home_for(server, truth, tmp_path))
+        outcome = in_process.refresh(home_for(server, truth, tmp_path), with_reports=False)
     assert isinstance(outcome.trouble, DataIncomplete)
     assert "2026-11-16" in str(outcome.trouble)
     assert any(line.startswith("Published snapshot") for line in outcome.lines)
@@ -245,12 +245,12 @@ def test_a_blocking_check_ends_the_run_with_its_sentence_and_keeps_the_snapshot(
     server: MatomoSimulator, truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = home_for(server, truth, tmp_path)
-    in_process.refresh(home)
+    in_process.refresh(home, with_reports=False)
     current = (home.loaded.home / "serving" / "CURRENT").read_text(encoding="utf-8")
     with home.warehouse.writer() as connection:
         connection.execute("update ledger.windows set received = received + 1")
     with pytest.raises(CheckFailed) as caught:
-        in_process.refresh(home)
+        in_process.refresh(home, with_reports=False)
     assert str(caught.value).count("\n") == 0
     assert (home.loaded.home / "serving" / "CURRENT").read_text(encoding="utf-8") == current
 

@@ -95,7 +95,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
         patch.setenv("DAGSTER_HOME", "")
         made = Site(tmp_path_factory.mktemp("home"), installers, lab)
-        in_process.refresh(made.home)
+        in_process.refresh(made.home, with_reports=False)
         yield made
 
 

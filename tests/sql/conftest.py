@@ -188,6 +188,11 @@ def land() -> Any:
 
 
 @pytest.fixture(scope="session")
+def sql_of() -> Any:
+    return root_of
+
+
+@pytest.fixture(scope="session")
 def now() -> datetime:
     return NOW
 

@@ -60,13 +60,20 @@ def as_text(value):
     return str(value)
 
 
+@pytest.fixture(scope="module")
+def sql_root(sql_of):
+    """What an event is read by, and nothing that is made of readings."""
+    with sql_of(["staging.installer_events"]) as root:
+        yield root
+
+
 @pytest.mark.parametrize("group", GOLDEN)
-def test_every_kind_of_event_is_read_as_the_golden_table_says(con, land, now, group):
+def test_every_kind_of_event_is_read_as_the_golden_table_says(con, land, now, sql_root, group):
     lines = GOLDEN[group]
     land(con, "raw.matomo_events", [landed(place, line) for place, line in enumerate(lines)])
     options = OPTIONS.get(group, {})
     codes = {code: tuple(meaning) for code, meaning in options.get("component_codes", {}).items()}
-    build(con, options=BuildOptions(**(options | {"component_codes": codes})), now=now)
+    build(con, options=BuildOptions(**(options | {"component_codes": codes})), now=now, sql_root=sql_root)
     names = list(lines[0])
     expected_names = names[names.index(FIRST_EXPECTED) :]
     columns = [EXPECTED_AS.get(name, name) for name in expected_names]

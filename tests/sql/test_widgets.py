@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from matokit_pipelines import resources
 from matokit_pipelines.reports.dashboards.widgets import load_widgets, numbers
 from matokit_pipelines.warehouse.build import BuildOptions, build
+from matokit_pipelines.warehouse.models import load_models
 from tests.comparing import Marts
 
 WIDGETS = load_widgets()
@@ -21,15 +25,24 @@ Rows = list[dict[str, Any]]
 Show = Callable[..., Rows]
 
 
+@pytest.fixture(scope="module")
+def sql_root(sql_of: Any) -> Iterator[Path]:
+    """The models that the widgets read, with all that those read."""
+    queries = "\n".join(query for widget in WIDGETS.values() for query in (widget.sql, *widget.parts.values()))
+    words = set(re.findall(r"[a-z_]+", queries))
+    with sql_of([name for name in load_models(resources.path("sql")) if name.removeprefix("marts.") in words]) as root:
+        yield root
+
+
 @pytest.fixture
-def built(con: duckdb.DuckDBPyConnection, land: Any, now: datetime) -> Callable[..., Marts]:
+def built(con: duckdb.DuckDBPyConnection, land: Any, now: datetime, sql_root: Path) -> Callable[..., Marts]:
     """Land events (what they leave out has a default) and build."""
 
     def given(events: Rows, known_from: datetime = KNOWN_FROM) -> Marts:
         watermark = datetime(2026, 10, 27, 5, tzinfo=UTC)
         land(con, "ledger.sources", [{"proven_from": known_from, "watermark": watermark}])
         land(con, "raw.matomo_events", [{"event_ts": NOON, **event} for event in events])
-        build(con, options=BuildOptions(), now=now)
+        build(con, options=BuildOptions(), now=now, sql_root=sql_root)
         return Marts(con)
 
     return given

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,19 @@ def layer_of(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Every file of ours as it is read by Python."""
+    return {file: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
 def imports() -> list[tuple[Path, str, str]]:
     """(file, its layer, layer of what it imports), imports inside functions included."""
     found = []
-    for file in sorted(PACKAGE.rglob("*.py")):
+    for file, tree in trees().items():
         own = layer_of(".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{file} imports by dots"
@@ -81,8 +89,8 @@ def test_sources_know_no_warehouse_and_reports_no_sources() -> None:
 )
 def test_each_library_has_its_owner(word: str, owners: set[str]) -> None:
     users = set()
-    for file in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for file, tree in trees().items():
+        for node in ast.walk(tree):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
