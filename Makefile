@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
+# Where this is set, each of the hundreds of processes that tests start would compile all of matokit for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test test-slow test-browser peer-check chaos docs pictures lint bench wheel wheel-check constraints clean
 
 help: ## Show what there is
