@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import altair as alt
 import vl_convert
 
 BLUE = "#1f5fa8"
@@ -52,9 +53,15 @@ def spec(chart: Any, text: int) -> dict[str, Any]:
 
     Not held against the schema of Vega-Lite, which takes as long as drawing: a test does that for every chart.
     """
-    styled = chart.configure(font=FONT, background="white", padding=4).configure_view(stroke=None)
-    styled = styled.configure_axis(labelFontSize=text, labelColor=GREY, gridColor=LINES, domainColor=PALE, labelLimit=0)
-    found: dict[str, Any] = styled.configure_text(fontSize=text).to_dict(validate=False)
+    styled = chart.configure(  # at once: each further call would copy the chart with all its rows
+        font=FONT,
+        background="white",
+        padding=4,
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(labelFontSize=text, labelColor=GREY, gridColor=LINES, domainColor=PALE, labelLimit=0),
+        text=alt.MarkConfig(fontSize=text),
+    )
+    found: dict[str, Any] = styled.to_dict(validate=False)
     return found
 
 

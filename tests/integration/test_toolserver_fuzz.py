@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
 from matokit_pipelines.simulator import MatomoSimulator, WebTruth, generate
 from matokit_pipelines.toolserver.openapi import openapi
 from matokit_pipelines.toolserver.registry import all_tools
+from tests.often import examples
 from tests.served_homes import ZONE, full_home
 from tests.serving import PAGES_TOKEN, TOKEN, Served, served
 
@@ -65,7 +66,7 @@ def test_the_secret_is_there_to_be_found(server: Served) -> None:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12, 5), suppress_health_check=list(HealthCheck))
 def test_answers_are_as_the_document_says(server: Served, case: schemathesis.Case[Any]) -> None:
     answer = case.call(base_url=server.url, headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status_code != 500, answer.text
@@ -77,7 +78,7 @@ def test_answers_are_as_the_document_says(server: Served, case: schemathesis.Cas
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=4, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(4, 2), suppress_health_check=list(HealthCheck))
 def test_nothing_is_told_without_a_token(server: Served, case: schemathesis.Case[Any]) -> None:
     case.headers.pop("Authorization", None)
     answer = case.call(base_url=server.url)
@@ -205,7 +206,7 @@ def statuses(answer: bytes) -> list[int]:
 
 
 @given(sent=requests(token=False))
-@settings(max_examples=600, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(600, 200), suppress_health_check=list(HealthCheck))
 def test_no_bytes_without_a_token_get_data(server: Served, sent: bytes) -> None:
     answer = said(server.port, sent)
     assert SECRET.lower().encode() not in answer.lower()
@@ -215,7 +216,7 @@ def test_no_bytes_without_a_token_get_data(server: Served, sent: bytes) -> None:
 
 
 @given(sent=requests(token=True))
-@settings(max_examples=600, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(600, 200), suppress_health_check=list(HealthCheck))
 def test_no_bytes_with_a_token_make_it_fail(server: Served, sent: bytes) -> None:
     answer = said(server.port, sent)
     assert 500 not in statuses(answer), answer
