@@ -47,7 +47,7 @@ def reading_of(events: Iterable[Event] | pl.DataFrame, sources: Sequence[Source]
         for table in tables:
             query = (resources.path("sql") / layer / table / "query.sql").read_text(encoding="utf-8")
             con.execute(f"create table {layer}.{table} as {query}", days if "$first_day" in query else None)
-            weekly_marts._whole_numbers(con, layer, table)
+            weekly_marts._whole_numbers(con, layer, [table])
     return HealthReading(con)
 
 
