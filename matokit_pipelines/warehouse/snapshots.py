@@ -25,8 +25,8 @@ from matokit_pipelines.warehouse.connection import Warehouse, translated
 
 KEPT = 3
 _NAME = re.compile(r"^marts-(\d+)\.duckdb$")
-# Of a short question to small tables the planning is most of the cost. These steps of it pay off over large tables only;
-# none of them changes which rows come back.
+# Of a short question to small tables the planning is most of the cost. These steps of it pay off over large tables
+# only; none of them changes which rows come back.
 _FOR_LARGE_TABLES = (
     "statistics_propagation,compressed_materialization,join_order,common_subplan,join_elimination,"
     "projection_placement,duplicate_groups,reorder_filter"
