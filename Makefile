@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install ## From simulated services to reports and dashboards, with the truth beside them
 	@$(BIN)/matokit demo $(ARGS)
 
-test: install ## Everything that needs no browser, in some ten minutes
+test: install ## Everything that needs no browser, in some eight minutes on two cores
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not browser and not slow' $(ARGS)
 	@echo "Left out: tests marked slow, which kill processes or repeat histories for minutes (make test-slow), and browser (make test-browser); CI runs both."
 
