@@ -28,7 +28,8 @@ from matokit_pipelines.errors import MatokitError
 from matokit_pipelines.settings import Loaded
 
 _LOG = logging.getLogger(__name__)
-SPARE = 30.0  # seconds that a lease lasts longer than the longest step
+# Seconds that a lease lasts longer than the longest step: it counts from before the wait for the right to write.
+SPARE = state.BUSY_SECONDS + 5.0
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,8 @@ class _Lane:
             return Refused("it is too late for it", content=False)
         if not self._wait_for_turn(way, parcel):
             return Lost()
+        if claimed.is_unknown and outbox.is_begun_anew(connection, claimed.row):
+            return Later("the clock was put back while it was looked for", answered=False)
         return way.send(parcel)
 
     def _wait_for_turn(self, way: Transport, parcel: Parcel) -> bool:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from matokit_pipelines.delivery.messages import Message
-from matokit_pipelines.delivery.put_back import put_right
+from matokit_pipelines.delivery.put_back import AGE_BY_NOW, STARTED_BY_NOW, put_right, times
 from matokit_pipelines.state import instant, moment, transaction
 
 RowState = Literal["pending", "sending", "sent", "dead"]
@@ -41,7 +41,7 @@ _READY_AT = f"""
 """
 _CLAIMABLE = f"{_IS_NEXT} and {_READY_AT} <= :now"
 _WANTED = "(:only is null or o.message_key in (select value from json_each(:only)))"
-_OURS = "id = ? and lease_owner = ? and state = 'sending'"
+_OURS = "id = :id and lease_owner = :owner and state = 'sending'"
 _LET_GO = "lease_until = null, lease_owner = null"
 _COLUMNS = (
     "id, message_key, conversation, destination, severity, state, attempts, answered, is_plain, created_at, "
@@ -153,10 +153,19 @@ def claim(
 def renew(connection: sqlite3.Connection, row: Row, now: datetime, lease: timedelta) -> bool:
     """Hold a claimed row for longer; False when another sender took it over, who then answers for it."""
     done = connection.execute(
-        f"update outbox set lease_until = ?, waits_from = ? where {_OURS}",  # noqa: S608
-        (moment(now + lease), moment(now), row.id, row.lease_owner),
+        "update outbox set lease_until = :until, waits_from = :now, "  # noqa: S608
+        f"{STARTED_BY_NOW}, {AGE_BY_NOW} where {_OURS}",
+        {"until": moment(now + lease), **times(now), **_ours(row)},
     )
     return done.rowcount == 1
+
+
+def is_begun_anew(connection: sqlite3.Connection, row: Row) -> bool:
+    """Whether the clock was put back since the row was claimed, so that its first call began earlier than it says."""
+    found = connection.execute("select started_at, is_put_back from outbox where id = ?", (row.id,)).fetchone()
+    return found is not None and (instant(found["started_at"]), bool(found["is_put_back"])) != (
+        row.started_at, row.is_put_back,
+    )  # fmt: skip
 
 
 def mark_sent(
@@ -164,8 +173,9 @@ def mark_sent(
 ) -> bool:
     """It was delivered. `note`: what went wrong beside it. False when the row is no longer ours."""
     done = connection.execute(
-        f"update outbox set state = 'sent', sent_at = ?, provider_ref = ?, error = ?, {_LET_GO} where {_OURS}",  # noqa: S608
-        (moment(now), provider_ref, note, row.id, row.lease_owner),
+        "update outbox set state = 'sent', sent_at = :now, provider_ref = :provider_ref, error = :note, "  # noqa: S608
+        f"{_LET_GO} where {_OURS}",
+        {"now": moment(now), "provider_ref": provider_ref, "note": note, **_ours(row)},
     )
     return done.rowcount == 1
 
@@ -187,16 +197,17 @@ def mark_waiting(
 
     `answered`: it uses up one of its tries; `is_counted`: it makes the next wait longer.
     """
-    row, delivered_nothing = claimed.row, int(certain and not claimed.is_unknown)
+    row, delivered_nothing = claimed.row, certain and not claimed.is_unknown
+    started = "started_at = null, is_put_back = 0" if delivered_nothing else STARTED_BY_NOW
     done = connection.execute(
-        "update outbox set state = 'pending', next_at = ?, waits_from = ?, error = ?, attempts = attempts + ?, "  # noqa: S608
-        "answered = answered + ?, started_at = case when ? then null else started_at end, "
-        "is_put_back = case when ? then 0 else is_put_back end, provider_ref = coalesce(?, provider_ref), "
-        f"is_plain = max(is_plain, ?), {_LET_GO} where {_OURS}",
-        (
-            moment(next_at), moment(now), why, int(is_counted), int(answered), delivered_nothing, delivered_nothing,
-            provider_ref, int(is_plain), row.id, row.lease_owner,
-        ),
+        "update outbox set state = 'pending', next_at = :next_at, waits_from = :now, error = :why, "  # noqa: S608
+        "attempts = attempts + :counted, answered = answered + :answered, "
+        "provider_ref = coalesce(:provider_ref, provider_ref), is_plain = max(is_plain, :is_plain), "
+        f"{started}, {AGE_BY_NOW}, {_LET_GO} where {_OURS}",
+        {
+            "next_at": moment(next_at), "why": why, "counted": int(is_counted), "answered": int(answered),
+            "provider_ref": provider_ref, "is_plain": int(is_plain), **times(now), **_ours(row),
+        },
     )  # fmt: skip
     return done.rowcount == 1
 
@@ -204,8 +215,8 @@ def mark_waiting(
 def mark_dead(connection: sqlite3.Connection, row: Row, why: str) -> bool:
     """It is given up; what follows in its conversation goes on without it."""
     done = connection.execute(
-        f"update outbox set state = 'dead', error = ?, {_LET_GO} where {_OURS}",  # noqa: S608
-        (why, row.id, row.lease_owner),
+        f"update outbox set state = 'dead', error = :why, {_LET_GO} where {_OURS}",  # noqa: S608
+        {"why": why, **_ours(row)},
     )
     return done.rowcount == 1
 
@@ -285,10 +296,11 @@ def retry(connection: sqlite3.Connection, now: datetime, message_key: str | None
     Gives how many. Who of a mail's recipients got it is not forgotten, nor that a call may have delivered it.
     """
     done = connection.execute(
-        "update outbox set state = 'pending', next_at = ?1, waits_from = ?1, attempts = 0, answered = 0, is_plain = 0, "
-        "revived_at = case state when 'dead' then ?1 else revived_at end "
-        "where state = 'dead' and ?2 is null or message_key = ?2 and state in ('dead', 'pending')",
-        (moment(now), message_key),
+        "update outbox set state = 'pending', next_at = :now, waits_from = :now, attempts = 0, answered = 0, "  # noqa: S608
+        f"is_plain = 0, {STARTED_BY_NOW}, "
+        "revived_at = case when state = 'dead' or coalesce(revived_at, created_at) > :soon then :now else revived_at end "
+        "where state = 'dead' and :key is null or message_key = :key and state in ('dead', 'pending')",
+        {"key": message_key, **times(now)},
     )
     return done.rowcount
 
@@ -307,18 +319,23 @@ def tidy(connection: sqlite3.Connection, before: datetime) -> int:
 def hold(connection: sqlite3.Connection, service: str, method: str, until: datetime, now: datetime) -> None:
     """A service (`slack`, `webhook:chat`) asked not to be called for a while; `send` is the method that sends."""
     connection.execute(
-        "insert into holds (service, method, until, since) values (?, ?, ?, ?) "
-        "on conflict (service, method) do update set until = max(until, excluded.until), since = excluded.since",
-        (service, method, moment(until), moment(now)),
+        "insert into holds (service, method, until, since) values (:service, :method, :until, :now) "
+        "on conflict (service, method) do update set since = excluded.since, "
+        "until = case when since > :soon then excluded.until else max(until, excluded.until) end",
+        {"service": service, "method": method, "until": moment(until), **times(now)},
     )
 
 
 def held_until(
     connection: sqlite3.Connection, service: str, methods: Collection[str], now: datetime
 ) -> datetime | None:
-    """Until when one of the methods of a service may not be called; None when all may."""
+    """Until when one of the methods of a service may not be called; None when all may.
+
+    A hold by a clock that was put back meanwhile is none: the service asks again, if it has to.
+    """
     found = connection.execute(
-        "select method, until from holds where service = ? and until > ?", (service, moment(now))
+        "select method, until from holds where service = :service and until > :now and coalesce(since, '') <= :soon",
+        {"service": service, **times(now)},
     ).fetchall()
     return max((at for row in found if row["method"] in methods and (at := instant(row["until"]))), default=None)
 
@@ -328,6 +345,10 @@ def held_to(connection: sqlite3.Connection, row: Row, now: datetime) -> datetime
     found = connection.execute(f"select ({_HELD_UNTIL}) as at from outbox as o where o.id = ?", (row.id,)).fetchone()  # noqa: S608
     at = instant(found["at"]) if found else None
     return at if at is not None and at > now else None
+
+
+def _ours(row: Row) -> dict[str, int | str | None]:
+    return {"id": row.id, "owner": row.lease_owner}
 
 
 def _keys(only: Collection[str] | None) -> str | None:

@@ -10,10 +10,18 @@ import sqlite3
 from datetime import datetime, timedelta
 from typing import Any
 
-from matokit_pipelines.state import instant, moment, transaction
+from matokit_pipelines.state import BUSY_SECONDS, instant, moment, transaction
 
 A_DAY = timedelta(days=1)
-A_MOMENT = timedelta(seconds=5)  # who waited for the right to write comes with a time that is a little old
+A_MOMENT = timedelta(seconds=BUSY_SECONDS + 5.0)  # who waited for the right to write comes with a time as old as that
+# What everybody sets who writes `waits_from`, as nobody can see then that the time before it lies ahead.
+STARTED_BY_NOW = """
+    is_put_back = max(
+        is_put_back, started_at is not null and max(started_at, coalesce(waits_from, created_at)) > :soon
+    ),
+    started_at = min(started_at, :now)
+"""
+AGE_BY_NOW = "revived_at = case when coalesce(revived_at, created_at) > :soon then :now else revived_at end"
 _WAITING = "state in ('pending', 'sending') and coalesce(waits_from, created_at) > :soon"
 
 
@@ -22,7 +30,7 @@ def put_right(connection: sqlite3.Connection, now: datetime) -> None:
     found = connection.execute(
         f"select exists (select 1 from outbox where {_WAITING}) or exists (select 1 from holds where since > :soon) "  # noqa: S608
         "as is_ahead",
-        _times(now),
+        times(now),
     ).fetchone()
     if not found["is_ahead"]:
         return
@@ -35,25 +43,25 @@ def put_right(connection: sqlite3.Connection, now: datetime) -> None:
 
 def _put_right(connection: sqlite3.Connection, now: datetime) -> None:
     rows = connection.execute(
-        "select id, error, attempts, answered, next_at, lease_until, started_at, "  # noqa: S608
+        "select id, error, attempts, answered, next_at, lease_until, "  # noqa: S608
         f"coalesce(waits_from, created_at) as waits_from from outbox where {_WAITING}",
-        _times(now),
+        times(now),
     ).fetchall()
     connection.executemany(
-        "update outbox set next_at = :next_at, lease_until = :lease_until, started_at = :started_at, "
-        "is_put_back = max(is_put_back, :is_unknown), waits_from = :now, "
-        "revived_at = case when coalesce(revived_at, created_at) > :now then :now else revived_at end where id = :id",
+        "update outbox set next_at = :next_at, lease_until = :lease_until, waits_from = :now, "  # noqa: S608
+        f"{STARTED_BY_NOW}, {AGE_BY_NOW} where id = :id",
         [_row(found, now) for found in rows],
     )
-    holds = connection.execute("select service, method, since, until from holds where since > :soon", _times(now))
+    holds = connection.execute("select service, method, since, until from holds where since > :soon", times(now))
     connection.executemany(
         "update holds set since = ?, until = ? where service = ? and method = ?",
         [(moment(now), _sooner(one["until"], one["since"], now), one["service"], one["method"]) for one in holds],
     )
 
 
-def _times(now: datetime) -> dict[str, str | None]:
-    return {"soon": moment(now + A_MOMENT)}
+def times(now: datetime) -> dict[str, str | None]:
+    """What these need: behind `:soon` lies what was written before the clock was put back."""
+    return {"now": moment(now), "soon": moment(now + A_MOMENT)}
 
 
 def _row(found: sqlite3.Row, now: datetime) -> dict[str, Any]:
@@ -61,12 +69,8 @@ def _row(found: sqlite3.Row, now: datetime) -> dict[str, Any]:
         found["error"] or found["attempts"] or found["answered"]
     )  # never tried, and put off all the same
     next_at = _in_a_day(found["next_at"], now) if is_planned else _sooner(found["next_at"], found["waits_from"], now)
-    started = instant(found["started_at"])
-    return {
-        "id": found["id"], "now": moment(now), "next_at": next_at,
-        "lease_until": _sooner(found["lease_until"], found["waits_from"], now),
-        "started_at": moment(min(started, now)) if started else None, "is_unknown": int(started is not None),
-    }  # fmt: skip
+    lease_until = _sooner(found["lease_until"], found["waits_from"], now)
+    return {"id": found["id"], "next_at": next_at, "lease_until": lease_until, **times(now)}
 
 
 def _sooner(at: str | None, since: str, now: datetime) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.delivery import outbox
 from matokit_pipelines.delivery.draining import drain
 from matokit_pipelines.delivery.outbox import Claimed
+from matokit_pipelines.delivery.slack import SlackBot
+from matokit_pipelines.delivery.transport import Outcome, Parcel
 from matokit_pipelines.simulator.mail import MailServer
 from matokit_pipelines.simulator.slack import SlackSimulator
 from tests.delivering import BY_MAIL, ON_SLACK, Office, keys
@@ -161,6 +163,114 @@ def test_the_age_of_a_message_counts_from_the_clock_that_was_put_right(office: O
         office.clock.advance(timedelta(hours=12, minutes=10))
     office.drain()
     assert office.row(key).state == "dead"
+
+
+@pytest.mark.parametrize("back", [*BACK, timedelta(minutes=30)])
+def test_what_slack_takes_while_the_clock_is_put_right_comes_once(tmp_path: Path, back: timedelta) -> None:
+    office = Office(tmp_path)
+    right = FixedClock(office.clock.now() - back)
+
+    def put_right() -> datetime:
+        """Slack's time, and the machine's from the first message on that Slack takes."""
+        office.clock.advance(right.now() - office.clock.now())
+        return right.now()
+
+    with SlackSimulator(now=put_right) as office.slack:
+        key = office.put("firing")
+        office.slack.put_up("dropped_after", "chat.postMessage")
+        assert office.drain().put_off == 1
+        row = office.row(key)
+        assert row.started_at is not None
+        assert (row.started_at <= office.clock.now(), row.is_put_back) == (True, True)
+        for _ in range(3):
+            for clock in (office.clock, right):
+                clock.advance(timedelta(hours=1))
+            office.drain()
+        assert office.row(key).state == "sent"
+        assert keys(office.slack) == [key]
+
+
+@pytest.mark.parametrize("back", BACK)
+def test_what_is_looked_for_while_the_clock_is_put_right_is_looked_for_again(
+    tmp_path: Path, back: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, look = Office(tmp_path), SlackBot.look
+    right = FixedClock(office.clock.now() - back)
+
+    def put_right(way: SlackBot, parcel: Parcel) -> Outcome | None:
+        office.clock.advance(right.now() - office.clock.now())
+        return look(way, parcel)
+
+    with SlackSimulator(now=right.now) as office.slack:
+        key = office.put("firing")
+        office.slack.put_up("dropped_after", "chat.postMessage")
+        office.drain()
+        for clock in (office.clock, right):
+            clock.advance(timedelta(minutes=5))
+        monkeypatch.setattr(SlackBot, "look", put_right)
+        for _ in range(3):
+            office.drain()
+            for clock in (office.clock, right):
+                clock.advance(timedelta(minutes=5))
+        assert office.row(key).state == "sent"
+        assert keys(office.slack) == [key]
+
+
+@pytest.mark.parametrize("back", BACK)
+def test_a_sender_that_renewed_by_the_clock_that_was_put_right_hides_nothing(office: Office, back: timedelta) -> None:
+    office.put("firing")
+    sending = claimed(office, "one")
+    assert sending is not None
+    office.clock.advance(-back)
+    with state.opened(office.home) as store:
+        assert outbox.renew(store, sending.row, office.clock.now(), LEASE)
+    office.clock.advance(LEASE)
+    taken = claimed(office, "two")
+    assert taken is not None
+    assert taken.row.started_at == office.clock.now() - LEASE
+    assert taken.row.is_put_back
+    assert taken.row.revived_at == office.clock.now() - LEASE  # its age counts from then
+
+
+@pytest.mark.parametrize("back", BACK)
+def test_a_retry_by_the_clock_that_was_put_right_hides_nothing(office: Office, back: timedelta) -> None:
+    key = office.put("firing")
+    sending = claimed(office, "one")
+    assert sending is not None
+    with state.opened(office.home) as store:
+        assert outbox.mark_dead(store, sending.row, "why")
+        office.clock.advance(-back)
+        assert outbox.retry(store, office.clock.now()) == 1
+    row = office.row(key)
+    assert (row.started_at, row.is_put_back) == (office.clock.now(), True)
+
+
+@pytest.mark.parametrize("back", BACK)
+def test_a_second_429_after_the_clock_was_put_right_holds_for_as_long_as_it_says(
+    office: Office, back: timedelta
+) -> None:
+    office.put("firing")
+    with state.opened(office.home) as store:
+        for before in (timedelta(0), back):
+            now = office.clock.now() - before
+            assert outbox.held_until(store, "slack", ["send"], now) is None
+            outbox.hold(store, "slack", "send", now + timedelta(minutes=3), now)
+            outbox.hold(store, "slack", "send", now + timedelta(minutes=1), now)  # the longer one stays
+            assert outbox.held_until(store, "slack", ["send"], now) == now + timedelta(minutes=3)
+        office.clock.advance(-back)
+        assert due(office) == []
+        office.clock.advance(timedelta(minutes=3))
+        assert due(office) == [ON_SLACK]
+
+
+def test_who_waited_for_the_right_to_write_cuts_no_lease_short(office: Office) -> None:
+    office.put("firing")
+    sending = claimed(office, "one")
+    assert sending is not None
+    office.clock.advance(-timedelta(seconds=state.BUSY_SECONDS))  # when the other began to wait
+    assert claimed(office, "two") is None
+    assert due(office) == []
+    assert office.rows("sending") == [sending.row]
 
 
 def test_order_in_a_conversation_is_kept_and_files_are_not_doubled(tmp_path: Path) -> None:
