@@ -298,7 +298,8 @@ def retry(connection: sqlite3.Connection, now: datetime, message_key: str | None
     done = connection.execute(
         "update outbox set state = 'pending', next_at = :now, waits_from = :now, attempts = 0, answered = 0, "  # noqa: S608
         f"is_plain = 0, {STARTED_BY_NOW}, "
-        "revived_at = case when state = 'dead' or coalesce(revived_at, created_at) > :soon then :now else revived_at end "
+        "revived_at = case when state = 'dead' or coalesce(revived_at, created_at) > :soon then :now else revived_at "
+        "end "
         "where state = 'dead' and :key is null or message_key = :key and state in ('dead', 'pending')",
         {"key": message_key, **times(now)},
     )
