@@ -103,7 +103,7 @@ def alerts_of(
     connection: sqlite3.Connection, start: datetime, end: datetime, now: datetime, settings: AlertSettings | None = None
 ) -> AlertsOfPeriod:
     """The alerts of `[start, end)`, UTC, as known at `now`. `settings`: the thresholds that say what counts as well."""
-    known, known_from, evaluated_to = _known(connection, start, end, now)
+    known, known_from, evaluated_to = known_part(connection, start, end, now)
     if known == "nothing":
         return AlertsOfPeriod(known, known_from, evaluated_to)
     touching = store.history(connection, since=start - timedelta(microseconds=1))
@@ -148,10 +148,10 @@ def known_from(connection: sqlite3.Connection, now: datetime) -> datetime | None
     return None if first is None else max(first, now - store.KEPT)
 
 
-def _known(
+def known_part(
     connection: sqlite3.Connection, start: datetime, end: datetime, now: datetime
 ) -> tuple[Known, datetime | None, datetime | None]:
-    """How much of the period is known, from when and to when anything is."""
+    """How much of `[start, end)`, UTC, is known of alerts, from when and to when anything is."""
     to, since = store.progress(connection).evaluated_to, known_from(connection, now)
     if since is None or to is None:
         return "nothing", None, to

@@ -15,7 +15,7 @@ import pytest
 
 from matokit_pipelines import state
 from matokit_pipelines.alerts import store
-from matokit_pipelines.alerts.announcements import Episode
+from matokit_pipelines.alerts.announcements import EndReason, Episode
 from matokit_pipelines.alerts.book import Book, Matter
 from matokit_pipelines.alerts.lifecycle import Telling
 from matokit_pipelines.alerts.verdicts import ALL, Verdict
@@ -32,7 +32,9 @@ PAST = {"fromDate": "2026-11-10", "toDate": "2026-11-15"}
 def firing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     """Three alerts of production are open since some hours."""
     folder = tmp_path_factory.mktemp("firing")
-    page_homes.open_alerts(page_homes.home_of(folder, runs()), page_homes.ALERTS)
+    home = page_homes.home_of(folder, runs())
+    page_homes.open_alerts(home, page_homes.ALERTS)
+    evaluated_from(home, NOW - timedelta(days=30))
     with kit_of(folder) as kit:
         yield kit
 
@@ -77,23 +79,28 @@ def test_an_alert_that_began_in_past_days_and_is_open_still_tells_of_them(tmp_pa
     assert "The alert rules were last evaluated for 2026-11-19 07:00 UTC" in clear["summary"]
 
 
-def ended(home: Home, *spans: tuple[str, str, str, datetime, datetime]) -> None:
+def ended(home: Home, *spans: tuple[str, str, str, datetime, datetime], reason: EndReason = "recovered") -> None:
     """Put alerts into the store that are over: rule, subject, environment, when each began and ended."""
     book = Book()
     for number, (rule, subject, environment, began, until) in enumerate(spans, start=1):
         verdict = Verdict(rule, subject, environment, began, "ok", True, True, {"n": 90, "failures": 38})
         good = replace(verdict, at=until, raw=False, guarded=False, inputs={"n": 90, "failures": 1})
         episode = Episode(rule, subject, environment, number, "critical", began, began, verdict, verdict, good,
-                          ended_at=until, end_reason="recovered")  # fmt: skip
+                          ended_at=until, end_reason=reason)  # fmt: skip
         book.keep(Matter(episode, Telling(told_at=began), is_done=True))
     with state.opened(home.loaded.home) as connection, state.transaction(connection):
         store.save(connection, book, store.Progress(evaluated_to=NOW - timedelta(minutes=10)), NOW)
-        first, last = state.moment(NOW - timedelta(days=30)), state.moment(NOW - timedelta(minutes=10))
+    evaluated_from(home, NOW - timedelta(days=30))
+
+
+def evaluated_from(home: Home, first: datetime, last: datetime = NOW - timedelta(minutes=10)) -> None:
+    """Keep that rules were evaluated from `first` to `last`."""
+    with state.opened(home.loaded.home) as connection, state.transaction(connection):
         connection.execute(
             "insert into evaluations (rule, subject, environment, first_tick, last_tick, ticks, evaluated_at, state, "
             "is_raw, is_guarded, is_provisional, rule_version, first_inputs, inputs) "
             "values ('arch_gap', '*', 'production', ?, ?, 30, ?, 'ok', 0, 0, 0, '1', '{}', '{}')",
-            (first, last, last),
+            (state.moment(first), state.moment(last), state.moment(last)),
         )
 
 
@@ -130,8 +137,58 @@ def test_alerts_of_past_days_that_are_over_are_told(tmp_path: Path) -> None:
 
 def test_alerts_of_days_of_which_none_are_kept_are_not_known(watched: Kit) -> None:
     long_ago = ask(watched, "GetInstallerHealth", **PAST)
-    assert long_ago["alerts"]["over"] is None
-    assert "Which alerts fired in these days is not known" in long_ago["summary"]
+    assert (long_ago["alerts"]["over"], long_ago["state"]) == (None, "incomplete")
+    assert "Which alerts fired in these days is not known." in long_ago["summary"]
+
+
+def test_days_of_which_alerts_are_known_in_part_are_not_called_healthy(tmp_path: Path) -> None:
+    home = page_homes.home_of(tmp_path, runs())
+    began = datetime(2026, 11, 15, 22, tzinfo=UTC)
+    ended(home, ("new_failure_pattern", "python_install", "ci", began, began + timedelta(hours=3)))
+    with state.opened(home.loaded.home) as connection, state.transaction(connection):
+        connection.execute("update evaluations set first_tick = ?", (state.moment(began - timedelta(hours=1)),))
+    with kit_of(tmp_path) as kit:
+        none = ask(kit, "GetInstallerHealth", **PAST)
+        some = ask(kit, "GetInstallerHealth", environment="ci", **PAST)
+        whole = ask(kit, "GetInstallerHealth", fromDate="2026-11-17", toDate="2026-11-18")
+    assert (none["alerts"]["over"], none["state"]) == (None, "incomplete")
+    assert "Alerts of these days are known only from 2026-11-15 21:00 UTC on." in none["summary"]
+    assert (some["alerts"]["over"], some["state"]) == (1, "degraded")
+    assert "1 alert fired in these days and is over. " in some["summary"]
+    assert "Alerts of these days are known only from 2026-11-15 21:00 UTC on." in some["summary"]
+    assert (whole["alerts"]["over"], whole["state"]) == (0, "healthy")
+    assert "known only" not in whole["summary"]
+
+
+def test_days_after_which_rules_were_evaluated_no_more_are_not_called_healthy(tmp_path: Path) -> None:
+    home = page_homes.home_of(tmp_path, runs())
+    stopped = datetime(2026, 11, 14, 6, tzinfo=UTC)
+    with state.opened(home.loaded.home) as connection, state.transaction(connection):
+        store.save(connection, Book(), store.Progress(evaluated_to=stopped), NOW)
+    evaluated_from(home, NOW - timedelta(days=30), stopped)
+    with kit_of(tmp_path) as kit:
+        partly = ask(kit, "GetInstallerHealth", **PAST)
+        after = ask(kit, "GetInstallerHealth", fromDate="2026-11-16", toDate="2026-11-17")
+    assert (partly["alerts"]["over"], partly["state"]) == (None, "incomplete")
+    assert "Alerts of these days are known only to 2026-11-14 06:00 UTC." in partly["summary"]
+    assert (after["alerts"]["over"], after["state"]) == (None, "incomplete")
+    assert "Which alerts fired in these days is not known." in after["summary"]
+
+
+def test_an_alert_that_was_taken_back_makes_no_day_bad(tmp_path: Path) -> None:
+    then = datetime(2026, 11, 12, 9, tzinfo=UTC)
+    home = page_homes.home_of(tmp_path, runs())
+    ended(
+        home,
+        ("new_failure_pattern", "python_install", "production", then, then + timedelta(hours=1)),
+        reason="not_confirmed",
+    )
+    with kit_of(tmp_path) as kit:
+        day = ask(kit, "GetInstallerHealth", fromDate="2026-11-12", toDate="2026-11-12")
+    assert (day["alerts"]["over"], day["state"]) == (0, "healthy")
+    assert "1 alert of these days was not confirmed by complete data: " in day["summary"]
+    assert "(python_install)" in day["summary"]
+    assert "fired in these days" not in day["summary"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from matokit_pipelines.toolserver.installer.answering import stamp
 from matokit_pipelines.toolserver.installer.doubts import is_stale
 from matokit_pipelines.toolserver.installer.words import instant
 from matokit_pipelines.toolserver.kit import Kit
+from matokit_pipelines.windows import Window
 
 ORDER = ("critical", "warning", "daily")
 TELLS_WHY = "commit_regression"  # where several alerts are open it names what the others follow from
@@ -140,6 +141,13 @@ def watching(found: Known, kit: Kit, now: datetime) -> str | None:
 def known_from(found: Known, now: datetime) -> datetime | None:
     """From when anything is known of alerts, UTC; None: nothing is."""
     return None if found.connection is None else period.known_from(found.connection, now)
+
+
+def known_part(found: Known, window: Window, now: datetime) -> tuple[period.Known, datetime | None, datetime | None]:
+    """How much of a stretch of time is known of alerts, from when and to when anything is, UTC."""
+    if found.connection is None:
+        return "nothing", None, None
+    return period.known_part(found.connection, window.start, window.end, now)
 
 
 def back(now: datetime, days: int) -> datetime:

@@ -14,6 +14,7 @@ from pydantic import Field
 from matokit_pipelines.alerts.book import Matter
 from matokit_pipelines.alerts.content.links import Links
 from matokit_pipelines.alerts.content.wording import RULE_NAMES
+from matokit_pipelines.alerts.period import FOR_OPERATORS
 from matokit_pipelines.errors import StateError
 from matokit_pipelines.reports.comparison import Verdict
 from matokit_pipelines.toolserver.installer.alert_reading import (
@@ -21,10 +22,7 @@ from matokit_pipelines.toolserver.installer.alert_reading import (
     gravest_first,
     is_silenced,
     known,
-    known_from,
     row_of,
-    sentence_of,
-    subject_of,
     watching,
 )
 from matokit_pipelines.toolserver.installer.alerts import AlertRow
@@ -33,6 +31,7 @@ from matokit_pipelines.toolserver.installer.asking import Compare, SpanParameter
 from matokit_pipelines.toolserver.installer.components import component_rows, said
 from matokit_pipelines.toolserver.installer.counting import Counts, Cut, compared, counts, figures
 from matokit_pipelines.toolserver.installer.doubts import doubts, is_stale
+from matokit_pipelines.toolserver.installer.past_alerts import is_past, past_alerts, past_words
 from matokit_pipelines.toolserver.installer.shapes import UTC, Compared, OfSpan, Result
 from matokit_pipelines.toolserver.installer.words import count, joined, many, succeeded
 from matokit_pipelines.toolserver.kit import Kit
@@ -40,7 +39,6 @@ from matokit_pipelines.toolserver.tools import Answer
 
 State = Literal["healthy", "incomplete", "unknown", "degraded", "failing"]
 SHOWN = 3
-FOR_OPERATORS = "data_stale"
 
 
 class HealthParameters(SpanParameters):
@@ -63,7 +61,8 @@ class OpenAlerts(Result):
     open: int = Field(description="Open alerts of that environment, silenced ones not counted.")
     silenced: int = Field(description="Open alerts whose messages a silence holds back.")
     over: int | None = Field(
-        description="Alerts that fired in these days and are over; null unless the days are past, or where not known."
+        description="Alerts that fired in these days and are over, those that complete data did not confirm not "
+        "counted; null unless the days are past, or where none is seen and not all of these days is known."
     )
     evaluated_to: str | None = Field(description=f"How far rules were evaluated, {UTC}; null: never.")
     rows: list[AlertRow] = Field(description="The gravest, at most three.")
@@ -107,7 +106,8 @@ def installer_health(kit: Kit, asked: HealthParameters) -> Answer:
         word, chance = found.judged()
         mark = it.ground.watermark
         is_old = mark is None or is_stale(mark, kit.loaded, kit.clock.now())
-        state = _state(found, word, bool(trouble), graves, is_old=is_old, is_doubtful=bool(missing or unsaid.blind))
+        is_doubtful = bool(missing or unsaid.blind or unsaid.is_partly)
+        state = _state(found, word, bool(trouble), graves, is_old=is_old, is_doubtful=is_doubtful)
         links = Links.of(kit.loaded)
         return it.answer(
             _sentence(it, state, found, word, trouble, open_alerts, unsaid),
@@ -125,10 +125,13 @@ def installer_health(kit: Kit, asked: HealthParameters) -> Answer:
 
 @dataclass(frozen=True)
 class _Beside:
-    """blind: why there may be more alerts; over: a sentence on those that fired in past days and are over."""
+    """blind: why there may be more alerts; over: sentences on those of past days that are over; is_partly: some of
+    those days, or all, are not known of.
+    """
 
     blind: str | None
     over: str = ""
+    is_partly: bool = False
 
 
 def _alerts(it: Call) -> tuple[dict[str, Any], list[str], _Beside]:
@@ -137,56 +140,23 @@ def _alerts(it: Call) -> tuple[dict[str, Any], list[str], _Beside]:
     kit, environment = it.kit, it.environment
     now, links = kit.clock.now(), Links.of(kit.loaded)
     watched = kit.loaded.settings.alerts.environments
-    start = it.span.window(it.ground).start if _is_past(it) else None
+    start = it.span.window(it.ground).start if is_past(it) else None
     try:
         with known(kit, since=start) as every:
             mine = tuple(matter for matter in every.matters if _is_of(matter, environment))
             found = replace(every, matters=tuple(matter for matter in mine if matter.episode.ended_at is None))
-            over = _over(replace(every, matters=mine), it, now)
+            past = past_alerts(replace(every, matters=mine), it, now) if start else None
+            over = past.over if past else None
             blind = watching(found, kit, now)
             if blind is None and environment not in ("all", *watched):
                 blind = f"Alert rules do not watch {environment}."
             opened = _open(found, kit, links, None if over is None else len(over))
             graves = _graves(found, it, now) + ["over"] * len(over or ())
-            return opened, graves, _Beside(blind, _over_words(over, it, links) if start else "")
+            told = past_words(past, it, links) if past else ""
+            return opened, graves, _Beside(blind, told, bool(past and past.doubt))
     except StateError:
         nothing: dict[str, Any] = {"open": 0, "silenced": 0, "over": None, "evaluated_to": None, "rows": []}
         return nothing, [], _Beside("Whether an alert is open cannot be read.")
-
-
-def _over(found: Known, it: Call, now: datetime) -> list[Matter] | None:
-    """Alerts that fired in past days and are over, the gravest first; None where that is not asked or not known."""
-    if not _is_past(it):
-        return None
-    window = it.span.window(it.ground)
-    over = tuple(
-        matter
-        for matter in found.matters
-        if matter.episode.ended_at is not None
-        and matter.episode.started_at < window.end
-        and matter.episode.rule != FOR_OPERATORS
-    )
-    first = known_from(found, now)
-    return gravest_first(over, found, now) if over or (first is not None and first < window.end) else None
-
-
-def _over_words(over: list[Matter] | None, it: Call, links: Links) -> str:
-    if over is None:
-        return "Which alerts fired in these days is not known."
-    if not over:
-        return ""
-    if len(over) == 1:
-        told = sentence_of(over[0], it.kit, links, it.kit.clock.now(), silenced=False)
-        return f"1 alert fired in these days and is over. {told}"
-    both = "both" if len(over) == 2 else "all"
-    return f"{count(len(over))} alerts fired in these days, {both} over: {_named(over)}."
-
-
-def _named(matters: list[Matter]) -> str:
-    """The gravest by rule and subject."""
-    episodes = [matter.episode for matter in matters]
-    names = [f"{RULE_NAMES.get(one.rule, one.rule)} ({subject_of(one)})" for one in episodes[:SHOWN]]
-    return f"{', '.join(names)}{f' and {count(len(episodes) - SHOWN)} more' if len(episodes) > SHOWN else ''}"
 
 
 def _open(found: Known, kit: Kit, links: Links, over: int | None) -> dict[str, Any]:
@@ -206,7 +176,7 @@ def _is_of(matter: Matter, environment: str) -> bool:
 
 def _graves(found: Known, it: Call, now: datetime) -> list[str]:
     """An alert that began after past days says nothing of them."""
-    end = it.span.window(it.ground).end if _is_past(it) else None
+    end = it.span.window(it.ground).end if is_past(it) else None
     return [
         matter.episode.severity
         for matter in found.matters
@@ -214,11 +184,6 @@ def _graves(found: Known, it: Call, now: datetime) -> list[str]:
         and not is_silenced(matter, found, now)
         and (end is None or matter.episode.started_at < end)
     ]
-
-
-def _is_past(it: Call) -> bool:
-    """Whether the days end before the newest that can be asked for."""
-    return it.span.last != it.ground.last_day
 
 
 def _state(
@@ -255,7 +220,7 @@ def _sentence(
     where = "in all environments" if it.environment == "all" else f"in {it.environment}"
     first = f"{_SAID[state]}: {where} {it.span.words}, {succeeded(now)}; {it.beside(now, before, word)}."
     parts = [first]
-    when = " now" if _is_past(it) else ""
+    when = " now" if is_past(it) else ""
     if alerts["open"]:
         parts.append(_open_words(alerts, when))
     elif beside.blind is None:
