@@ -13,6 +13,7 @@ import pytest
 
 from matokit_pipelines import state
 from matokit_pipelines.cli import main
+from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.sources.tracking_hits import Ended, Later, Refused, Taken
 from matokit_pipelines.toolserver.tracking import rows
 from matokit_pipelines.toolserver.tracking.hits import Hit
@@ -34,12 +35,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MATOKIT_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     now = datetime.now(UTC) - timedelta(minutes=30)
+    clock = FixedClock(now)
     with state.opened(tmp_path) as store:
         for ended, key in ENDS:
             accept(store, "visitor" if key is None else "other", key, now)
-            claimed = rows.claim(store, owner="me", now=now, lease=timedelta(seconds=9))
+            claimed = rows.claim(store, owner="me", clock=clock, lease=timedelta(seconds=9))
             assert isinstance(claimed, Claimed)
-            rows.settle(store, claimed.row, ended, now, random.Random(1))
+            rows.settle(store, claimed.row, ended, clock, random.Random(1))
         accept(store, "visitor", None, now)
     return tmp_path
 
@@ -101,12 +103,12 @@ def test_retry_spares_what_may_have_been_counted_unless_it_is_named(
 def test_what_is_tried_anew_does_not_get_between_two_of_its_visitor(home: Path) -> None:
     """Hit 2 waits until the one of its lane that is on its way has ended, then goes before what came later."""
     assert main.run(["tracking", "retry", "2"]) == 0
-    now = datetime.now(UTC)
+    clock = FixedClock(datetime.now(UTC))
     sent = []
     with state.opened(home) as store:
-        while isinstance(claimed := rows.claim(store, owner="me", now=now, lease=timedelta(seconds=9)), Claimed):
+        while isinstance(claimed := rows.claim(store, owner="me", clock=clock, lease=timedelta(seconds=9)), Claimed):
             sent.append(claimed.row.id)
-            rows.settle(store, claimed.row, Taken(204), now, random.Random(1))
+            rows.settle(store, claimed.row, Taken(204), clock, random.Random(1))
     assert sent == [4, 2, 5]
 
 

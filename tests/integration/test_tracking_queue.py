@@ -409,6 +409,6 @@ def test_tidying_keeps_keys_for_their_time_and_dead_hits_for_a_quarter(tmp_path:
     for later in (timedelta(minutes=59), timedelta(minutes=2), timedelta(hours=23), timedelta(days=89, hours=1)):
         clock.advance(later)
         with state.opened(tmp_path) as store:
-            keeping.tidy(store, clock.now())
+            keeping.tidy(store, clock)
         left.append([row.id for row in reversed(shop.rows())])
     assert left == [[1, 2, 3, 4], [2, 3, 4], [2, 4], [4]]

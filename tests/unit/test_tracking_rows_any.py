@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from matokit_pipelines import state
+from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.sources.tracking_hits import Ended, Later, Refused, Taken
 from matokit_pipelines.toolserver.tracking import keeping, rows
 from matokit_pipelines.toolserver.tracking.hits import KEY_LASTS, Hit
@@ -102,7 +103,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(arrives=st.booleans())
     def send(self, arrives: bool) -> None:
-        claimed = rows.claim(self.store, owner=f"s{len(self.arrivals)}", now=self.now, lease=LEASE)
+        claimed = rows.claim(self.store, owner=f"s{len(self.arrivals)}", clock=FixedClock(self.now), lease=LEASE)
         if isinstance(claimed, Claimed):
             self.check_order(claimed.row)
             if arrives:
@@ -118,7 +119,7 @@ class Queue(RuleBasedStateMachine):
         sender = self.senders.pop(data.draw(st.integers(0, len(self.senders) - 1)))
         ended = data.draw(st.sampled_from(ARRIVED if sender.arrived else LOST))
         before = rows.found_row(self.store, sender.row.id)
-        row, is_ours = rows.settle(self.store, sender.row, ended, self.now, self.dice)
+        row, is_ours = rows.settle(self.store, sender.row, ended, FixedClock(self.now), self.dice)
         if not is_ours:
             assert row == before
             return
@@ -136,7 +137,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule()
     def tidied(self) -> None:
-        keeping.tidy(self.store, self.now)
+        keeping.tidy(self.store, FixedClock(self.now))
 
     @rule()
     def tried_anew(self) -> None:
@@ -190,7 +191,9 @@ class Queue(RuleBasedStateMachine):
             while keeping.waiting(self.store)[0]:
                 self.send(arrives=True)
                 while self.senders:
-                    row, _ = rows.settle(self.store, self.senders.pop().row, Taken(204), self.now, self.dice)
+                    row, _ = rows.settle(
+                        self.store, self.senders.pop().row, Taken(204), FixedClock(self.now), self.dice
+                    )
                     assert row.state == "done"
                     self.told[row.id].is_over = True
                 self.now += timedelta(seconds=31)

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from matokit_pipelines.clock import Clock
 from matokit_pipelines.state import instant, moment, transaction
 from matokit_pipelines.toolserver.tracking.rows import (
     A_MOMENT,
@@ -81,15 +82,17 @@ def drop(connection: sqlite3.Connection, ids: Sequence[int] = ()) -> list[int]:
     return sorted(dead)
 
 
-def tidy(connection: sqlite3.Connection, now: datetime) -> int:
+def tidy(connection: sqlite3.Connection, clock: Clock) -> int:
     """Delete what is done and whose key has ended, and what has been dead for 90 days. Gives how many rows."""
-    done = connection.execute(
-        "delete from tracking_queue where state = 'done' and finished_at < :done "
-        "and (idempotency_key is null or key_until <= :now) or state = 'dead' and finished_at < :dead",
-        {"now": moment(now), "done": moment(now - DONE_STAYS), "dead": moment(now - DEAD_STAYS)},
-    )
-    connection.execute(
-        "delete from tracking_holds where until < ? or until > ? or since > ?",
-        (moment(now - DONE_STAYS), moment(now + AHEAD), moment(now + A_MOMENT)),
-    )
+    with transaction(connection):
+        now = clock.now()
+        done = connection.execute(
+            "delete from tracking_queue where state = 'done' and finished_at < :done "
+            "and (idempotency_key is null or key_until <= :now) or state = 'dead' and finished_at < :dead",
+            {"now": moment(now), "done": moment(now - DONE_STAYS), "dead": moment(now - DEAD_STAYS)},
+        )
+        connection.execute(
+            "delete from tracking_holds where until < ? or until > ? or since > ?",
+            (moment(now - DONE_STAYS), moment(now + AHEAD), moment(now + A_MOMENT)),
+        )
     return done.rowcount

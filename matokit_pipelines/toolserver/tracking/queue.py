@@ -83,7 +83,7 @@ class TrackingQueue:
     def check(self) -> None:
         """StateError when the store cannot be written."""
         with state.opened(self._home) as connection:
-            keeping.tidy(connection, self._clock.now())
+            keeping.tidy(connection, self._clock)
 
     def start(self) -> None:
         """Begin to send, also what an earlier process left behind. StateError when the store cannot be written."""
@@ -221,7 +221,7 @@ class TrackingQueue:
             is_time = abs(now - self._tidied) >= TIDY_EVERY  # the clock may have been put back
             self._tidied = now if is_time else self._tidied
         if is_time:
-            keeping.tidy(connection, now)
+            keeping.tidy(connection, self._clock)
         if rows.is_due(connection, now):
             return 0.0
         at = rows.next_due(connection)
@@ -229,12 +229,12 @@ class TrackingQueue:
 
     def _one(self, connection: sqlite3.Connection, owner: str, dice: random.Random) -> bool:
         """Send one hit that is due; False when another worker was faster."""
-        claimed = rows.claim(connection, owner=owner, now=self._clock.now(), lease=self._lease)
+        claimed = rows.claim(connection, owner=owner, clock=self._clock, lease=self._lease)
         if claimed is None:
             return False
         if isinstance(claimed, Claimed):
             ended = self._attempt(claimed)
-            row, is_ours = rows.settle(connection, claimed.row, ended, self._clock.now(), dice)
+            row, is_ours = rows.settle(connection, claimed.row, ended, self._clock, dice)
             if not is_ours:
                 _LOG.info("Hit %s was taken over by another sender", row.id)
         else:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from matokit_pipelines.clock import Clock
 from matokit_pipelines.sources.tracking_hits import Ended, Later, Refused, Taken
 from matokit_pipelines.state import instant, moment, transaction
 from matokit_pipelines.toolserver.tracking.hits import Hit
@@ -26,7 +27,8 @@ OLDEST = timedelta(hours=24)  # an older one Matomo takes only from a token that
 MOST_ATTEMPTS = 150
 FIRST_WAIT, LONGEST_WAIT = 0.15, 900.0
 # Further ahead nothing is due, leased or held: what is was written before the clock was put back, as was what waits
-# since a time to come. A moment is allowed for: who had to wait for the right to write comes with an old time.
+# since a time to come. A moment is allowed for a clock that is corrected a little. Whoever writes asks for the time once
+# he has the right to: by a time from before the wait for it, what others wrote meanwhile would lie ahead.
 AHEAD, A_MOMENT = timedelta(seconds=LONGEST_WAIT + 120.0), timedelta(seconds=5)
 DOWN = 5.0  # seconds that a tracker is left alone after it could not be reached
 UNKNOWN, GIVEN_UP = "outcome unknown", "given up"
@@ -127,12 +129,13 @@ def _known(connection: sqlite3.Connection, hit: Hit, now: datetime) -> Row | Non
     return row_of(found)
 
 
-def claim(connection: sqlite3.Connection, *, owner: str, now: datetime, lease: timedelta) -> Claimed | Row | None:
-    """Take the row that is due for longest, until `now + lease`; None when nothing is due.
+def claim(connection: sqlite3.Connection, *, owner: str, clock: Clock, lease: timedelta) -> Claimed | Row | None:
+    """Take the row that is due for longest, for as long as `lease`; None when nothing is due.
 
     A bare Row: one with a key whose earlier attempt was never ended. It is dead now, and nothing is to be sent.
     """
     with transaction(connection):
+        now = clock.now()
         found = connection.execute(
             f"select {_COLUMNS}, payload from tracking_queue as q where {CLAIMABLE} "  # noqa: S608
             "order by q.due_at, q.id limit 1",
@@ -159,7 +162,7 @@ def claim(connection: sqlite3.Connection, *, owner: str, now: datetime, lease: t
 
 
 def settle(
-    connection: sqlite3.Connection, row: Row, ended: Ended, now: datetime, dice: random.Random
+    connection: sqlite3.Connection, row: Row, ended: Ended, clock: Clock, dice: random.Random
 ) -> tuple[Row, bool]:
     """Write down how an attempt ended; the row as it is then, and whether it still was this sender's.
 
@@ -171,7 +174,7 @@ def settle(
             {"id": row.id, "owner": row.lease_owner},
         ).fetchone()
         if ours is not None:
-            _settle(connection, row, ended, now, dice)
+            _settle(connection, row, ended, clock.now(), dice)
         return _by_id(connection, row.id), ours is not None
 
 
