@@ -103,6 +103,11 @@ class _Watched(Collector):
         build = GaugeMetricFamily("matokit_build_info", "The version that runs; always 1.", labels=("version",))
         build.add_metric((__version__,), 1)
         yield build
+        yield GaugeMetricFamily(
+            "matokit_event_sources",
+            "Sources of installer events in the settings, mirrors not counted.",
+            value=sum(one.has_events and one.mirror_of is None for one in self._kit.loaded.settings.sources),
+        )
         yield from self._snapshot()
         yield self._cache_events()
         yield GaugeMetricFamily(

@@ -16,7 +16,7 @@ from matokit_pipelines import __version__
 from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.toolserver.metrics import Metrics
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish
-from tests.health_kits import NOW, kit_of, publish, settings_of
+from tests.health_kits import NOW, SOURCE, kit_of, publish, settings_of
 from tests.serving import Served, served
 from tests.upstreams import Reply, Upstream, matomo
 
@@ -64,6 +64,7 @@ def test_what_is_told_is_what_happened(tmp_path: Path) -> None:
     assert value(found, "matokit_snapshot_generation") == 1
     assert value(found, "matokit_snapshot_trouble") == 0
     assert value(found, "matokit_data_age_seconds") == 600
+    assert value(found, "matokit_event_sources") == 1
     assert value(found, "matokit_tracking_queue_depth") == 0
     assert value(found, "matokit_tracking_queue_dead") == 0
     assert not any(name == "matokit_tracking_queue_oldest_seconds" for name, _ in found)
@@ -169,9 +170,29 @@ def test_a_source_never_read_is_told_though_a_snapshot_serves(tmp_path: Path) ->
     with served(loaded, FixedClock(NOW)) as server:
         found = scraped(server)
     assert value(found, "matokit_ready") == 1
+    assert value(found, "matokit_event_sources") == 1
     assert not any(name == "matokit_data_age_seconds" for name, _ in found)
     rules = (MONITORING / "prometheus-rules.yml").read_text(encoding="utf-8")
-    assert "matokit_ready == 1 unless matokit_data_age_seconds" in rules
+    assert "matokit_ready == 1 unless matokit_data_age_seconds unless matokit_event_sources == 0" in rules
+
+
+def test_a_home_of_web_reports_only_says_that_no_age_is_to_come(tmp_path: Path) -> None:
+    loaded = settings_of(tmp_path, "http://127.0.0.1:9", 'provides = ["web_reports"]\n')
+    build_and_publish(Home.of(loaded, FixedClock(NOW)))
+    metrics = Metrics(FixedClock(NOW))
+    with kit_of(loaded) as kit:
+        metrics.watch(kit)
+        found = samples(metrics.render().decode())
+    assert (value(found, "matokit_ready"), value(found, "matokit_event_sources")) == (1, 0)
+    assert not any(name == "matokit_data_age_seconds" for name, _ in found)
+
+
+def test_a_mirror_is_no_source_of_its_own(tmp_path: Path) -> None:
+    mirror = SOURCE.format(url="http://127.0.0.1:8").replace("installers", "copy") + 'mirror_of = "installers"\n'
+    metrics = Metrics(FixedClock(NOW))
+    with kit_of(settings_of(tmp_path, "http://127.0.0.1:9", mirror, MATOKIT_COPY_TOKEN="0" * 32)) as kit:
+        metrics.watch(kit)
+        assert value(samples(metrics.render().decode()), "matokit_event_sources") == 1
 
 
 def test_the_scrape_file_names_the_address_and_the_rules() -> None:
