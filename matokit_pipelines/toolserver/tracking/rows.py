@@ -27,8 +27,8 @@ OLDEST = timedelta(hours=24)  # an older one Matomo takes only from a token that
 MOST_ATTEMPTS = 150
 FIRST_WAIT, LONGEST_WAIT = 0.15, 900.0
 # Further ahead nothing is due, leased or held: what is was written before the clock was put back, as was what waits
-# since a time to come. A moment is allowed for a clock that is corrected a little. Whoever writes asks for the time once
-# he has the right to: by a time from before the wait for it, what others wrote meanwhile would lie ahead.
+# since a time to come. A moment is allowed for a clock that is corrected a little. Whoever writes asks for the time
+# when he has the right to: by a time from before the wait for it, what others wrote meanwhile would lie ahead.
 AHEAD, A_MOMENT = timedelta(seconds=LONGEST_WAIT + 120.0), timedelta(seconds=5)
 DOWN = 5.0  # seconds that a tracker is left alone after it could not be reached
 UNKNOWN, GIVEN_UP = "outcome unknown", "given up"
