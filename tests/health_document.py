@@ -164,7 +164,7 @@ def _tool(seen: Mapping[str, Any]) -> list[str]:
         "",
         "| check | observed | warns | fails |",
         "|---|---|---|---|",
-        "| `matomo-api` | ms | it answers, but left a question of a tool unanswered within the last minute | "
+        "| `matomo-api` | ms | it answers, but left questions of tools unanswered within the last minute | "
         "Matomo does not answer, or refuses the token |",
         f"| `reports-cache` | % of lookups that found an answer | under {checks.LOW_HITS:.0f} % after more than "
         f"{checks.LOW_AFTER} lookups | under {checks.NO_HITS:.0f} % after more than {checks.NO_AFTER} |",

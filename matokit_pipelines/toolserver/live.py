@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from matokit_pipelines.errors import (
     ReportRefused,
 )
 from matokit_pipelines.settings import Loaded
-from matokit_pipelines.sources.http import HttpLimits, HttpSession
+from matokit_pipelines.sources.http import Answer, HttpLimits, HttpSession
 from matokit_pipelines.sources.matomo import MatomoClient
 from matokit_pipelines.sources.matomo_reports import MatomoReports, Question
 from matokit_pipelines.sources.rate_memory import RateMemory, RateState
@@ -109,7 +109,8 @@ class LiveConnections:
         """As `ask`, but a question that is refused by itself has its Problem in its place."""
         if not questions:
             return []
-        with self._asked(site, questions[0].method if len(questions) == 1 else "API.getBulkRequest") as client:
+        method = questions[0].method if len(questions) == 1 else "API.getBulkRequest"
+        with self._asked(site, method, tuple((one.method, *sorted(one.params.items())) for one in questions)) as client:
             reports = MatomoReports(client)
             if len(questions) == 1:
                 return [reports.ask(questions[0])]
@@ -155,18 +156,18 @@ class LiveConnections:
     # -- one question -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _asked(self, site: Site, method: str) -> Iterator[MatomoClient]:
-        """A client for one question of a tool; errors come out as Problems."""
+    def _asked(self, site: Site, method: str, asked: Hashable = None) -> Iterator[MatomoClient]:
+        """A client for one question of a tool; errors come out as Problems. `asked`: what beside the method."""
         began = self._clock.now()
-        outcome, outage = "ok", self._line(site.connection).outage
+        outcome, outage, question = "ok", self._line(site.connection).outage, (site.id, method, asked)
         try:
-            with outage.asking(), self._placed(), self._client(site, self._seconds) as client:
+            with outage.asking(question), self._placed(), self._client(site, self._seconds) as client:
                 yield client
         except LeftAlone as alone:
             outcome = "left-alone"
-            raise _later(problem_of(alone.error, site=site), outage) from alone
+            raise _later(problem_of(alone.error, site=site), outage.seconds_for(question)) from alone
         except MatokitError as error:
-            problem = _later(problem_of(error, site=site), outage)
+            problem = _later(problem_of(error, site=site), outage.seconds_for(question))
             outcome = problem.category
             raise problem from error
         except Problem as problem:
@@ -218,7 +219,7 @@ class LiveConnections:
                 yield _Client(session, site.id, token, lambda check: self._check_once(line, mark, check))
             except MatokitError as error:
                 self._learn(line, mark, error)
-                if (known := told(error, session, seconds)) is not error or hide(token, error):
+                if (known := told(error, session, left, seconds)) is not error or hide(token, error):
                     raise known from None  # what it comes from may hold the token
                 raise
 
@@ -229,7 +230,7 @@ class LiveConnections:
         if mark in line.proven:
             yield
             return
-        is_alone = line.proving.acquire(timeout=min(seconds, PROOF_SECONDS))
+        is_alone = line.proving.acquire(timeout=min(seconds / 2, PROOF_SECONDS))
         try:
             self._refuse_again(line, mark)
             yield
@@ -267,8 +268,9 @@ class LiveConnections:
             if line is None:
                 rate = RateMemory(connection.name, self._clock)
                 # 429 is for the memory to wait out; what is tried again here are servers that stumble
-                session = HttpSession(connection.name, connection.url, self._clock, heard=rate.hear)
-                line = self._lines[place] = _Line(session, rate, Outage(self._clock))
+                outage = Outage(self._clock)
+                session = HttpSession(connection.name, connection.url, self._clock, heard=_heard_by(rate, outage))
+                line = self._lines[place] = _Line(session, rate, outage)
             return line
 
     def _refuse_again(self, line: _Line, mark: str) -> None:
@@ -295,11 +297,20 @@ class LiveConnections:
             self._hook(method, outcome, seconds)
 
 
-def _later(problem: Problem, outage: Outage) -> Problem:
+def _later(problem: Problem, seconds: float) -> Problem:
     """The problem with the seconds before which asking again is in vain, where it has none of its own."""
-    if problem.retry_after is None and (seconds := outage.seconds):
+    if problem.retry_after is None and seconds:
         problem.retry_after = seconds
     return problem
+
+
+def _heard_by(rate: RateMemory, outage: Outage) -> Callable[[Answer], None]:
+    def heard(answer: Answer) -> None:
+        rate.hear(answer)
+        if answer.status == 429:  # the wait that it asks for may use up the time of the question
+            outage.heard()
+
+    return heard
 
 
 def _fingerprint(token: str) -> str:

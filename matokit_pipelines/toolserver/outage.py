@@ -1,14 +1,18 @@
 """A server that did not answer is left alone for a minute, so that not every question waits for it in vain.
 
-After that one question at a time tries again; the others are told what the last one met, at once. Not here: asking
-(live.py), what is answered instead (web/doubts.py).
+A refused or lost connection counts at once. A time-out by itself does not, since a single question may be too heavy
+for a server that answers all others: that question alone is left alone. The server is when a second, other question
+that began after that time-out is not answered in time either, and nothing was answered since the first began. (Its
+version would prove nothing: a server whose reports hang tells it.) After the minute one question at a time tries again;
+the others are told what was met last, at once. Not here: asking (live.py), what is answered instead (web/doubts.py).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from matokit_pipelines.clock import Clock
@@ -25,7 +29,7 @@ from matokit_pipelines.errors import (
 )
 
 LEFT_ALONE = timedelta(minutes=1)
-_SILENT = (SourceTimedOut, SourceUnreachable)
+_REMEMBERED = timedelta(minutes=10)
 _SPOKE = (ReportRefused, AccessRefused, SourceAnswered, AnswerNotUnderstood, AnswerUnreadable, PageTooLarge)
 
 
@@ -37,14 +41,33 @@ class LeftAlone(Exception):
         self.error = error
 
 
+@dataclass(frozen=True)
+class _Silence:
+    """What a question met, when, and how many answers there had been when it began."""
+
+    error: MatokitError
+    since: datetime
+    answers: int
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A question on its way. `is_second`: nothing was answered since another one began that timed out."""
+
+    is_trial: bool
+    is_second: bool
+    answers: int
+
+
 class Outage:
     """What is known of one server's silence. Threads may share it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._error: MatokitError | None = None
-        self._since: datetime | None = None
+        self._silence: _Silence | None = None
+        self._too_slow: dict[Hashable, _Silence] = {}
+        self._answers = 0
         self._is_tried = False
 
     @property
@@ -53,44 +76,92 @@ class Outage:
         with self._lock:
             return self._left()
 
+    def seconds_for(self, question: Hashable) -> float:
+        """The same for one question, which may be left alone by itself."""
+        with self._lock:
+            return max(self._left(), self._left_of(question))
+
+    def heard(self) -> None:
+        """The server has answered something."""
+        with self._lock:
+            self._answers += 1
+            self._silence = None
+
     @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Around one question to the server; LeftAlone at once while it is not to be asked."""
-        is_trial = self._admitted()
+    def asking(self, question: Hashable) -> Iterator[None]:
+        """Around one question to the server; LeftAlone at once while it is not to be asked.
+
+        `question`: equal for the same question, whoever asks it.
+        """
+        begun, is_late = self._admitted(question), False
         try:
             yield
-        except _SILENT as error:
+        except SourceTimedOut as error:
+            is_late = True
+            self._timed_out(question, begun, error)
+            raise
+        except SourceUnreachable as error:
             with self._lock:
-                self._error, self._since = error, self._clock.now()
+                self._silence = self._met(begun, error)
             raise
         except _SPOKE:
-            self._over()
+            self.heard()
             raise
         else:
-            self._over()
+            self.heard()
         finally:
-            if is_trial:
-                with self._lock:
-                    self._is_tried = False
+            with self._lock:
+                self._is_tried = self._is_tried and not begun.is_trial
+                if not is_late:
+                    self._too_slow.pop(question, None)
 
-    def _admitted(self) -> bool:
-        """Whether this question is the one that tries again."""
+    def _admitted(self, question: Hashable) -> _Begun:
         with self._lock:
-            if self._error is None:
-                return False
-            if self._is_tried or self._left() > 0:
-                raise LeftAlone(type(self._error)(str(self._error)))
-            self._is_tried = True
-            return True
+            if self._left_of(question):
+                raise _left_alone(self._too_slow[question])
+            is_trial = self._silence is not None
+            if self._silence and (self._is_tried or self._left() > 0):
+                raise _left_alone(self._silence)
+            self._is_tried = self._is_tried or is_trial
+            now = self._clock.now()
+            self._too_slow = {one: met for one, met in self._too_slow.items() if now - met.since < _REMEMBERED}
+            is_second = any(
+                met.answers == self._answers and self._left_of(one) > 0
+                for one, met in self._too_slow.items()
+                if one != question
+            )
+            if question in self._too_slow:  # this one tries again, and whoever asks the same does not wait with it
+                self._too_slow[question] = replace(self._too_slow[question], since=now)
+            return _Begun(is_trial, is_second, self._answers)
+
+    def _timed_out(self, question: Hashable, begun: _Begun, error: MatokitError) -> None:
+        with self._lock:
+            self._too_slow[question] = self._met(begun, error)
+            if begun.is_second and begun.answers == self._answers:
+                self._silence = self._met(begun, error)
+
+    def _met(self, begun: _Begun, error: MatokitError) -> _Silence:
+        return _Silence(error, self._clock.now(), begun.answers)
 
     def _left(self) -> float:
-        if self._since is None:
+        if self._silence is None:
             return 0.0
-        now = self._clock.now()
-        if now < self._since:  # the clock was put back: it counts anew
-            self._since = now
-        return max(0.0, (self._since + LEFT_ALONE - now).total_seconds())
+        self._silence, left = self._counted(self._silence)
+        return left
 
-    def _over(self) -> None:
-        with self._lock:
-            self._error = self._since = None
+    def _left_of(self, question: Hashable) -> float:
+        if question not in self._too_slow:
+            return 0.0
+        self._too_slow[question], left = self._counted(self._too_slow[question])
+        return left
+
+    def _counted(self, silence: _Silence) -> tuple[_Silence, float]:
+        """The same and the seconds left of it; where the clock was put back it counts anew."""
+        now = self._clock.now()
+        if now < silence.since:
+            silence = replace(silence, since=now)
+        return silence, max(0.0, (silence.since + LEFT_ALONE - now).total_seconds())
+
+
+def _left_alone(silence: _Silence) -> LeftAlone:
+    return LeftAlone(type(silence.error)(str(silence.error)))

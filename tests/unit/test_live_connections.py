@@ -320,6 +320,36 @@ def test_an_answer_that_does_not_come_in_time(tmp_path: Path) -> None:
     assert (caught.value.category, caught.value.status) == ("network", 504)
 
 
+@pytest.mark.parametrize("is_told_before", [True, False])
+def test_a_wait_that_the_server_asked_for_is_not_its_silence(tmp_path: Path, is_told_before: bool) -> None:
+    hangs, over = threading.Event(), threading.Event()
+    limits = {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}
+
+    def answer(method: str, params: dict[str, str]) -> Reply:
+        if hangs.is_set():
+            over.wait(10)
+            return Reply({})
+        hangs.set()
+        return Reply({"nb_visits": 7}, headers=limits) if is_told_before else Reply({}, 429, {"Retry-After": "1"})
+
+    with Upstream(answer).serving() as server:
+        loaded = loaded_of(tmp_path, server.url, settings="call_seconds = 1.6")
+        live, site = LiveConnections(loaded, SystemClock()), Sites.of(loaded).find(1)
+        for day in ("18", "19"):
+            question = Question("VisitsSummary.get", {"period": "day", "date": f"2026-11-{day}"})
+            hangs.clear()
+            if is_told_before:
+                assert live.ask(site, [VISITS]) == [{"nb_visits": 7}]
+            with pytest.raises(Problem) as caught:
+                live.ask(site, [question])
+            expected = ("rate-limit", 503, 1.0) if is_told_before else ("network", 504, pytest.approx(60, abs=2))
+            assert (caught.value.category, caught.value.status, caught.value.retry_after) == expected
+        assert live.left_alone(site.connection) == 0
+        over.set()
+        assert live.ask(site, [VISITS]) == [{}]
+        live.close()
+
+
 def test_half_of_the_calls_may_be_live(tmp_path: Path) -> None:
     begun, go_on = threading.Semaphore(0), threading.Event()
     go_on.set()

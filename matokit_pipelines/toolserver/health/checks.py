@@ -70,7 +70,7 @@ def matomo_api(kit: Kit, site: Site, number: int) -> HealthCheck:
         return _check(kit, name, "fail", problem_of(asked.error).message)
     said = f"API responded in {asked.ms:.0f}ms"
     if alone := kit.live.left_alone(site.connection):
-        said += f", but a question got no answer: tools answer without it for {alone:.0f} s."
+        said += f", but questions got no answer: tools answer without it for {alone:.0f} s."
     return _check(kit, name, "warn" if alone else "pass", said, round(asked.ms), "ms")
 
 

@@ -29,7 +29,7 @@ class Doubts:
     """What figures may lack.
 
     unread: days without reported visits when last read, within longer periods. old: periods that were last read
-    before they were over, or long ago; `read_at`: when that was; `because`: why Matomo did not answer now.
+    before they were over, or long ago; `read_at`: when that was; `because`: why Matomo gives no answer now.
     """
 
     unread: Sequence[date] = ()
@@ -50,7 +50,7 @@ class Doubts:
         """The note beside the figures; None without a doubt."""
         said = []
         if self.old:
-            said.append(f"Only what Matomo had counted by {stamp(self.read_at)}; asked again now: {self.because}")
+            said.append(f"Only what Matomo had counted by {stamp(self.read_at)}; nothing newer now: {self.because}")
         if self.unread:
             named = ", ".join(map(str, self.unread[:5])) + (" and more" if len(self.unread) > 5 else "")
             said.append(
@@ -71,10 +71,17 @@ def tables_first(
     except Problem as problem:
         if problem.category in _OF_THE_QUESTION:
             raise
-        found = of_tables(replace(asked, unanswered=problem.message))
+        found = of_tables(replace(asked, unanswered=_why(problem, asked.now)))
         if found is None:
             raise
         return found
+
+
+def _why(problem: Problem, now: datetime) -> str:
+    """Why there is no answer of Matomo, which may not even have been asked, and from when on it will be."""
+    if problem.category != "network" or problem.retry_after is None:
+        return problem.message
+    return f"{problem.message} It is not asked this again before {stamp(now + timedelta(seconds=problem.retry_after))}."
 
 
 def answerable(asked: Asked, held: Held) -> Span | None:
