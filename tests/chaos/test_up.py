@@ -13,11 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from matokit_pipelines.cli.up import only_one
@@ -36,14 +38,21 @@ LOG = logging.getLogger("up")
 MINUTES = float(os.environ.get("MATOKIT_CHAOS_MINUTES", "3"))
 LONGEST_GAP_SECONDS = 240.0
 EVERY_MINUTE = f"{PATIENCE}\n[orchestration]\nrefresh_minutes = 1"
+AFTERNOON = datetime(2026, 11, 18, 13, tzinfo=UTC)
 STATUS = dg.DagsterRunStatus
 ENDED = (STATUS.FAILURE, STATUS.SUCCESS)  # the latter when it was struck in its last moment
 
 
 def watched_site() -> Truth:
-    """Some four events a minute, from three days ago until well after the end of the test."""
-    end = datetime.now(UTC) + timedelta(minutes=MINUTES + 120)
-    return generate(days=4, events_per_day=6_000, seed=8, end=end, eras=False)
+    """Some four events a minute and more, from three days ago until well after the end of the test.
+
+    Their hours are those of a Wednesday around noon whatever the hour is now: at night a minute may bring no event, and
+    then no refresh is due that could be struck.
+    """
+    truth = generate(days=4, events_per_day=6_000, seed=8, end=AFTERNOON, eras=False, incidents=False)
+    by = (datetime.now(UTC) + timedelta(minutes=MINUTES + 120)).replace(microsecond=0) - truth.end
+    events = truth.events.with_columns(pl.col("event_ts") + by)
+    return replace(truth, events=events, start=truth.start + by, end=truth.end + by)
 
 
 @contextmanager
