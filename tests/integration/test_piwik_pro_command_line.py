@@ -225,7 +225,8 @@ def test_try_reports_on_an_account_and_keeps_nothing(
     )
     assert found
     assert int(found[1]) == made <= 20
-    assert "All 6 closed days agree with the server's own daily counts." in out
+    # in the first hours after midnight yesterday may still receive events, and is not compared
+    assert re.search(r"All [56] closed days agree with the server's own daily counts\.", out), out
     assert re.search(
         r"Newest event \d{4}-\d\d-\d\d \d\d:\d\d UTC \(.* ago\); Piwik PRO shows an event once .* 2\.5 h", out
     )
