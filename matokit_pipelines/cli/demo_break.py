@@ -7,7 +7,7 @@ as those of installers do, and come out as messages. Not here: the stage (demo_s
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -79,8 +79,9 @@ def play(frame: Frame, home: Home, services: Services, clock: StageClock, compon
     scene.say(f"{component} fails on every machine: {failed} failures until {_time(clock.now())}", since)
     clock.leap(since + PIWIK_PRO_LAG - clock.now())
     with frame.progress("Waiting for the alert"):
-        found = _looks(scene, before, "firing")
-    if not found:
+        found = _looks(scene, before, "firing", bool) and _looks(scene, before, "firing", bool)  # what came later
+    begun = {message.ts for message in found if _is_about(scene, message)}
+    if not begun:
         scene.say("no message came; that is a defect of matokit, report it", clock.now())
         return False
     for message in found:
@@ -89,25 +90,31 @@ def play(frame: Frame, home: Home, services: Services, clock: StageClock, compon
     with frame.progress("Mending"):
         _install(scene, MENDED, broken=False)
     scene.say(f"{component} was mended; machines install again without a failure", since)
-    roots = {message.ts for message in found}
     before = len(services.slack.messages)
     clock.leap(PIWIK_PRO_LAG)
     with frame.progress("Waiting for the end"):
-        over = _looks(scene, before, "resolved")
+        over = _looks(scene, before, "resolved", lambda told: _threads(told) >= begun)
+    roots = {message.ts for message in found}
     for message in over:
         _show(scene, message, "in the same thread" if message.thread_ts in roots else "")
-    return bool(over)
+    return _threads(over) >= begun
 
 
-def _looks(scene: _Play, before: int, kind: str) -> list[Posted]:
-    """Refresh every ten minutes until something of that kind was told on Slack of what was broken."""
+def _looks(scene: _Play, before: int, kind: str, is_all: Callable[[list[Posted]], bool]) -> list[Posted]:
+    """Refresh every ten minutes until all that is waited for of that kind was told on Slack of what was broken; what
+    was told of that kind. One message may come after others, since Slack asks to wait now and then."""
+    told: list[Posted] = []
     for _ in range(MOST_LOOKS):
         _refresh(scene)
         told = [message for message in scene.services.slack.messages[before:] if _kind(message) == kind]
-        if any(_is_about(scene, message) for message in told):
-            return told
         scene.clock.leap(LOOK_EVERY)
-    return []
+        if is_all([message for message in told if _is_about(scene, message)]):
+            break
+    return told
+
+
+def _threads(told: list[Posted]) -> set[str]:
+    return {message.thread_ts for message in told if message.thread_ts}
 
 
 def _refresh(scene: _Play) -> None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from matokit_pipelines.alert_settings import clock_time
 from matokit_pipelines.alerts.business_days import Calendar, at_local, next_opening
 from matokit_pipelines.errors import NothingPublished, SnapshotDamaged
+from matokit_pipelines.orchestration.partitions import first_day
 from matokit_pipelines.reports.rendering import ReportFiles
 from matokit_pipelines.reports.sending import PATIENCE, is_to_be_sent, note_delay
 from matokit_pipelines.settings import Settings
@@ -145,6 +146,10 @@ def why_to_wait(home: Home, edition: Edition, now: datetime) -> str | None:
     """Why an edition is not to be made at `now`; None to make it: also when its page stands, and it is news that was
     sent to nobody, say because a run was ended before it came to that. What it waits for is noted."""
     name = f"The {edition.report} report of {edition.period}"
+    zone = home.loaded.settings.project.zone
+    first = first_day(home.loaded.settings, local_date(now, zone))
+    if edition.needs <= start_of_day(first, zone):
+        return f"{name} would tell of nothing: the records begin with {first}."
     try:
         known = complete_to(home)
     except (NothingPublished, SnapshotDamaged):

@@ -10,17 +10,18 @@ from datetime import date
 import dagster as dg
 
 from matokit_pipelines.settings import Settings
-from matokit_pipelines.windows import monday_of, month_label
+from matokit_pipelines.windows import ONE_DAY, monday_of, month_label
 
 FIRST_DAY = date(2025, 8, 15)  # the first event that any installer sent
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """The days, weeks and months of one project. A key is the day, the week's Monday or the month's first day, as
-    `YYYY-MM-DD`."""
+    """The days, weeks and months of one project, and the mornings of the daily rules, which may be in another zone. A
+    key is the day, the week's Monday or the month's first day, as `YYYY-MM-DD`."""
 
     days: dg.DailyPartitionsDefinition
+    mornings: dg.DailyPartitionsDefinition
     weeks: dg.WeeklyPartitionsDefinition
     months: dg.MonthlyPartitionsDefinition
 
@@ -42,17 +43,27 @@ class Calendar:
         return [key for key in self.days.get_partition_keys() if first <= self.day_of(key) <= last]
 
 
-def calendar_of(settings: Settings, today: date) -> Calendar:
-    """Days from the earliest start_date of a source of events to today; weeks and months from those that hold it.
+def first_day(settings: Settings, today: date) -> date:
+    """The day, in the project's zone, with which the records begin: the earliest start_date of a source of events.
 
-    A start_date that is still to come, which a pass refuses, makes no calendar without days.
+    One that is still to come, which a pass refuses, does not count, so that there is no calendar without days.
     """
     of_events = [source for source in settings.sources if source.has_events]
     given = [source.start_date for source in of_events if source.start_date and source.start_date <= today]
-    first = min(given, default=FIRST_DAY)
-    zone = settings.project.timezone
+    return min(given, default=FIRST_DAY)
+
+
+def calendar_of(settings: Settings, today: date) -> Calendar:
+    """Days from the first one to today; weeks and months from those that hold it."""
+    first, zone = first_day(settings, today), settings.project.timezone
+    days = mornings = dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone=zone, end_offset=1)
+    if settings.alerts.timezone not in (None, zone):  # where the first day may begin on the evening before
+        mornings = dg.DailyPartitionsDefinition(
+            start_date=(first - ONE_DAY).isoformat(), timezone=settings.alerts.timezone, end_offset=1
+        )
     return Calendar(
-        dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone=zone, end_offset=1),
+        days,
+        mornings,
         dg.WeeklyPartitionsDefinition(
             start_date=monday_of(min(first, FIRST_DAY)).isoformat(), day_offset=1, timezone=zone
         ),

@@ -52,11 +52,13 @@ class _Silence:
 
 @dataclass(frozen=True)
 class _Begun:
-    """A question on its way. `is_second`: nothing was answered since another one began that timed out."""
+    """A question on its way. `is_second`: nothing was answered since another one began that timed out; `before`: what
+    it met itself the last time."""
 
     is_trial: bool
     is_second: bool
     answers: int
+    before: _Silence | None
 
 
 class Outage:
@@ -93,11 +95,10 @@ class Outage:
 
         `question`: equal for the same question, whoever asks it.
         """
-        begun, is_late = self._admitted(question), False
+        begun = self._admitted(question)
         try:
             yield
         except SourceTimedOut as error:
-            is_late = True
             self._timed_out(question, begun, error)
             raise
         except SourceUnreachable as error:
@@ -105,15 +106,23 @@ class Outage:
                 self._silence = self._met(begun, error)
             raise
         except _SPOKE:
-            self.heard()
+            self._answered(question)
+            raise
+        except BaseException:  # it did not come to asking: the next one may try
+            with self._lock:
+                if begun.before:
+                    self._too_slow[question] = begun.before
             raise
         else:
-            self.heard()
+            self._answered(question)
         finally:
             with self._lock:
                 self._is_tried = self._is_tried and not begun.is_trial
-                if not is_late:
-                    self._too_slow.pop(question, None)
+
+    def _answered(self, question: Hashable) -> None:
+        self.heard()
+        with self._lock:
+            self._too_slow.pop(question, None)
 
     def _admitted(self, question: Hashable) -> _Begun:
         with self._lock:
@@ -130,9 +139,10 @@ class Outage:
                 for one, met in self._too_slow.items()
                 if one != question
             )
-            if question in self._too_slow:  # this one tries again, and whoever asks the same does not wait with it
-                self._too_slow[question] = replace(self._too_slow[question], since=now)
-            return _Begun(is_trial, is_second, self._answers)
+            before = self._too_slow.get(question)
+            if before:  # this one tries again, and whoever asks the same does not wait with it
+                self._too_slow[question] = replace(before, since=now)
+            return _Begun(is_trial, is_second, self._answers, before)
 
     def _timed_out(self, question: Hashable, begun: _Begun, error: MatokitError) -> None:
         with self._lock:

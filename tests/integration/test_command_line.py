@@ -233,7 +233,7 @@ def test_nothing_secret_is_written_anywhere(
     matokit(capfd, "init", "--url", server.url, "--start-date", str(NOW.date()))
     for words in (["doctor"], ["run"], ["status"]):
         code, out, err = matokit(capfd, *words)
-        assert code == 0
+        assert code == 0, (words, out, err)
         assert server.token not in out + err
     for file in folder.rglob("*"):
         if file.is_file():

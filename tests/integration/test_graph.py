@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -146,7 +147,7 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     assert weekly_page(home).stem == "2026-W46"
     with in_process.instance_of(home.loaded.home) as instance:
         runs = {run.job_name: run.status for run in instance.get_runs()}
-        jobs = ("refresh", "weekly_report", "daily_report", "monthly_report")
+        jobs = ("refresh", "weekly_report", "daily_report")  # its records begin after the last month
         assert runs == dict.fromkeys(jobs, dg.DagsterRunStatus.SUCCESS)
         idle = instance.get_latest_materialization_event(PIWIK_PRO_EVENTS)
         assert idle
@@ -171,12 +172,47 @@ def test_a_run_in_process_goes_by_the_clock_of_its_home_and_not_by_the_machines(
         home = home_at(tmp_path, server.url, now=ahead, start=truth.start.date(), environ=environ)
         outcome = in_process.refresh(home)
     assert outcome.trouble is None
-    assert len([line for line in outcome.lines if " page " in line]) == 3
+    assert [line for line in outcome.lines if line.startswith("Daily page ")]
     with in_process.instance_of(home.loaded.home) as instance:
         [run] = instance.get_runs(dg.RunsFilter(job_name="refresh"))
         [daily] = instance.get_runs(dg.RunsFilter(job_name="daily_report"))
     assert run.tags[RANGE_END] >= f"{ahead:%Y-%m-%d}"
     assert daily.tags["dagster/partition"] == newest("daily", home.loaded.settings, ahead).key
+
+
+@pytest.mark.parametrize("hour", [0, 12])
+def test_a_home_whose_records_begin_today_has_no_report_about_the_time_before(
+    quiet: None, tmp_path: Path, hour: int
+) -> None:
+    """On a Monday that is the first of a month, also before the hour of the daily report."""
+    now = datetime(2026, 6, 1, hour, 30, tzinfo=ZoneInfo("Europe/Copenhagen")).astimezone(UTC)
+    truth = generate(days=3, events_per_day=50, seed=3, end=now)
+    with MatomoSimulator(truth, now=lambda: now) as server:
+        environ = {"MATOKIT_INSTALLERS_TOKEN": server.token}
+        home = home_at(tmp_path, server.url, now=now, start=date(2026, 6, 1), environ=environ)
+        outcome = in_process.refresh(home)
+    assert outcome.trouble is None
+    pages = [line.split()[0] for line in outcome.lines if " page " in line]
+    assert pages == (["Daily"] if hour else [])
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("Pacific/Auckland", 20), ("Pacific/Honolulu", 5)])
+def test_the_daily_report_of_another_zone_has_a_partition_for_each_of_its_mornings(
+    quiet: None, tmp_path: Path, zone: str, hour: int
+) -> None:
+    """On the first day of records, where the morning is already tomorrow's, or still yesterday's."""
+    now = datetime(2026, 6, 3, hour, 30, tzinfo=UTC)
+    truth = generate(days=3, events_per_day=50, seed=3, end=now)
+    settings = f'[alerts]\ntimezone = "{zone}"\ndaily_at = "08:00"\n'
+    if hour == 5:  # 19:30 of the second in Honolulu
+        settings = settings.replace("08:00", "19:00")
+    with MatomoSimulator(truth, now=lambda: now) as server:
+        environ = {"MATOKIT_INSTALLERS_TOKEN": server.token}
+        home = home_at(tmp_path, server.url, now=now, start=date(2026, 6, 3), environ=environ, settings=settings)
+        outcome = in_process.refresh(home)
+    assert outcome.trouble is None
+    [daily] = [line for line in outcome.lines if line.startswith("Daily page ")]
+    assert Path(daily.split()[-1]).stem == ("2026-06-04" if hour == 20 else "2026-06-02")
 
 
 def weekly_page(home: Home) -> Path:
@@ -197,7 +233,7 @@ def test_a_report_that_cannot_be_made_holds_up_no_other_and_no_message(
     outcome = in_process.refresh(home)
     assert isinstance(outcome.trouble, CheckFailed)
     assert str(outcome.trouble).startswith("The weekly report of 2026-W46 could not be made: the operating system")
-    assert len([line for line in outcome.lines if " page " in line]) == 2
+    assert len([line for line in outcome.lines if " page " in line]) == 1
     assert (home.loaded.home / "index.html").is_file()
     with state.opened(home.loaded.home) as store:
         assert not outbox.listed(store, ("pending",))

@@ -73,6 +73,17 @@ def test_an_answer_to_a_question_of_before_ends_it(clock: FixedClock) -> None:
     assert ask(outage)
 
 
+def test_a_heavy_question_that_did_not_come_to_asking_is_still_tried_by_one_at_a_time(clock: FixedClock) -> None:
+    outage = Outage(clock)
+    ask(outage, HANGS, "heavy")
+    clock.advance(LEFT_ALONE)
+    assert ask(outage, SettingsError("Too much is being asked."), "heavy")
+    with outage.asking("heavy"):
+        assert not ask(outage, None, "heavy")
+    with outage.asking("heavy"):
+        assert ask(outage, None, "heavy"), "it was answered"
+
+
 def test_one_heavy_question_is_left_alone_by_itself(clock: FixedClock) -> None:
     outage = Outage(clock)
     ask(outage, HANGS, "heavy")

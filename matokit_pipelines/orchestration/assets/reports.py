@@ -82,7 +82,7 @@ def _page(kind: Kind, calendar: Calendar) -> dg.AssetsDefinition:
         key=kind.page,
         group_name="reports",
         kinds={"html"},
-        deps=[dg.AssetDep(SNAPSHOT, partition_mapping=dg.TimeWindowPartitionMapping())],
+        deps=[dg.AssetDep(SNAPSHOT, partition_mapping=_upstream(partitions, calendar))],
         partitions_def=partitions,
         freshness_policy=dg.FreshnessPolicy.cron(kind.deadline, kind.since, calendar.zone),
         description=kind.description,
@@ -134,10 +134,17 @@ def queue(home: Home, edition: Edition) -> str:
     return f"Queued for {', '.join(sent.queued)}."
 
 
+def _upstream(partitions: dg.TimeWindowPartitionsDefinition, calendar: Calendar) -> dg.PartitionMapping:
+    """Which days of the snapshot a period hangs on: its own; Dagster knows of none between two zones, so the newest."""
+    if partitions.timezone == calendar.zone:
+        return dg.TimeWindowPartitionMapping()
+    return dg.LastPartitionMapping()
+
+
 def partitions_of(kind: Kind, calendar: Calendar) -> dg.TimeWindowPartitionsDefinition:
     """The periods of a report."""
     partitions: dict[str, dg.TimeWindowPartitionsDefinition] = {
-        "weekly": calendar.weeks, "daily": calendar.days, "monthly": calendar.months,
+        "weekly": calendar.weeks, "daily": calendar.mornings, "monthly": calendar.months,
     }  # fmt: skip
     return partitions[kind.report]
 
