@@ -61,7 +61,7 @@ def moment(value: datetime | None) -> str | None:
 
 def instant(text: str | None) -> datetime | None:
     """What `moment` wrote."""
-    return None if text is None else datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _connect(home: Path) -> sqlite3.Connection:

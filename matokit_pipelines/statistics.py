@@ -56,19 +56,15 @@ def _log_beta(a: float, b: float) -> float:
     return lgamma(a) + lgamma(b) - lgamma(a + b)
 
 
-def _tail(f: int, n: int, a: float, b: float) -> float:
-    """P(F >= f) for F ~ BetaBinomial(n, a, b), summed over the side that is small: 1 - x has no digits near 0."""
-    if f <= 0:
-        return 1.0
-    whole = _log_beta(a, b)
-
-    def mass(k: int) -> float:
-        return exp(_log_choose(n, k) + _log_beta(k + a, n - k + b) - whole)
-
+def _tails(f: int, n: int, a: float, b: float) -> tuple[float, float]:
+    """P(F >= f) and P(F <= f) for F ~ BetaBinomial(n, a, b), from one sum over the side that is small: 1 - x has no
+    digits near 0."""
+    here = exp(_log_choose(n, f) + _log_beta(f + a, n - f + b) - _log_beta(a, b))
     if f * (a + b) > n * a:  # beyond the mean: masses fall from here on
-        return min(1.0, _sum(mass(f), range(f, n), n, a, b))
-    below = _sum(mass(f - 1), range(f - 2, -1, -1), n, a, b)
-    return max(0.0, 1.0 - below)
+        small = _sum(here, range(f, n), n, a, b)
+        return min(1.0, small), max(0.0, 1.0 - (small - here))
+    small = _sum(here, range(f - 1, -1, -1), n, a, b)
+    return max(0.0, 1.0 - (small - here)), min(1.0, small)
 
 
 def _sum(first: float, places: range, n: int, a: float, b: float) -> float:
@@ -89,23 +85,20 @@ def _sum(first: float, places: range, n: int, a: float, b: float) -> float:
     return total
 
 
-def chance(now: Counted, baseline: Counted, share: float | None = None) -> float:
-    """How often so many failures, or more, would be seen had nothing changed since the baseline.
+def chances(now: Counted, baseline: Counted, share: float | None = None) -> tuple[float, float]:
+    """How often so many failures, or more, and so few, or fewer, would be seen had nothing changed since the baseline.
 
-    `P(F >= f)` with `F ~ BetaBinomial(n, 0.5 + w*p, 0.5 + w*(1-p))`, `w = min(units of the baseline, 400)` and `p`
-    the baseline's failure share, or `share` where the caller expects another one (mix adjustment).
+    `P(F >= f)` and `P(F <= f)` with `F ~ BetaBinomial(n, 0.5 + w*p, 0.5 + w*(1-p))`, `w = min(units of the baseline,
+    400)` and `p` the baseline's failure share, or `share` where the caller expects another one (mix adjustment).
     """
     weight = min(baseline.units, BASELINE_CAP)
     p = share if share is not None else (baseline.failures / baseline.units if baseline.units else 0.0)
-    return _tail(now.failures, now.units, 0.5 + weight * p, 0.5 + weight * (1 - p))
+    return _tails(now.failures, now.units, 0.5 + weight * p, 0.5 + weight * (1 - p))
 
 
-def chance_of_fewer(now: Counted, baseline: Counted, share: float | None = None) -> float:
-    """The same for so few failures, or fewer: whether something became better."""
-    weight = min(baseline.units, BASELINE_CAP)
-    p = share if share is not None else (baseline.failures / baseline.units if baseline.units else 0.0)
-    successes = now.units - now.failures
-    return _tail(successes, now.units, 0.5 + weight * (1 - p), 0.5 + weight * p)
+def chance(now: Counted, baseline: Counted, share: float | None = None) -> float:
+    """The first of `chances`: that something became worse by chance alone."""
+    return chances(now, baseline, share)[0]
 
 
 def expected_share(now_units: dict[str, int], baseline: dict[str, Counted]) -> float | None:
@@ -139,7 +132,7 @@ def mix_adjusted_chance(now: dict[str, Counted], baseline: dict[str, Counted]) -
         return None
     seen = Counted(sum(p.failures for p in now.values()), sum(p.units for p in now.values()))
     before = Counted(sum(p.failures for p in baseline.values()), sum(p.units for p in baseline.values()))
-    return chance(seen, before, share), chance_of_fewer(seen, before, share)
+    return chances(seen, before, share)
 
 
 def wilson_low(failures: int, units: int) -> float | None:

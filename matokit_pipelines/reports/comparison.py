@@ -14,7 +14,7 @@ from matokit_pipelines.statistics import (
     Z_95_ONE_SIDED,
     Counted,
     chance,
-    chance_of_fewer,
+    chances,
     mix_adjusted_chance,
     wilson,
 )
@@ -73,10 +73,10 @@ def verdict(
     seen = {name: counted(tally, shared_keys=shared_keys) for name, tally in now.items()}
     base = {name: counted(tally, shared_keys=shared_keys) for name, tally in before.items()}
     both = (sum(part.units for part in seen.values()), sum(part.units for part in base.values()))
-    chances = mix_adjusted_chance(seen, base)
-    if min(both) < ENOUGH_UNITS or chances is None:
+    found = mix_adjusted_chance(seen, base)
+    if min(both) < ENOUGH_UNITS or found is None:
         return "too few", None
-    more, fewer = chances
+    more, fewer = found
     if more < ALPHA:
         return "worse", more
     if fewer < ALPHA:
@@ -99,7 +99,7 @@ def verdicts_of_rows(
         if min(seen.units, base.units) < ENOUGH_UNITS:
             found[name] = ("too few", None)
             continue
-        more, fewer = chance(seen, base), chance_of_fewer(seen, base)
+        more, fewer = chances(seen, base)
         found[name] = ("worse", more) if more <= fewer else ("better", fewer)
     return _marked(found)
 
@@ -116,11 +116,11 @@ def verdicts_of_mixed_rows(
         seen = {part: counted(tally, shared_keys=shared_keys) for part, tally in now.items()}
         base = {part: counted(tally, shared_keys=shared_keys) for part, tally in before.items()}
         units = min(sum(one.units for one in side.values()) for side in (seen, base))
-        chances = mix_adjusted_chance(seen, base)
-        if units < ENOUGH_UNITS or chances is None:
+        both = mix_adjusted_chance(seen, base)
+        if units < ENOUGH_UNITS or both is None:
             found[name] = ("too few", None)
             continue
-        more, fewer = chances
+        more, fewer = both
         found[name] = ("worse", more) if more <= fewer else ("better", fewer)
     return _marked(found)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from matokit_pipelines.statistics import Counted, chance, chance_of_fewer, mix_adjusted_chance
+from matokit_pipelines.statistics import Counted, chances, mix_adjusted_chance
 from matokit_pipelines.warehouse.commit_verdicts import ALL, verdict
 
 MOST_ERRORS = 3
@@ -71,7 +71,7 @@ def _chances(component: str, counted: Mapping[tuple[str, str], Mapping[str, Any]
     if not now.units or not base.units:
         return None, None
     if component != ALL:
-        return chance(now, base), chance_of_fewer(now, base)
+        return chances(now, base)
     parts = {
         side: {name: _units(row) for (of, name), row in counted.items() if of == side and name != ALL} for side in SIDES
     }

@@ -14,8 +14,7 @@ import polars as pl
 from matokit_pipelines.statistics import (
     ENOUGH_UNITS,
     Counted,
-    chance,
-    chance_of_fewer,
+    chances,
     expected_share,
     mix_adjusted_chance,
     rate,
@@ -55,8 +54,7 @@ def of_components(counts: pl.DataFrame) -> pl.DataFrame:
 def _component_row(row: Mapping[str, Any]) -> dict[str, Any]:
     now, before = _now(row), _before(row)
     share = before.failures / before.units if before.units else None
-    worse = chance(now, before) if now.units and before.units else None
-    better = chance_of_fewer(now, before) if now.units and before.units else None
+    worse, better = chances(now, before) if now.units and before.units else (None, None)
     head = {name: row[name] for name in ("commit_sha", "component", *_HEAD)}
     return head | {
         "events": row["events"],
@@ -88,9 +86,9 @@ def _commit_row(whole: Mapping[str, Any], parts: list[dict[str, Any]]) -> dict[s
     now = {part["component"]: _now(part) for part in parts if part["units"]}
     before = {part["component"]: _before(part) for part in parts if part["baseline_units"]}
     seen, base = _now(whole), _before(whole)
-    chances = mix_adjusted_chance(now, before) if base.units else None
+    both = mix_adjusted_chance(now, before) if base.units else None
     share = expected_share({name: part.units for name, part in now.items()}, before) if base.units else None
-    worse, better = chances or (None, None)
+    worse, better = both or (None, None)
     raw_met = _raw_met(whole)
     guard_met = (
         min(seen.units, base.units) >= ENOUGH_UNITS

@@ -9,11 +9,11 @@ select
     end as part,
     component,
     system_monthly.part = 'last' as is_now,
-    sum(events) as events,
-    sum(failures) as failures,
-    sum(units) as units,
-    sum(unit_failures) as unit_failures,
-    sum(machines_failing) as machines_failing
+    cast(sum(events) as bigint) as events,
+    cast(sum(failures) as bigint) as failures,
+    cast(sum(units) as bigint) as units,
+    cast(sum(unit_failures) as bigint) as unit_failures,
+    cast(sum(machines_failing) as bigint) as machines_failing
 from system_monthly
 where month = date_trunc('month', cast($last as date))
     and component <> 'all'

@@ -3,10 +3,10 @@ select
     case when $by = 'architecture' then architecture else '' end as part,
     component,
     week_start >= $first as is_now,
-    sum(events) as events,
-    sum(failures) as failures,
-    sum(units) as units,
-    sum(unit_failures) as unit_failures,
+    cast(sum(events) as bigint) as events,
+    cast(sum(failures) as bigint) as failures,
+    cast(sum(units) as bigint) as units,
+    cast(sum(unit_failures) as bigint) as unit_failures,
     max(machines_failing) as machines_failing
 from component_weekly
 where week_start in ($first, $before_first)

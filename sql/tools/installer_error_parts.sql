@@ -2,7 +2,7 @@
 select
     component,
     error_type,
-    sum(failures) as failures
+    cast(sum(failures) as bigint) as failures
 from error_daily
 where event_date between $first and $last
     and ($environment = 'all' or environment = $environment)

@@ -3,7 +3,7 @@ select
     component,
     error_type,
     event_date >= $first as is_now,
-    sum(failures) as failures,
+    cast(sum(failures) as bigint) as failures,
     bool_or(often_harmless) as often_harmless
 from error_daily
 where event_date between $before_first and $last

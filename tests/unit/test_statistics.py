@@ -14,7 +14,7 @@ from matokit_pipelines.statistics import (
     BASELINE_CAP,
     Counted,
     chance,
-    chance_of_fewer,
+    chances,
     expected_share,
     mix_adjusted_chance,
     rate,
@@ -51,11 +51,22 @@ def test_chance_is_the_exact_tail(now: Counted, before: Counted) -> None:
 
 @given(counted, counted)
 def test_more_and_fewer_share_only_what_was_seen(now: Counted, before: Counted) -> None:
-    both = chance(now, before) + chance_of_fewer(now, before)
+    both = sum(chances(now, before))
     exactly = exact_chance(now, before) - (
         exact_chance(Counted(now.failures + 1, now.units), before) if now.failures < now.units else 0
     )
     assert both == pytest.approx(1 + float(exactly), rel=1e-9)
+
+
+@given(counted, counted)
+def test_so_few_is_the_exact_tail_of_what_went_well(now: Counted, before: Counted) -> None:
+    mirrored = (Counted(one.units - one.failures, one.units) for one in (now, before))
+    exact = (
+        exact_chance(*mirrored)
+        if before.units
+        else exact_tail(now.units - now.failures, now.units, Fraction(1, 2), Fraction(1, 2))
+    )
+    assert chances(now, before)[1] == pytest.approx(float(exact), rel=1e-9, abs=1e-15)
 
 
 @given(counted, counted)

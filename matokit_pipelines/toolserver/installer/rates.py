@@ -97,7 +97,9 @@ def success_rate(kit: Kit, asked: SuccessRateParameters) -> Answer:
             raise refused(
                 "Commits are not counted by component here.", "Call GetCommitRegressions with this component."
             )
-        found = counts(it.reader, it.ground, cut, _TOLD_APART.get(asked.by, "none"), it.span)
+        found = counts(
+            it.reader, it.ground, cut, _TOLD_APART.get(asked.by, "none"), it.span, with_before=it.is_compared
+        )
         rows, names = _rows(it, asked, cut, found)
         if asked.by == "day":  # of too many days the newest
             newest, more = fitted(reversed(rows), asked.limit or LONGEST)
