@@ -55,12 +55,11 @@ def first_day(settings: Settings, today: date) -> date:
 
 def calendar_of(settings: Settings, today: date) -> Calendar:
     """Days from the first one to today; weeks and months from those that hold it."""
-    first, zone = first_day(settings, today), settings.project.timezone
+    first, zone, of_rules = first_day(settings, today), settings.project.timezone, settings.alerts.timezone
     days = mornings = dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone=zone, end_offset=1)
-    if settings.alerts.timezone not in (None, zone):  # where the first day may begin on the evening before
-        mornings = dg.DailyPartitionsDefinition(
-            start_date=(first - ONE_DAY).isoformat(), timezone=settings.alerts.timezone, end_offset=1
-        )
+    if of_rules and of_rules != zone:  # where the first day may begin on the evening before
+        before = (first - ONE_DAY).isoformat()
+        mornings = dg.DailyPartitionsDefinition(start_date=before, timezone=of_rules, end_offset=1)
     return Calendar(
         days,
         mornings,

@@ -25,8 +25,10 @@ from matokit_pipelines.orchestration.assets.serving import SNAPSHOT
 from matokit_pipelines.orchestration.days import RANGE_END
 from matokit_pipelines.orchestration.definitions import build_definitions, defs
 from matokit_pipelines.orchestration.editions import newest, page_of
+from matokit_pipelines.orchestration.partitions import calendar_of
 from matokit_pipelines.orchestration.pool import WAREHOUSE
 from matokit_pipelines.orchestration.resources import GivenHome
+from matokit_pipelines.settings import Settings
 from matokit_pipelines.simulator import WebTruth
 from matokit_pipelines.simulator.faults import Faults
 from matokit_pipelines.simulator.matomo_server import MatomoSimulator
@@ -289,6 +291,16 @@ def test_a_blocking_check_ends_the_run_with_its_sentence_and_keeps_the_snapshot(
         in_process.refresh(home, with_reports=False)
     assert str(caught.value).count("\n") == 0
     assert (home.loaded.home / "serving" / "CURRENT").read_text(encoding="utf-8") == current
+
+
+@pytest.mark.parametrize(("zone", "is_same"), [("", True), ("Europe/Copenhagen", True), ("Asia/Tokyo", False)])
+def test_the_mornings_of_the_daily_report_are_days_unless_the_rules_have_a_zone_of_their_own(
+    zone: str, is_same: bool
+) -> None:
+    settings = Settings.model_validate({"project": {"timezone": "Europe/Copenhagen"}, "alerts": {"timezone": zone}})
+    calendar = calendar_of(settings, date(2026, 6, 1))
+    assert (calendar.mornings is calendar.days) == is_same
+    assert calendar.mornings.timezone == (zone or "Europe/Copenhagen")
 
 
 def test_weeks_are_partitions_that_start_on_mondays() -> None:
