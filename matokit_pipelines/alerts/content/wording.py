@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from matokit_pipelines.alerts.verdicts import Input
@@ -42,6 +43,7 @@ _UNITS = {
 }
 
 
+@lru_cache(maxsize=4096)  # an answer shows the same few names many times
 def name(text: str) -> str:
     """A name from outside as it is shown; one that is empty is said to be."""
     return cut(one_line(text)) or "(no name)"

@@ -24,6 +24,7 @@ from matokit_pipelines.warehouse.serving import Reader
 By = Literal["none", "component", "architecture", "os", "os_release", "environment"]
 Parts = dict[str, dict[str, Tally]]  # part -> component -> counts; one part "" where nothing is cut
 MOST_BYTES = 7_000  # of the rows of an answer: a model reads every byte
+_WRITTEN = json.JSONEncoder(ensure_ascii=False).encode
 _OF_WEEKS = ("none", "component", "architecture")
 _OF_COMPONENTS = ("none", "component", "environment")
 
@@ -163,7 +164,7 @@ def fitted(rows: Iterable[Mapping[str, Any]], limit: int, most: int = MOST_BYTES
         if left or len(found) == limit:
             left += 1
             continue
-        size += len(json.dumps(row, ensure_ascii=False))
+        size += len(_WRITTEN(row))
         if found and size > most:
             left += 1
             continue
