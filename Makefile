@@ -26,9 +26,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install ## From simulated services to reports and dashboards, with the truth beside them
 	@$(BIN)/matokit demo $(ARGS)
 
-test: install ## Everything that needs no browser, in some eight minutes on two cores
+test: install ## All quick tests, in under five minutes on two cores
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not browser and not slow' $(ARGS)
-	@echo "Left out: tests marked slow, which kill processes or repeat histories for minutes (make test-slow), and browser (make test-browser); CI runs both."
+	@echo "Left out, since they take twenty-five minutes: tests marked slow, which derive a home for each case, run whole passes and refreshes, kill processes or repeat histories (make test-slow), and browser (make test-browser); CI runs both."
 
 test-slow: install ## The long tests that make test leaves out; what they repeat at random in short (make chaos: in full)
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'slow and not browser' $(ARGS)

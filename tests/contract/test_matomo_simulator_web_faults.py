@@ -12,6 +12,8 @@ import pytest
 from matokit_pipelines.simulator import Faults
 from tests.contract.matomo_web_asking import END, asking
 
+pytestmark = pytest.mark.slow
+
 METHODS = [
     "VisitsSummary.get",
     "Actions.get",

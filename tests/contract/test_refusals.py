@@ -26,6 +26,8 @@ from matokit_pipelines.warehouse import refresh
 from matokit_pipelines.warehouse.passes import PassResult
 from tests.replay import TOKEN, Replay, fixture_day, home_at, rows_of, utc, verbatim
 
+pytestmark = pytest.mark.slow
+
 NOW = utc(2026, 11, 15, 12)
 ATTEMPTS = 4
 PATIENCE = f"[http]\nattempts = {ATTEMPTS}"

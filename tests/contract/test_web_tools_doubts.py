@@ -19,6 +19,8 @@ from matokit_pipelines.toolserver.web.doubts import is_old
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish, extract
 from tests.web_kits import asked, figures, kit_of, settings_at
 
+pytestmark = pytest.mark.slow
+
 END = datetime(2026, 11, 22, 11, tzinfo=UTC)
 READ_AT = datetime(2026, 11, 18, 9, 30, tzinfo=UTC)  # in the middle of a day, of a week and of a month
 ZONE = "Europe/Copenhagen"

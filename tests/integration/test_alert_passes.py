@@ -24,6 +24,8 @@ from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.warehouse.refresh import Home
 from tests.landed import home_at, land, series
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 3, 11, 12, tzinfo=UTC)  # a Wednesday
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 CALL = "email:call@example.org"
@@ -373,7 +375,6 @@ def struck(homes: tuple[Home, Home, int], clock: FixedClock, statements: Iterabl
     assert queued(first)
 
 
-@pytest.mark.slow
 def test_passes_that_are_killed_at_any_statement_come_to_the_same_when_made_again(
     homes: tuple[Home, Home, int], clock: FixedClock
 ) -> None:

@@ -18,6 +18,8 @@ from matokit_pipelines.warehouse.provisional import events_beyond
 from matokit_pipelines.warehouse.refresh import Home, build_options
 from tests.landed import Sent, home_at, land, series
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 3, 11, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ENABLED = "[alerts.provisional]\nenabled = true\n"

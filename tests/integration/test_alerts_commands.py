@@ -18,6 +18,8 @@ from matokit_pipelines.settings import load
 from matokit_pipelines.simulator import MatomoSimulator, Truth, generate
 from matokit_pipelines.warehouse.refresh import Home, build_and_publish, extract
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2025, 11, 19, 12, tzinfo=UTC)  # a Wednesday; the commands go by the clock on the wall, much later
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -261,7 +263,6 @@ def test_the_back_test_starts_what_the_passes_of_those_days_would_have(
     assert {(rule, subject, at) for (rule, subject, _), at in found.items() if at > start} == tested
 
 
-@pytest.mark.slow
 def test_cases_are_run_and_a_failing_one_is_told(here: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     golden = FIXTURES / "alert-cases.json"
     code, out, err = matokit(capfd, "alerts", "test", str(golden))

@@ -32,6 +32,8 @@ from matokit_pipelines.warehouse.probe import probe
 from matokit_pipelines.warehouse.refresh import Home
 from tests.replay import home_at
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)  # a Wednesday, 13:00 in Copenhagen
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -113,7 +115,6 @@ def test_the_asset_says_what_it_found(refreshed: tuple[Home, in_process.Outcome]
     assert said["complete_to"] == (NOW - timedelta(minutes=10)).timestamp()
 
 
-@pytest.mark.slow
 def test_a_failing_evaluation_holds_up_nothing_and_is_told(
     truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +234,6 @@ def test_the_run_that_is_asked_for_sends_what_is_due(home: Home) -> None:
     assert any("13 of 25 events failed." in text for text in texts)
 
 
-@pytest.mark.slow
 def test_a_watermark_that_moved_without_a_refresh_becomes_an_evaluation(truth: Truth, tmp_path: Path) -> None:
     clock = FixedClock(NOW)
     with MatomoSimulator(truth, now=clock.now) as server, dg.DagsterInstance.local_temp() as instance:
@@ -258,7 +258,6 @@ def test_a_watermark_that_moved_without_a_refresh_becomes_an_evaluation(truth: T
         assert asked(later, instance)[0] == []
 
 
-@pytest.mark.slow
 def test_a_tick_in_process_evaluates_where_a_refresh_would_do_nothing(truth: Truth, tmp_path: Path) -> None:
     clock = FixedClock(NOW)
     with MatomoSimulator(truth, now=clock.now) as server:

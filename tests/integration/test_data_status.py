@@ -23,6 +23,8 @@ from tests.installer_tools import NOW, ask, kit_of, runs
 from tests.simulated import small_truth
 from tests.web_replay import web_home
 
+pytestmark = pytest.mark.slow
+
 ZONE = str(page_homes.ZONE)
 
 

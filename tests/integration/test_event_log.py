@@ -20,6 +20,8 @@ from matokit_pipelines.warehouse.event_columns import DAY, HOUR, Events, microse
 from matokit_pipelines.warehouse.event_log import WarehouseLog
 from matokit_pipelines.warehouse.event_reading import LANDED
 
+pytestmark = pytest.mark.slow
+
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 SETTINGS = AlertSettings()
 BEGIN, DAYS = datetime(2026, 3, 1, tzinfo=UTC), 40  # over the start of summer time

@@ -25,6 +25,8 @@ from tests import plain_marts, plain_numbers
 from tests.comparing import assert_rows, assert_rows_by_key
 from tests.plain_truth import Site, events_of
 
+pytestmark = pytest.mark.slow
+
 ZONE = "Europe/Copenhagen"
 WIDGETS = load_widgets()
 SHOWN = [(name, part) for name, widget in WIDGETS.items() for part in ("", *widget.parts)]

@@ -82,6 +82,7 @@ def test_the_definitions_load_in_an_empty_folder_without_settings(tmp_path: Path
     assert "Validation successful" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_one_refresh_lands_web_reports_and_derives_them(truth: Truth, quiet: None, tmp_path: Path) -> None:
     """What lands in a refresh is in the snapshot that it publishes: the tables wait for every way in."""
     web = WebTruth.generate(days=8, visits_per_day=20, seed=3, end=NOW)
@@ -165,6 +166,7 @@ def test_a_run_in_process_lands_derives_publishes_renders_and_is_recorded(
     assert not any(" page " in line for line in again.lines)
 
 
+@pytest.mark.slow
 def test_a_run_in_process_goes_by_the_clock_of_its_home_and_not_by_the_machines(quiet: None, tmp_path: Path) -> None:
     """As on the demo's clock, which leaps past midnight: its days and reports are partitions, its days are shown."""
     ahead = (datetime.now(UTC) + timedelta(days=40)).replace(hour=23, minute=30)
@@ -182,6 +184,7 @@ def test_a_run_in_process_goes_by_the_clock_of_its_home_and_not_by_the_machines(
     assert daily.tags["dagster/partition"] == newest("daily", home.loaded.settings, ahead).key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hour", [0, 12])
 def test_a_home_whose_records_begin_today_has_no_report_about_the_time_before(
     quiet: None, tmp_path: Path, hour: int
@@ -198,6 +201,7 @@ def test_a_home_whose_records_begin_today_has_no_report_about_the_time_before(
     assert pages == (["Daily"] if hour else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("zone", "hour"), [("Pacific/Auckland", 20), ("Pacific/Honolulu", 5)])
 def test_the_daily_report_of_another_zone_has_a_partition_for_each_of_its_mornings(
     quiet: None, tmp_path: Path, zone: str, hour: int
@@ -221,6 +225,7 @@ def weekly_page(home: Home) -> Path:
     return page_of(home, newest("weekly", home.loaded.settings, NOW))
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_made_holds_up_no_other_and_no_message(
     server: MatomoSimulator, truth: Truth, tmp_path: Path
 ) -> None:
@@ -269,6 +274,7 @@ def test_a_source_that_refuses_fails_its_check_and_nothing_else(
     assert any(line.startswith("Published snapshot") for line in outcome.lines)
 
 
+@pytest.mark.slow
 def test_a_report_that_knows_more_is_named_and_the_rest_goes_on(truth: Truth, tmp_path: Path, quiet: None) -> None:
     lying = Faults(lies={NOW.date() - timedelta(days=2): 5})
     with MatomoSimulator(truth, now=lambda: NOW, faults=lying) as server:

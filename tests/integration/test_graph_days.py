@@ -34,6 +34,8 @@ from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.windows import each_day
 from tests.replay import rows_of
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 FIRST, LAST = date(2026, 10, 12), date(2026, 11, 10)  # thirty days, one of them of 25 hours
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -104,7 +106,6 @@ def shown(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
     return set(instance.get_materialized_partitions(key))
 
 
-@pytest.mark.slow
 def test_a_first_refresh_is_shown_for_each_day_it_touched(site: Site) -> None:
     with in_process.instance_of(site.home.loaded.home) as instance:
         [(days,)] = [rows_of(site.home, "select list(distinct event_date order by 1) from staging.installer_events")][0]
@@ -117,7 +118,6 @@ def test_a_first_refresh_is_shown_for_each_day_it_touched(site: Site) -> None:
             assert instance.get_latest_materialization_event(asset_key(name)), name
 
 
-@pytest.mark.slow
 def test_thirty_days_are_one_run_that_reads_each_page_once(site: Site) -> None:
     definitions = build_definitions(GivenHome(site.home))
     days = [day.isoformat() for day in each_day(FIRST, LAST)]
@@ -174,7 +174,6 @@ def test_metadata_are_numbers_and_moments_that_the_web_page_can_draw(site: Site)
     assert sentence.startswith("Yes: ")
 
 
-@pytest.mark.slow
 def test_the_web_pages_own_backfill_of_thirty_days_is_one_run(site: Site, tmp_path: Path) -> None:
     """The daemon, a code server and the launcher as under `matokit up`; asked for as the page does."""
     from dagster._core.execution.asset_backfill import AssetBackfillData

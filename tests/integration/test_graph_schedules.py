@@ -20,6 +20,8 @@ from matokit_pipelines.warehouse.probe import Due
 from matokit_pipelines.warehouse.refresh import Home
 from tests.replay import home_at
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)  # a Wednesday
 MONDAY = date(2026, 11, 9)
 FIRST_TICK = datetime(2026, 11, 16, 6, 30, tzinfo=UTC)  # 07:30 in Copenhagen

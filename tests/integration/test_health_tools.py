@@ -28,6 +28,8 @@ from matokit_pipelines.toolserver.tracking.queue import TrackingQueue
 from tests.health_kits import NOW, ask, health, kit_of, publish, settings_of
 from tests.upstreams import TOKEN, Reply, Upstream, matomo
 
+pytestmark = pytest.mark.slow
+
 ORDER = ["matomo-api", "reports-cache", "tracking-queue", "rate-limit"]
 
 

@@ -35,6 +35,8 @@ from tests.homes import HOMES
 from tests.homes import NOW as HOMES_MADE
 from tests.installer_tools import NEW, NOW, OLD, TOOLS, ask, kit_of
 
+pytestmark = pytest.mark.slow
+
 SUCCESS = "in production from 2026-11-15 to 2026-11-21, "
 WELL = (
     "328 of 336 installer events succeeded (97.6 %, 95 % interval 95.4 to 98.8 %), 8 failed; +0.3 points against "

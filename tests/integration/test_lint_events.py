@@ -25,6 +25,8 @@ from matokit_pipelines.warehouse.refresh import extract
 from matokit_pipelines.windows import local_date, zone_named
 from tests.simulated import home_of, simulator, small_truth
 
+pytestmark = pytest.mark.slow
+
 NAMES = yaml.safe_load((Path(__file__).parents[1] / "fixtures/normalisation/names.yaml").read_text(encoding="utf-8"))
 CODES = (1, 10, 11, 20, 21, 30, 31, 40, 41, 99)
 HOSTILE = [
@@ -267,7 +269,6 @@ def put_drift(home, now):
             connection.execute(LAND, values)
 
 
-@pytest.mark.slow
 def test_build_status_and_run_show_examples_of_what_is_new(capfd, folder, monkeypatch):
     truth = small_truth(days=3, events_per_day=20)
     monkeypatch.delenv("MATOKIT_HOME")

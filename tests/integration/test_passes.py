@@ -21,6 +21,8 @@ from matokit_pipelines.warehouse.connection import Warehouse
 from matokit_pipelines.warehouse.refresh import Home
 from tests.simulated import home_of, landed, rows_of, simulator, small_truth, stored
 
+pytestmark = pytest.mark.slow
+
 TRUTH = small_truth()
 CONSERVATION = "select count(*) from ledger.windows where received <> duplicates + quarantined + landed"
 TABLES = (
@@ -89,7 +91,6 @@ def test_second_pass_writes_no_row_and_touches_no_day(tmp_path: Path) -> None:
     assert rows_of(home, "select * from ledger.touched_days") == []
 
 
-@pytest.mark.slow
 def test_full_build_gives_what_steps_gave(tmp_path: Path) -> None:
     """Landed in pieces with late and changed rows in between, derived step by step: equal to deriving all at once."""
     clock = FixedClock(TRUTH.start + timedelta(hours=20))

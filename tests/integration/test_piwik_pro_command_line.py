@@ -30,6 +30,8 @@ from matokit_pipelines.warehouse.refresh import Home
 from matokit_pipelines.windows import Window
 from tests.rights import without_rights
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.now(UTC)
 UUID = "00000000-0000-4000-8000-000000000000"
 OTHER_UUID = "99999999-2222-4333-8444-555555555555"
@@ -312,7 +314,6 @@ def test_try_of_an_empty_site_says_what_to_look_at(folder: Path, capfd: pytest.C
     assert "Newest event" not in out
 
 
-@pytest.mark.slow
 def test_try_names_windows_that_do_not_add_up_and_ends_with_4(
     folder: Path, truth: Truth, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,8 @@ from matokit_pipelines.warehouse.passes import PassResult
 from matokit_pipelines.warehouse.refresh import Home
 from tests.piwik_pro import home_of, is_stored, must_be_stored
 
+pytestmark = pytest.mark.slow
+
 END = datetime(2026, 11, 18, 9, 30, tzinfo=UTC)
 TRUTH = generate(days=5, events_per_day=120, seed=5, end=END)
 
@@ -39,7 +41,6 @@ def rows(home: Home, sql: str) -> list[Any]:
         return connection.execute(sql).fetchall()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("when", ["first", "night", "dimensions"])
 def test_a_pass_that_runs_out_of_requests_is_gone_on_with(tmp_path: Path, when: str) -> None:
     """Whatever made so much to read: each pass lands more, what is new first, and the last one is whole."""
@@ -83,7 +84,6 @@ def test_a_quiet_site_costs_a_handful_of_requests_a_pass(tmp_path: Path) -> None
         assert rows(home, "select count(*), sum(requests)::bigint > 12 from ledger.passes") == [(4, True)]
 
 
-@pytest.mark.slow
 def test_counts_that_never_settle_do_not_cost_more_and_more(tmp_path: Path) -> None:
     """Every count lies for good: windows are given up, each pass asks about as much as the one before."""
     clock = FixedClock(END - timedelta(days=1))
@@ -129,7 +129,6 @@ def test_another_zone_or_site_under_the_same_name_is_refused(tmp_path: Path) -> 
     assert "Asia/Tokyo" in str(result.error)
 
 
-@pytest.mark.slow
 def test_months_that_vanish_at_the_source_stay(tmp_path: Path) -> None:
     clock = FixedClock(END)
     with simulator(clock) as server:

@@ -27,6 +27,8 @@ from tests import piwik_pro, simulated
 from tests.often import times
 from tests.replay import rows_of
 
+pytestmark = pytest.mark.slow
+
 TRUTH = simulated.small_truth(days=3, events_per_day=80)
 NO_LIMIT = Assumptions(rate_limit=False)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -332,7 +334,6 @@ SHARES = st.sampled_from([0.0, 0.1])
 HISTORY = {"steps": STEPS, "seed": st.integers(0, 999), "wire": SHARES, "late": SHARES}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["matomo", "piwik_pro"])
 def test_asking_lands_the_same_rows_as_reading_always(kind: str) -> None:
     spared: list[int] = []

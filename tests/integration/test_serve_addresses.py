@@ -19,6 +19,8 @@ from matokit_pipelines.cli.up import tool_server
 from matokit_pipelines.settings import load
 from tests.serving import ENVIRON
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

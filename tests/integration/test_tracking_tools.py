@@ -25,6 +25,8 @@ from matokit_pipelines.toolserver.tracking.tools import TRACKING_TOOLS, Tracked,
 from tests.answering import Asked, Server, Told, answering
 from tests.serving import Served, loaded_with, served
 
+pytestmark = pytest.mark.slow
+
 RECORDED = Path(__file__).parents[1] / "fixtures" / "opal"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MATOMO_TOKEN = "0123456789abcdef" * 2

@@ -27,6 +27,8 @@ from matokit_pipelines.warehouse.web_facts import is_due, web_facts
 from tests.replay import TOKEN, Replay, recording, rows_of, utc, verbatim
 from tests.web_replay import BULK, NO_VISITS, body_of, questions, web_home, web_replay
 
+pytestmark = pytest.mark.slow
+
 NOW = utc(2026, 11, 20, 12)
 DAY = date(2026, 11, 19)
 FEW = "[web_reports]\ndays = 3\nweeks = 1\nmonths = 1"

@@ -18,6 +18,8 @@ from matokit_pipelines.warehouse.refresh import Home
 from tests.replay import rows_of, utc
 from tests.web_replay import web_home
 
+pytestmark = pytest.mark.slow
+
 NOW = utc(2026, 11, 22, 15)
 ZONE = "Europe/Copenhagen"
 ALL = "[web_reports]\ndays = 60\nrows = 500\nfirst_time_periods = 100"

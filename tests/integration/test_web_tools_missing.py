@@ -19,6 +19,8 @@ from tests.replay import Replay, recording
 from tests.web_kits import asked, figures, kit_of, settings_at
 from tests.web_replay import questions, web_replay
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 READ_ONCE = {"date": "2026-11-12"}  # a day that is not read again
 ACROSS = {"period": "range", "date": "2026-11-14,2026-11-19"}

@@ -14,6 +14,8 @@ from matokit_pipelines.reports.daily.shapes import DailyNumbers, Standing
 from tests.daily_scenes import DAY, END, START, history, morning, tries
 from tests.weekly_marts import Event, Source
 
+pytestmark = pytest.mark.slow
+
 RATE = "component_failure_rate"
 STATISTICS = re.compile(r"significan|p-value|confidence|hypothes|probab|posterior|wilson|\bmust\b", re.IGNORECASE)
 

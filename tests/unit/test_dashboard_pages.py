@@ -32,6 +32,8 @@ from matokit_pipelines.warehouse.snapshots import open_current
 from tests.dashboard_marts import landed
 from tests.page_homes import HOSTILE, NOW, home_of, hostile, one_event, usual
 
+pytestmark = pytest.mark.slow
+
 ZONE = ZoneInfo("Europe/Copenhagen")
 WIDGETS = load_widgets()
 BOARDS = tuple(dict.fromkeys(widget.dashboard for widget in WIDGETS.values()))
@@ -170,7 +172,6 @@ def test_the_same_numbers_give_the_same_bytes(pages_of: Pages, tmp_path: Path) -
         assert page.with_suffix(".json").read_bytes() == again[board].with_suffix(".json").read_bytes()
 
 
-@pytest.mark.slow
 def test_ten_thousand_components_are_a_page_like_any_other(tmp_path: Path) -> None:
     rows = landed(
         [

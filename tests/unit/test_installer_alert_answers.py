@@ -25,6 +25,8 @@ from matokit_pipelines.warehouse.refresh import Home
 from tests import page_homes
 from tests.installer_tools import NOW, ask, kit_of, runs
 
+pytestmark = pytest.mark.slow
+
 PAST = {"fromDate": "2026-11-10", "toDate": "2026-11-15"}
 
 

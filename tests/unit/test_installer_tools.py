@@ -32,6 +32,8 @@ from matokit_pipelines.warehouse.snapshots import publish
 from tests import page_homes
 from tests.installer_tools import NOW, TOOLS, ask, kit_of, runs
 
+pytestmark = pytest.mark.slow
+
 USUAL, MOST = 8_192, 16_384  # bytes of an answer: what one usually is, and what none may exceed
 NAMES = list(TOOLS)
 ABOUT_DAYS = [name for name in NAMES if "fromDate" in TOOLS[name].parameters.model_fields]

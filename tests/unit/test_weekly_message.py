@@ -21,6 +21,8 @@ from matokit_pipelines.warehouse.snapshots import open_current
 from tests.alert_scenes import links
 from tests.weekly_marts import HOSTILE, MONDAY, NOW, Event, Source, at, publish_events, seeded_weeks
 
+pytestmark = pytest.mark.slow
+
 GMAIL_CUTS_AT = 102 * 1024
 WIDTH = 592
 Written = Callable[..., tuple[Message, dict[str, Any]]]

@@ -14,6 +14,8 @@ from matokit_pipelines.reports.weekly.words import findings
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.weekly_marts import MONDAY, NOW, Event, Source, at, publish_events, seeded_weeks
 
+pytestmark = pytest.mark.slow
+
 EARLIER = MONDAY - timedelta(days=7)
 
 

@@ -23,6 +23,8 @@ from matokit_pipelines.reports.weekly.pages import write_weekly
 from matokit_pipelines.warehouse.snapshots import open_current
 from tests.weekly_marts import HOSTILE, MONDAY, NOW, ZONE, Event, Source, at, publish_events, seeded_weeks
 
+pytestmark = pytest.mark.slow
+
 LINKED = Links(ZoneInfo("UTC"), AlertSettings(), repository_url="https://code.example.org/scripts")
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "weekly" / "2026-W46.txt"
 # Digits that are no data: fixed words of the page and names of things.
