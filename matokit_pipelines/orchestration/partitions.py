@@ -44,13 +44,13 @@ class Calendar:
 
 
 def first_day(settings: Settings, today: date) -> date:
-    """The day, in the project's zone, with which the records begin: the earliest start_date of a source of events.
+    """The day, in the project's zone, before which there are no records: the earliest start_date of a source of events;
+    a source without one may reach back to any day.
 
     One that is still to come, which a pass refuses, does not count, so that there is no calendar without days.
     """
-    of_events = [source for source in settings.sources if source.has_events]
-    given = [source.start_date for source in of_events if source.start_date and source.start_date <= today]
-    return min(given, default=FIRST_DAY)
+    given = [source.start_date or FIRST_DAY for source in settings.sources if source.has_events]
+    return min((day for day in given if day <= today), default=FIRST_DAY)
 
 
 def calendar_of(settings: Settings, today: date) -> Calendar:

@@ -16,6 +16,7 @@ from matokit_pipelines.clock import FixedClock
 from matokit_pipelines.delivery.messages import Message
 from matokit_pipelines.orchestration import editions
 from matokit_pipelines.orchestration.editions import daily_edition, monthly_edition, newest, weekly_edition
+from matokit_pipelines.orchestration.partitions import FIRST_DAY, first_day
 from matokit_pipelines.reports.rendering import write_report
 from matokit_pipelines.reports.sending import send_report
 from matokit_pipelines.settings import Settings, load
@@ -107,6 +108,33 @@ def waits(
 ) -> str | None:
     monkeypatch.setattr(editions, "complete_to", lambda home: known)
     return editions.why_to_wait(home, newest(report, home.loaded.settings, now), now)
+
+
+@pytest.mark.parametrize(
+    ("starts", "first"),
+    [
+        ([], FIRST_DAY),
+        ([date(2026, 11, 16)], date(2026, 11, 16)),
+        ([date(2026, 11, 16), date(2026, 11, 2)], date(2026, 11, 2)),
+        ([date(2026, 11, 16), None], FIRST_DAY),
+        ([date(2026, 11, 17)], FIRST_DAY),
+    ],
+)
+def test_records_begin_with_the_first_source_and_one_without_a_date_may_reach_back(
+    starts: list[date | None], first: date
+) -> None:
+    sources = [
+        {
+            "name": f"s{number}",
+            "kind": "matomo",
+            "url": "https://m.example",
+            "site_id": str(number + 1),
+            "start_date": start,
+        }
+        for number, start in enumerate(starts)
+    ]
+    used = Settings.model_validate({"project": {"timezone": str(ZONE)}, "sources": sources})
+    assert first_day(used, date(2026, 11, 16)) == first
 
 
 def test_a_home_without_a_snapshot_makes_nothing(home: Home) -> None:
