@@ -43,10 +43,13 @@ def check_component(name: str) -> None:
 
 
 def not_planted(component: str | None) -> tuple[str, ...]:
-    """Kinds of incidents to leave out: what is broken already cannot be seen to break."""
+    """Kinds of incidents to leave out, those that make it fail: what was told of and goes on is not told of again."""
     from matokit_pipelines.simulator.incidents import COMPONENT
 
-    return ("component",) if component == COMPONENT else ()
+    if component is None:
+        return ()
+    of_every_step = ("commit", "rollback", "architecture", "outage")
+    return (*of_every_step, "component") if component == COMPONENT else of_every_step
 
 
 @dataclass
