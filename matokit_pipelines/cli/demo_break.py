@@ -82,7 +82,7 @@ def play(frame: Frame, home: Home, services: Services, clock: StageClock, compon
     scene.say(f"{component} fails on every machine: {failed} failures until {_time(clock.now())}", since)
     clock.leap(since + PIWIK_PRO_LAG - clock.now())
     with frame.progress("Waiting for the alert"):
-        found = _looks(scene, before, "firing", bool) and _looks(scene, before, "firing", bool)  # what came later
+        found = _looks(scene, before, "firing", bool)
     begun = {message.ts for message in found if _is_about(scene, message)}
     if not begun:
         scene.say("no message came; that is a defect of matokit, report it", clock.now())
@@ -104,14 +104,15 @@ def play(frame: Frame, home: Home, services: Services, clock: StageClock, compon
 
 
 def _looks(scene: _Play, before: int, kind: str, is_all: Callable[[list[Posted]], bool]) -> list[Posted]:
-    """Refresh every ten minutes until all that is waited for of that kind was told on Slack of what was broken; what
-    was told of that kind. One message may come after others, since Slack asks to wait now and then."""
+    """Refresh every ten minutes until all that is waited for of that kind was told on Slack of what was broken, and
+    once more, since Slack asks to wait now and then and a message may come after others; what was told of that kind."""
     told: list[Posted] = []
     for _ in range(MOST_LOOKS):
+        is_last = is_all([message for message in told if _is_about(scene, message)])
         _refresh(scene)
         told = [message for message in scene.services.slack.messages[before:] if _kind(message) == kind]
         scene.clock.leap(LOOK_EVERY)
-        if is_all([message for message in told if _is_about(scene, message)]):
+        if is_last:
             break
     return told
 

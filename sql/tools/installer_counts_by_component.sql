@@ -1,4 +1,5 @@
 -- grain: part, component, is_now; counts of two spans that follow each other; units are first tries of a day
+-- sums of counts are cast since wider numbers cost more to read
 select
     case when $by = 'environment' then environment else '' end as part,
     component,

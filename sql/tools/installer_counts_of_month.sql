@@ -1,4 +1,5 @@
 -- grain: part, component, is_now; counts of the 30 days that end with a month and the 30 before, with their first tries
+-- sums of counts are cast since wider numbers cost more to read
 select
     case $by
         when 'architecture' then architecture

@@ -1,4 +1,5 @@
 -- grain: part, component, is_now; counts of an ISO week and the one before; units are first tries of the week
+-- sums of counts are cast since wider numbers cost more to read
 select
     case when $by = 'architecture' then architecture else '' end as part,
     component,

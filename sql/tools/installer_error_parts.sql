@@ -1,4 +1,5 @@
 -- grain: component, error_type; failures of one span
+-- sums of counts are cast since wider numbers cost more to read
 select
     component,
     error_type,

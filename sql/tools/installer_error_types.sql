@@ -1,4 +1,5 @@
 -- grain: component, error_type, is_now; failures of two spans that follow each other
+-- sums of counts are cast since wider numbers cost more to read
 select
     component,
     error_type,

@@ -202,23 +202,24 @@ def test_a_home_whose_records_begin_today_has_no_report_about_the_time_before(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("zone", "hour"), [("Pacific/Auckland", 20), ("Pacific/Honolulu", 5)])
+@pytest.mark.parametrize(
+    ("zone", "at", "hour", "morning"),
+    [("Pacific/Auckland", "08:00", 20, "2026-06-04"), ("Pacific/Honolulu", "19:00", 5, "2026-06-02")],
+)
 def test_the_daily_report_of_another_zone_has_a_partition_for_each_of_its_mornings(
-    quiet: None, tmp_path: Path, zone: str, hour: int
+    quiet: None, tmp_path: Path, zone: str, at: str, hour: int, morning: str
 ) -> None:
     """On the first day of records, where the morning is already tomorrow's, or still yesterday's."""
     now = datetime(2026, 6, 3, hour, 30, tzinfo=UTC)
     truth = generate(days=3, events_per_day=50, seed=3, end=now)
-    settings = f'[alerts]\ntimezone = "{zone}"\ndaily_at = "08:00"\n'
-    if hour == 5:  # 19:30 of the second in Honolulu
-        settings = settings.replace("08:00", "19:00")
+    settings = f'[alerts]\ntimezone = "{zone}"\ndaily_at = "{at}"\n'
     with MatomoSimulator(truth, now=lambda: now) as server:
         environ = {"MATOKIT_INSTALLERS_TOKEN": server.token}
         home = home_at(tmp_path, server.url, now=now, start=date(2026, 6, 3), environ=environ, settings=settings)
         outcome = in_process.refresh(home)
     assert outcome.trouble is None
     [daily] = [line for line in outcome.lines if line.startswith("Daily page ")]
-    assert Path(daily.split()[-1]).stem == ("2026-06-04" if hour == 20 else "2026-06-02")
+    assert Path(daily.split()[-1]).stem == morning
 
 
 def weekly_page(home: Home) -> Path:

@@ -32,6 +32,7 @@ from tests.serving import TOKEN, Served, served
 VISITS = "/tools/get-key-numbers"
 HEALTH = "/tools/get-health-status"
 COMPONENTS = "/tools/get-component-health"
+A_MOMENT = 0.1  # seconds of silence after which nothing more is expected
 ERROR_KEYS = {"error", "type", "guidance"}
 
 
@@ -66,7 +67,8 @@ def until(what: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 def raw(port: int, sent: bytes, *, seconds: float = 5.0, answers: int | None = None) -> bytes:
-    """Everything the server says to these bytes until it closes or falls silent, or so many whole answers came."""
+    """Everything the server says to these bytes until it closes or falls silent: for so long, or for a moment after so
+    many whole answers."""
     with closing(socket.create_connection(("127.0.0.1", port), timeout=seconds)) as talk:
         talk.settimeout(seconds)
         found = b""
@@ -75,7 +77,7 @@ def raw(port: int, sent: bytes, *, seconds: float = 5.0, answers: int | None = N
             while piece := talk.recv(65_536):
                 found += piece
                 if answers is not None and whole_answers(found) >= answers:
-                    break
+                    talk.settimeout(A_MOMENT)  # none may follow
         except (TimeoutError, ConnectionResetError):
             pass
         return found

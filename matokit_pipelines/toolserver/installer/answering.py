@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from matokit_pipelines.reports.comparison import Tally, Verdict
@@ -38,6 +38,11 @@ class Call:
         if not self.before_is_known:
             return f"nothing is recorded {self.when_before} to compare with"
         return beside(now, before, word, self.when_before)
+
+    @property
+    def since(self) -> date:
+        """The first day that is read: of the span before where somebody compares."""
+        return self.span.before.first if self.is_compared else self.span.first
 
     @property
     def when_before(self) -> str:

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from matokit_pipelines.reports.comparison import SMALL_NUMBER, Tally, Verdict, verdict
@@ -75,10 +76,9 @@ class Counts:
         return verdict(by_component(self.now), by_component(self.before), shared_keys=self.shared_keys)
 
 
-def counts(reader: Reader, ground: Ground, cut: Cut, by: By, span: Span, *, with_before: bool = True) -> Counts:
-    """One select. Without what was before, half the days are read."""
-    since = span.before.first if with_before else span.first
-    params = {"by": by, "first": span.first, "last": span.last, "before_first": since}
+def counts(reader: Reader, ground: Ground, cut: Cut, by: By, span: Span, since: date | None = None) -> Counts:
+    """One select. since: the first day that is read, that of the span before unless told otherwise."""
+    params = {"by": by, "first": span.first, "last": span.last, "before_first": since or span.before.first}
     shared = ground.keys_are_shared(span.first, span.last, cut.environment)
     if span.is_iso_week and by in _OF_WEEKS and not cut.is_of_system:
         return _read(reader, "counts_of_weeks", cut, params, shared)

@@ -75,7 +75,7 @@ def error_types(kit: Kit, asked: ErrorParameters) -> Answer:
     """Kinds of error."""
     with call(kit, asked) as it:
         cut = Cut(asked.environment, component_of(asked.component, it.ground))
-        total, old_total = counts(it.reader, it.ground, cut, "none", it.span, with_before=it.is_compared).total
+        total, old_total = counts(it.reader, it.ground, cut, "none", it.span, it.since).total
         now, before, harmless = failures_by_kind(it, cut)
         rows = _rows(it, (now, before), (total, old_total), harmless)
         listed, more = fitted(rows, asked.limit)
@@ -97,8 +97,7 @@ def failures_by_kind(it: Call, cut: Cut) -> tuple[Failures, Failures, frozenset[
     before: dict[str, dict[str, int]] = defaultdict(dict)
     harmless = set()
     asked = {"environment": cut.environment, "component": cut.component}
-    since = it.span.before.first if it.is_compared else it.span.first
-    span = {"first": it.span.first, "last": it.span.last, "before_first": since}
+    span = {"first": it.span.first, "last": it.span.last, "before_first": it.since}
     for row in it.reader.rows(query("error_types"), asked | span):
         (now if row["is_now"] else before)[row["error_type"]][row["component"]] = row["failures"]
         if row["often_harmless"]:

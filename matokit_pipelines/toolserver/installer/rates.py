@@ -97,9 +97,7 @@ def success_rate(kit: Kit, asked: SuccessRateParameters) -> Answer:
             raise refused(
                 "Commits are not counted by component here.", "Call GetCommitRegressions with this component."
             )
-        found = counts(
-            it.reader, it.ground, cut, _TOLD_APART.get(asked.by, "none"), it.span, with_before=it.is_compared
-        )
+        found = counts(it.reader, it.ground, cut, _TOLD_APART.get(asked.by, "none"), it.span, it.since)
         rows, names = _rows(it, asked, cut, found)
         if asked.by == "day":  # of too many days the newest
             newest, more = fitted(reversed(rows), asked.limit or LONGEST)
@@ -187,7 +185,7 @@ def _days(it: Call, cut: Cut) -> tuple[list[dict[str, Any]], str]:
 
 
 def _commits(it: Call, cut: Cut, total: Tally) -> tuple[list[dict[str, Any]], str]:
-    span = {"first": it.span.first, "last": it.span.last, "before_first": it.span.before.first}
+    span = {"first": it.span.first, "last": it.span.last, "before_first": it.since}
     asked = {key: value for key, value in cut.params.items() if key != "component"}
     sides: dict[bool, dict[str, Tally]] = {True: {}, False: {}}
     for row in it.reader.rows(query("counts_by_commit"), asked | span):

@@ -96,7 +96,7 @@ def architectures(kit: Kit, asked: SystemParameters) -> Answer:
     """Each architecture beside the others."""
     with call(kit, asked) as it:
         cut = Cut(asked.environment, component_of(asked.component, it.ground))
-        rows = _rows(it, counts(it.reader, it.ground, cut, "architecture", it.span, with_before=it.is_compared))
+        rows = _rows(it, counts(it.reader, it.ground, cut, "architecture", it.span, it.since))
         return _answer(it, asked, cut, rows, "architecture")
 
 
@@ -105,7 +105,7 @@ def releases(kit: Kit, asked: SystemParameters) -> Answer:
     with call(kit, asked) as it:
         cut = Cut(asked.environment, component_of(asked.component, it.ground))
         by: By = "os_release"
-        rows = _rows(it, counts(it.reader, it.ground, cut, by, it.span, with_before=it.is_compared))
+        rows = _rows(it, counts(it.reader, it.ground, cut, by, it.span, it.since))
         seen = {
             row["os_release"]: row
             for row in reversed(it.ground.first_seen)  # of several environments the first
